@@ -1,0 +1,1 @@
+"""The trade itself: words, store, rounds and commands. Knows no channel by name."""

@@ -1,0 +1,149 @@
+"""What a channel plugin promises, and how it is found.
+
+A connector is one class, registered under the entry-point group `ordersync.connectors`. It speaks to exactly one
+seller account, knows nothing of the store, and keeps no state that must survive a restart: cursors, tickets and
+keys are handed in. One thread at a time uses an instance. `core.conformance` is the contract as a test suite.
+
+Raises of every method that speaks to the channel: `Unavailable` (try later), `Unauthorized` (a person must act),
+`Rejected` (the request itself was wrong). Anything else is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar, Protocol
+
+from core.errors import UserError
+from core.model import (
+    Ack,
+    ChannelLevel,
+    ChannelListing,
+    Level,
+    LevelKey,
+    Observation,
+    Order,
+    Page,
+    Shipment,
+)
+
+CONNECTORS = "ordersync.connectors"
+SIMULATORS = "ordersync.simulators"
+
+
+class Ability(StrEnum):
+    """What a connector may be able to do beside pulling. One it lacks is declared absent with a reason, never stubbed."""
+
+    ACKNOWLEDGE = "acknowledge"
+    """The channel wants orders acknowledged."""
+    PUSH_TRACKING = "push_tracking"
+    PUSH_LEVELS = "push_levels"
+    SETTLE = "settle"
+    """Some pushes are only accepted at first; `settle` learns what became of them."""
+    READ_LEVELS = "read_levels"
+    LISTINGS = "listings"
+    COMPARE_AND_SET = "compare_and_set"
+    """`push_levels` checks `Level.expected` and answers STALE when the channel holds another quantity."""
+    LEVEL_PER_PLACE = "level_per_place"
+    """The channel keeps one level for each of its locations."""
+
+
+class Connector(Protocol):
+    """One seller account at one channel."""
+
+    Settings: ClassVar[type[Any]]
+    """A subclass of `core.settings.ChannelSettings`: what `config/channels/<name>.toml` may say."""
+
+    abilities: ClassVar[frozenset[Ability]]
+    absent: ClassVar[Mapping[Ability, str]]
+    """Every ability not in `abilities`, with the reason an operator is told."""
+
+    def __init__(self, name: str, settings: Any) -> None:
+        """Keep `name` (the account's, for errors and logs) and `settings`; no network, no work."""
+
+    def pages(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        """Every order changed since `cursor`, oldest change first, one page at a time.
+
+        `cursor` is None on the first pull: start at `since`, or as far back as the settings say. The pages of
+        one call overlap the previous ones a little, as the channel's own index lags; repeats are the
+        caller's to drop. An order is yielded whole, all its lines read, or the page is not yielded at all.
+        Every page's cursor resumes right behind it: pulling again from the cursor of page n yields at least
+        what page n + 1 and later would have, even days later. The last page's cursor is where the next call
+        starts. A pull that finds nothing still yields one page, without observations, when its cursor moved.
+        """
+        ...
+
+    def fetch(self, number: str) -> Observation:
+        """One order as it stands now. Raises `NotFound` when the channel does not know the number."""
+        ...
+
+    def normalize(self, body: bytes) -> Order:
+        """A document of `pages` or `fetch` as an order. Pure. Raises `BadDocument` with what is wrong and where."""
+        ...
+
+    def acknowledge(self, numbers: Sequence[str]) -> Iterator[Ack]:
+        """Tell the channel these orders were received. One ack a number; harmless when repeated."""
+        ...
+
+    def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
+        """Tell the channel of parcels that left. One ack a key, yielded as soon as it is known.
+
+        An `Unavailable` with `ambiguous` raised half-way means that the next unanswered shipment may have
+        arrived; the caller reads the order back before it pushes that one again.
+        """
+        ...
+
+    def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
+        """Tell the channel these quantities, in the largest batches it takes. One ack a key; harmless when repeated.
+
+        One bad row never sinks its batch: the others are applied, the row is refused with its reason.
+        """
+        ...
+
+    def settle(self, tickets: Sequence[str]) -> Iterator[Ack]:
+        """What became of accepted pushes: one ack for each key of each ticket that is done, none for the rest."""
+        ...
+
+    def read_levels(self, keys: Sequence[LevelKey]) -> Iterator[ChannelLevel]:
+        """The quantities the channel holds now; a key it does not know is left out."""
+        ...
+
+    def listings(self) -> Iterator[ChannelListing]:
+        """Everything this account offers, page by page as the channel gives it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. Safe to call twice."""
+        ...
+
+
+def find(name: str) -> type[Connector]:
+    """The connector class registered as `name`; a `UserError` names the ones there are."""
+    found: type[Connector] = _load(CONNECTORS, name)
+    return found
+
+
+def find_simulator(name: str) -> type[Any]:
+    """The simulator class registered for connector `name` (see `connectors.simulation.Simulator`)."""
+    return _load(SIMULATORS, name)
+
+
+def names(group: str = CONNECTORS) -> list[str]:
+    """The registered plugin names of a group, sorted."""
+    return sorted(_points(group))
+
+
+@cache
+def _points(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def _load(group: str, name: str) -> Any:
+    points = _points(group)
+    if name not in points:
+        known = ", ".join(sorted(points)) or "none; reinstall ordersync"
+        raise UserError(f"no connector is called {name!r}; there are: {known}")
+    return points[name].load()

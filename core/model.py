@@ -1,0 +1,291 @@
+"""The words of the trade as values: what a connector says of its channel and what it is asked to tell it.
+
+All are frozen, and none knows the store. Instants are aware and in UTC, quantities are integers from 0 to
+`MAX_QUANTITY`, money is a `Decimal` in the currency its order names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+MAX_QUANTITY = 2**31 - 1
+"""The largest quantity a line, a level or a count may hold: what a 32-bit column keeps."""
+
+ZERO = Decimal(0)
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the frozen values below."""
+
+
+class Address(Value, gc=False):
+    """Where an order goes. Personal data: kept apart from the order and never logged."""
+
+    name: str = ""
+    company: str = ""
+    line1: str = ""
+    line2: str = ""
+    city: str = ""
+    region: str = ""
+    postal_code: str = ""
+    country: str = ""
+    """ISO 3166-1 alpha-2, or empty where the channel does not say."""
+    phone: str = ""
+
+
+class Hold(StrEnum):
+    """Why an order may not ship yet. It keeps its reservation; it is not routed or released."""
+
+    PENDING = "pending"
+    """The channel has not confirmed the order yet (payment pending, no address)."""
+    PAYMENT = "payment"
+    FRAUD = "fraud"
+    ADDRESS = "address"
+    """The channel gave no address to ship to."""
+    CHANNEL = "channel"
+    """The channel itself asks to wait (an on-hold fulfilment order, a scheduled date)."""
+    BUYER_CANCEL = "buyer_cancel"
+    """The buyer asked to cancel and nobody has answered yet."""
+    UNKNOWN_STATUS = "unknown_status"
+    """The channel reports a status this version does not know."""
+    TEST = "test"
+    """A test order: imported and marked, never shipped."""
+    MONEY = "money"
+    """The amounts do not add up; a person looks at them before anything ships."""
+    OPERATOR = "operator"
+
+
+class Fulfiller(StrEnum):
+    """Who ships an order."""
+
+    MERCHANT = "merchant"
+    CHANNEL = "channel"
+    """The channel's own warehouse (FBA, WFS): never touches the seller's stock."""
+
+
+class Line(Value, gc=False):
+    """One line of an order as its channel tells it.
+
+    `ordered` counts every unit ever ordered on the line, so `ordered >= cancelled + shipped` always holds.
+    """
+
+    number: str
+    """The channel's line id, unique within the order."""
+    sku: str
+    """The seller's SKU as this channel names it; empty when the channel has none."""
+    title: str
+    ordered: int
+    cancelled: int = 0
+    """Units that will never ship: cancelled, removed by an edit, or refunded before they left."""
+    shipped: int = 0
+    """Units the channel knows as shipped, by whomever."""
+    unit_price: Decimal = ZERO
+    tax: Decimal = ZERO
+    """Tax of the whole line, where it is charged on top of the price."""
+    discount: Decimal = ZERO
+    """Discount of the whole line, positive."""
+    place: str = ""
+    """The channel's own id of the location it took the units from, where it keeps levels per location."""
+
+
+class Package(Value, gc=False):
+    """One parcel as the channel shows it: what reading a pushed shipment back looks like."""
+
+    tracking: str
+    carrier: str = ""
+    lines: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Units by line number; empty where the channel does not say."""
+
+
+class Order(Value, gc=False):
+    """One order of one channel, as of one observation.
+
+    `version` orders observations of the same order: microseconds since 1970 of the channel's own
+    last-changed instant. A smaller version never replaces a larger one.
+    """
+
+    number: str
+    """The channel's order id: with the channel's name it is unique for ever."""
+    name: str
+    """What people call it ("#1001")."""
+    version: int
+    placed_at: datetime
+    currency: str
+    """ISO 4217."""
+    total: Decimal
+    """What the buyer pays, in `currency`."""
+    shipping: Decimal = ZERO
+    shipping_tax: Decimal = ZERO
+    discount: Decimal = ZERO
+    """Discount on the order as a whole, beside the lines' own; positive."""
+    adjustment: Decimal = ZERO
+    """Duties, tips, fees and rounding the channel lists apart, signed."""
+    presentment_currency: str = ""
+    """The currency the buyer saw, where it differs from `currency`."""
+    presentment_total: Decimal = ZERO
+    lines: tuple[Line, ...]
+    holds: tuple[Hold, ...] = ()
+    fulfiller: Fulfiller = Fulfiller.MERCHANT
+    acknowledged: bool = True
+    """False while the channel waits for an acknowledgement (Walmart: four hours)."""
+    priced: bool = True
+    """False while the channel has not told the amounts yet (Amazon PENDING): the money is not checked."""
+    test: bool = False
+    service: str = ""
+    """The shipping service the buyer chose, in the channel's words."""
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
+    ship_to: Address | None = None
+    email: str = ""
+    packages: tuple[Package, ...] = ()
+
+
+def money_off(order: Order) -> Decimal:
+    """By how much an order's amounts miss its total: lines + shipping + taxes - discounts + adjustment - total.
+
+    Zero for a sound order, and for one whose amounts are not known yet. Never "mended": the caller flags it.
+    """
+    if not order.priced:
+        return ZERO
+    due = order.shipping + order.shipping_tax + order.adjustment - order.discount - order.total
+    for line in order.lines:
+        due += line.unit_price * line.ordered + line.tax - line.discount
+    return due
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970 UTC of an aware instant: how versions and the store keep time."""
+    if instant.tzinfo is None:
+        raise ValueError("an instant without a time zone")
+    delta = instant - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def instant(value: int) -> datetime:
+    """The aware UTC instant of `micros`."""
+    return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Observation(Value, gc=False):
+    """One raw order document as a channel sent it."""
+
+    number: str
+    """The channel's order id; empty where even that cannot be read."""
+    body: bytes
+    """The document, verbatim: what `normalize` takes and what the store keeps."""
+
+
+class Page(Value, gc=False):
+    """One page of a pull: its observations and the cursor from which a pull goes on once they are stored."""
+
+    observations: tuple[Observation, ...]
+    cursor: str
+    """Opaque to everyone but the connector; handed back to `pages` after a restart."""
+
+
+class Shipment(Value, gc=False):
+    """One parcel that left, as a channel is told of it."""
+
+    key: str
+    """Ours, stable for ever and unique within the channel: the same key is the same parcel."""
+    serial: int
+    """A positive number with the same promise, for channels whose package ids are numbers."""
+    order: str
+    """The channel's order id."""
+    lines: Mapping[str, int]
+    """Units by the channel's line number; every quantity is at least 1."""
+    carrier: str
+    tracking: str
+    shipped_at: datetime
+    service: str = ""
+    place: str = ""
+    """The channel's id of the location it left from, where the channel has one."""
+    tracking_url: str = ""
+
+
+class Level(Value, gc=False):
+    """The quantity one listing may sell at one of the channel's places."""
+
+    key: str
+    """Ours: listing and place. An `Ack` answers with it."""
+    sku: str
+    handle: str
+    """The connector's own words for the listing (`ChannelListing.handle`)."""
+    place: str
+    """The channel's location id; empty where the channel keeps one number a listing."""
+    quantity: int
+    revision: int
+    """Grows with every new desired quantity of this key; a lower one never lands after a higher."""
+    expected: int | None = None
+    """What we believe the channel holds now, for channels that compare and set; None: not known."""
+
+
+class LevelKey(Value, gc=False):
+    """Names one level to read back."""
+
+    key: str
+    sku: str
+    handle: str
+    place: str
+
+
+class ChannelLevel(Value, gc=False):
+    """A level as the channel holds it."""
+
+    key: str
+    quantity: int
+
+
+class ChannelListing(Value, gc=False):
+    """One thing a channel offers for sale."""
+
+    sku: str
+    title: str = ""
+    handle: str = ""
+    """What the connector needs to push its level (ids, product type): opaque to others."""
+    fulfiller: Fulfiller = Fulfiller.MERCHANT
+    quantities: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Level by place; the empty place where the channel keeps one number."""
+
+
+class AckState(StrEnum):
+    """How far one pushed key has come."""
+
+    APPLIED = "applied"
+    """The channel has it."""
+    ACCEPTED = "accepted"
+    """Taken for later: `ticket` settles it."""
+    REFUSED = "refused"
+    """The channel will not have it: `reason` says why and ends in what to do."""
+    STALE = "stale"
+    """The channel's quantity is not the one expected: read, recompute, push again."""
+    RETRY = "retry"
+    """Not taken, by no fault of the key: push it again later."""
+
+
+class Ack(Value, gc=False):
+    """The channel's answer for one pushed key. Every pushed key gets exactly one."""
+
+    key: str
+    state: AckState
+    ticket: str = ""
+    reason: str = ""
+
+
+class Location(Value, gc=False):
+    """A place stock ships from, as routing sees it."""
+
+    name: str
+    priority: int = 100
+    """Smaller is preferred."""
+    postal_code: str = ""
+    country: str = "US"
+    active: bool = True
