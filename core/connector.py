@@ -35,7 +35,7 @@ SIMULATORS = "ordersync.simulators"
 
 
 class Ability(StrEnum):
-    """What a connector may be able to do beside pulling. One it lacks is declared absent with a reason, never stubbed."""
+    """What a connector may be able to do beside pulling. One it lacks is declared absent, with the reason."""
 
     ACKNOWLEDGE = "acknowledge"
     """The channel wants orders acknowledged."""
@@ -128,7 +128,8 @@ def find(name: str) -> type[Connector]:
 
 def find_simulator(name: str) -> type[Any]:
     """The simulator class registered for connector `name` (see `connectors.simulation.Simulator`)."""
-    return _load(SIMULATORS, name)
+    found: type[Any] = _load(SIMULATORS, name)
+    return found
 
 
 def names(group: str = CONNECTORS) -> list[str]:

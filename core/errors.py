@@ -42,7 +42,14 @@ class Unavailable(ChannelError):
 
 
 class Unauthorized(ChannelError):
-    """The credentials are refused: the channel is parked until a person acts. The text says what to do."""
+    """The credentials are refused: the channel is parked until a person acts. The text says what to do.
+
+    `forbidden` is True when the credentials are known but lack a right: a new token would not help.
+    """
+
+    def __init__(self, reason: str, *, forbidden: bool = False) -> None:
+        super().__init__(reason)
+        self.forbidden = forbidden
 
 
 class NotFound(ChannelError):

@@ -19,11 +19,7 @@ MAX_QUANTITY = 2**31 - 1
 ZERO = Decimal(0)
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the frozen values below."""
-
-
-class Address(Value, gc=False):
+class Address(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where an order goes. Personal data: kept apart from the order and never logged."""
 
     name: str = ""
@@ -68,7 +64,7 @@ class Fulfiller(StrEnum):
     """The channel's own warehouse (FBA, WFS): never touches the seller's stock."""
 
 
-class Line(Value, gc=False):
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of an order as its channel tells it.
 
     `ordered` counts every unit ever ordered on the line, so `ordered >= cancelled + shipped` always holds.
@@ -93,7 +89,7 @@ class Line(Value, gc=False):
     """The channel's own id of the location it took the units from, where it keeps levels per location."""
 
 
-class Package(Value, gc=False):
+class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One parcel as the channel shows it: what reading a pushed shipment back looks like."""
 
     tracking: str
@@ -102,7 +98,7 @@ class Package(Value, gc=False):
     """Units by line number; empty where the channel does not say."""
 
 
-class Order(Value, gc=False):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One order of one channel, as of one observation.
 
     `version` orders observations of the same order: microseconds since 1970 of the channel's own
@@ -174,7 +170,7 @@ def instant(value: int) -> datetime:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Observation(Value, gc=False):
+class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One raw order document as a channel sent it."""
 
     number: str
@@ -183,7 +179,7 @@ class Observation(Value, gc=False):
     """The document, verbatim: what `normalize` takes and what the store keeps."""
 
 
-class Page(Value, gc=False):
+class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One page of a pull: its observations and the cursor from which a pull goes on once they are stored."""
 
     observations: tuple[Observation, ...]
@@ -191,7 +187,7 @@ class Page(Value, gc=False):
     """Opaque to everyone but the connector; handed back to `pages` after a restart."""
 
 
-class Shipment(Value, gc=False):
+class Shipment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One parcel that left, as a channel is told of it."""
 
     key: str
@@ -211,7 +207,7 @@ class Shipment(Value, gc=False):
     tracking_url: str = ""
 
 
-class Level(Value, gc=False):
+class Level(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The quantity one listing may sell at one of the channel's places."""
 
     key: str
@@ -228,7 +224,7 @@ class Level(Value, gc=False):
     """What we believe the channel holds now, for channels that compare and set; None: not known."""
 
 
-class LevelKey(Value, gc=False):
+class LevelKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Names one level to read back."""
 
     key: str
@@ -237,14 +233,14 @@ class LevelKey(Value, gc=False):
     place: str
 
 
-class ChannelLevel(Value, gc=False):
+class ChannelLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A level as the channel holds it."""
 
     key: str
     quantity: int
 
 
-class ChannelListing(Value, gc=False):
+class ChannelListing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing a channel offers for sale."""
 
     sku: str
@@ -271,7 +267,7 @@ class AckState(StrEnum):
     """Not taken, by no fault of the key: push it again later."""
 
 
-class Ack(Value, gc=False):
+class Ack(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The channel's answer for one pushed key. Every pushed key gets exactly one."""
 
     key: str
@@ -280,7 +276,7 @@ class Ack(Value, gc=False):
     reason: str = ""
 
 
-class Location(Value, gc=False):
+class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A place stock ships from, as routing sees it."""
 
     name: str

@@ -1,0 +1,307 @@
+"""The one way to the network: an httpx client whose wire is careful.
+
+`client()` gives an ordinary `httpx.Client`, so any SDK that takes one gets all of this without knowing:
+
+- a total deadline for each exchange, however slowly the far end drips;
+- the whole body read and, where it calls itself JSON, seen to be whole, before anyone gets a response;
+- typed errors instead of statuses: an outage can never read as an empty answer or a confirmation;
+- retries of what may be repeated, bounded, with jitter, honouring Retry-After; a write whose answer was lost is not
+  repeated here but raised as ambiguous, for the caller to read back first;
+- a token bucket for each operation of the account; a long wait is raised, not slept;
+- one refresh of the token on a 401, then one more try;
+- nothing secret and nothing of a buyer in any message: URLs without their query, bodies never.
+
+Statuses: 2xx (but 206) and the connector's `expect` are returned; 401 and 403 raise `Unauthorized`, 404 `NotFound`,
+408, 425, 429 and 5xx `Unavailable`, all others `Rejected`.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+import tenacity
+from pyrate_limiter import Limiter, Rate, StateBucket, TokenBucket
+
+from core.errors import NotFound, Rejected, Unauthorized, Unavailable
+from core.guard import forbid_in_transaction
+
+T = TypeVar("T")
+
+DEADLINE = 30.0
+"""Seconds one exchange may take in all, from connecting to the last byte."""
+
+PATIENCE = 10.0
+"""The longest wait, in seconds, that is slept on the spot; a longer one is raised as `Unavailable(after)`."""
+
+ATTEMPTS = 4
+
+Authorise = Callable[[httpx.Request, bool], None]
+"""Puts the account's credentials on a request; the flag asks for a token newer than the last one."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A token bucket: `rate` requests a second in the long run, `burst` at once."""
+
+    rate: float
+    burst: int
+
+
+def client(
+    account: str,
+    *,
+    authorise: Authorise | None = None,
+    operation: Callable[[httpx.Request], str] = lambda request: "",
+    budgets: Mapping[str, Budget] | None = None,
+    expect: Collection[int] = (),
+    safe: Callable[[httpx.Request], bool] = lambda request: request.method in ("GET", "HEAD"),
+    deadline: float = DEADLINE,
+    transport: httpx.BaseTransport | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> httpx.Client:
+    """An httpx client for one account.
+
+    `operation` names a request for its budget in `budgets`; a name without a budget is not limited. `expect` lists
+    the 4xx statuses the connector reads itself. `safe` says which requests may be repeated although an earlier
+    try may have taken effect; `request.extensions["safe"]`, when there, overrules it.
+    """
+    wire = Wire(
+        account,
+        inner=transport or httpx.HTTPTransport(limits=httpx.Limits(keepalive_expiry=30)),
+        authorise=authorise,
+        operation=operation,
+        budgets=budgets or {},
+        expect=frozenset(expect),
+        safe=safe,
+        deadline=deadline,
+        sleep=sleep,
+    )
+    return httpx.Client(transport=wire, timeout=deadline, follow_redirects=False, trust_env=False)
+
+
+def decode(response: httpx.Response, shape: type[T], *, strict: bool = True) -> T:
+    """The body of an answer as `shape`. One that does not fit is no answer: `Unavailable`, never an empty value."""
+    try:
+        return msgspec.json.decode(response.content, type=shape, strict=strict)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unavailable(f"{_place(response.request)} answered what cannot be read: {error}") from None
+
+
+class Wire(httpx.BaseTransport):
+    """The careful transport behind `client`; see the module."""
+
+    def __init__(
+        self,
+        account: str,
+        *,
+        inner: httpx.BaseTransport,
+        authorise: Authorise | None,
+        operation: Callable[[httpx.Request], str],
+        budgets: Mapping[str, Budget],
+        expect: frozenset[int],
+        safe: Callable[[httpx.Request], bool],
+        deadline: float,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._account = account
+        self._inner = inner
+        self._authorise = authorise
+        self._operation = operation
+        self._limiters = {name: _limiter(budget) for name, budget in budgets.items()}
+        self._expect = expect
+        self._safe = safe
+        self._deadline = deadline
+        self._sleep = sleep
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        forbid_in_transaction(f"a request to {_place(request)}")
+        request.read()  # a body in memory can be sent again
+        safe = bool(request.extensions.get("safe", self._safe(request)))
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: _worth_another_try(error, safe)),
+            wait=_wait,
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return attempts(self._authorised, request)
+
+    def _authorised(self, request: httpx.Request) -> httpx.Response:
+        if self._authorise is None:
+            return self._exchange(request)
+        self._authorise(request, False)
+        try:
+            return self._exchange(request)
+        except Unauthorized as error:
+            if error.forbidden:
+                raise
+        self._authorise(request, True)
+        return self._exchange(request)
+
+    def _exchange(self, request: httpx.Request) -> httpx.Response:
+        self._pay(request)
+        ends = time.monotonic() + self._deadline
+        try:
+            response = self._inner.handle_request(request)
+            try:
+                body = _read(response, ends)
+            finally:
+                response.close()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unavailable(f"{_place(request)} cannot be reached ({type(error).__name__})") from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise Unavailable(
+                f"{_place(request)} broke off its answer ({type(error).__name__})", ambiguous=True
+            ) from None
+        whole = httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=httpx.ByteStream(body),
+            extensions=response.extensions,
+            request=request,
+        )
+        self._judge(request, whole)
+        return whole
+
+    def _pay(self, request: httpx.Request) -> None:
+        name = self._operation(request)
+        limiter = self._limiters.get(name)
+        if limiter is not None and not limiter.try_acquire(name, timeout=PATIENCE):
+            raise Unavailable(f"the budget of {name or 'requests'} is spent", after=60.0)
+
+    def _judge(self, request: httpx.Request, response: httpx.Response) -> None:
+        """Raises what the answer means, or returns when it may be used."""
+        status, where = response.status_code, _place(request)
+        if status in self._expect or (200 <= status < 300 and status != 206):
+            response.read()
+            _must_be_whole(where, response)
+            return
+        if status == 401:
+            raise Unauthorized(f"{where} refused the credentials of {self._account}; renew them and restart")
+        if status == 403:
+            raise Unauthorized(
+                f"{where} forbids this to {self._account}; grant its app the missing scope or role", forbidden=True
+            )
+        if status == 404:
+            raise NotFound(f"{where} answered 404")
+        if status == 429:
+            raise Unavailable(f"{where} asks to slow down", after=_retry_after(response))
+        if status in (206, 408, 425) or status >= 500:
+            raise Unavailable(f"{where} answered {status}", after=_retry_after(response), ambiguous=status != 425)
+        if 300 <= status < 400:
+            raise Rejected(f"{where} redirects elsewhere; credentials are not sent on; check base_url", status=status)
+        response.read()
+        raise Rejected(f"{where} answered {status}", status=status, body=response.content)
+
+
+def _limiter(budget: Budget) -> Limiter:
+    # A rate below one a second is one a longer interval; the bucket counts whole requests a whole millisecond.
+    rate = Rate(1, max(1, round(1000 / budget.rate)), burst=budget.burst)
+    return Limiter(StateBucket([rate], algorithm=TokenBucket()))
+
+
+def _worth_another_try(error: BaseException, safe: bool) -> bool:
+    if not isinstance(error, Unavailable):
+        return False
+    if error.after is not None and error.after > PATIENCE:
+        return False
+    return safe or not error.ambiguous
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.after if isinstance(error, Unavailable) else None
+    if asked is not None:
+        return asked
+    ceiling: float = min(PATIENCE, 0.25 * 2.0**state.attempt_number)
+    return random.uniform(0.05, ceiling)  # noqa: S311 - jitter, not a secret
+
+
+def _read(response: httpx.Response, ends: float) -> bytes:
+    chunks = []
+    for chunk in response.iter_raw():
+        chunks.append(chunk)
+        if time.monotonic() > ends:
+            raise httpx.ReadTimeout("the whole exchange took too long")
+    return b"".join(chunks)
+
+
+def _must_be_whole(where: str, response: httpx.Response) -> None:
+    """A page of HTML, or JSON that stops half-way, is an outage whatever its status says."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/html":
+        raise Unavailable(f"{where} answered a page of HTML", ambiguous=True)
+    if (kind == "application/json" or kind.endswith("+json")) and response.content:
+        try:
+            msgspec.json.decode(response.content, type=msgspec.Raw)
+        except msgspec.DecodeError:
+            raise Unavailable(f"{where} answered half a document", ambiguous=True) from None
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds to wait: Retry-After as a number or as an HTTP date; None where it is absent or unreadable."""
+    text = response.headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        due = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (due.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _place(request: httpx.Request) -> str:
+    """Method, host and path: what a message may say of a request."""
+    url = request.url
+    return f"{request.method} {url.host}{url.path}"
+
+
+class Tokens:
+    """An account's access token: fetched when needed, renewed at 80 % of its life, one fetch at a time.
+
+    `fetch` returns the token and its life in seconds, and raises `Unauthorized` or `Unavailable`.
+    """
+
+    def __init__(self, fetch: Callable[[], tuple[str, float]]) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._value = ""
+        self._renew_at = 0.0
+
+    def get(self, *, newer_than: str | None = None) -> str:
+        """The token; with `newer_than`, another one than that (a 401 has shown it dead)."""
+        with self._lock:
+            if not self._value or time.monotonic() >= self._renew_at or self._value == newer_than:
+                value, life = self._fetch()
+                self._value, self._renew_at = value, time.monotonic() + 0.8 * life
+            return self._value
+
+
+def header(name: str, tokens: Tokens) -> Authorise:
+    """An `Authorise` that puts the token into the header `name`."""
+
+    def authorise(request: httpx.Request, fresh: bool) -> None:
+        request.headers[name] = tokens.get(newer_than=request.headers.get(name) if fresh else None)
+
+    return authorise
+
+
+def json_body(value: Any) -> dict[str, Any]:
+    """`content` and `headers` of a JSON request, for `client.request(**json_body(...))`."""
+    return {"content": msgspec.json.encode(value), "headers": {"content-type": "application/json"}}
