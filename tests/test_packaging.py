@@ -37,7 +37,7 @@ def test_a_distribution_that_ships_core_is_noticed() -> None:
     assert _intruders({"core": ["ordersync", "other"], "json": ["else"]}) == {"core": {"other"}}
 
 
-@pytest.mark.parametrize("point", _registered(), ids=lambda point: f"{point.group}:{point.name}")
+@pytest.mark.parametrize("point", list(_registered()), ids=lambda point: f"{point.group}:{point.name}")
 def test_every_registered_name_resolves(point: EntryPoint) -> None:
     assert callable(point.load()), f"{point.value} is no class or function"
 
