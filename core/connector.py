@@ -47,8 +47,6 @@ class Ability(StrEnum):
     LISTINGS = "listings"
     COMPARE_AND_SET = "compare_and_set"
     """`push_levels` checks `Level.expected` and answers STALE when the channel holds another quantity."""
-    LEVEL_PER_PLACE = "level_per_place"
-    """The channel keeps one level for each of its locations."""
 
 
 class Connector(Protocol):
@@ -103,8 +101,8 @@ class Connector(Protocol):
         """
         ...
 
-    def settle(self, tickets: Sequence[str]) -> Iterator[Ack]:
-        """What became of accepted pushes: one ack for each key of each ticket that is done, none for the rest."""
+    def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
+        """What became of accepted pushes, given as key and ticket: one ack for each that is done, none for the rest."""
         ...
 
     def read_levels(self, keys: Sequence[LevelKey]) -> Iterator[ChannelLevel]:
