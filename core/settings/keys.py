@@ -1,0 +1,240 @@
+"""What each configuration file may say. The text under a key is what editors show and what the examples explain."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from core.model import MAX_QUANTITY, Location
+from core.settings.secret import Secret
+from core.settings.wrong import wrong
+
+NAME: Final = r"^[a-z0-9][a-z0-9_-]*$"
+"""What a channel or a location may be called."""
+
+_DATABASES: Final = "write sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+_ZIP: Final = re.compile(r"\d{5}(-\d{4})?")
+
+
+class Table(BaseModel):
+    """Base of every settings table: strict types, no unknown keys, immutable, no values in error texts."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_default=False,
+    )
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host, user = parts.hostname, parts.username
+        _ = parts.port
+    except ValueError:
+        host, user = None, None
+    if not host or parts.scheme not in ("http", "https") or any(letter.isspace() for letter in value):
+        raise wrong("no web address", "write it in full, such as https://example.com")
+    if user is not None:
+        raise wrong("a web address may hold no user or password", "leave out what stands before the @")
+    if parts.query or parts.fragment:
+        raise wrong("a web address may hold no ? or #", "write only the part before it")
+    return value.rstrip("/")
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address), Field(examples=["https://example.com"])]
+"""An http or https address without user, query or fragment; a slash at its end is dropped."""
+
+Instant = Annotated[
+    AwareDatetime,
+    AfterValidator(lambda value: value.astimezone(UTC)),
+    Field(examples=["2026-01-31T00:00:00Z"]),
+]
+"""An instant with its zone, kept in UTC."""
+
+
+class ChannelSettings(Table):
+    """One seller account. A connector's `Settings` is a subclass with the keys its channel needs besides."""
+
+    connector: Annotated[str, Field(min_length=1, examples=["shopify"])]
+    """The plugin that speaks to the channel: shopify, amazon, walmart, sandbox or one you installed."""
+    enabled: bool = True
+    """false leaves the channel alone: nothing is pulled from it and nothing pushed to it."""
+    base_url: WebAddress | None = None
+    """Address of the channel's API, where it is not the vendor's own: a simulator, a sandbox, a recording proxy."""
+    auth_url: WebAddress | None = None
+    """Address of the token service, where it is not the vendor's own."""
+    poll_seconds: Annotated[int, Field(ge=1, le=86_400)] = 15
+    """How often the channel is asked for changed orders, in seconds."""
+    overlap_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
+    """By how much one pull reaches back behind the last, as channels list some changes late. Repeats are dropped."""
+    import_since: Instant | None = None
+    """The first pull takes orders changed since this instant. Not set: since `look_back_days` ago."""
+    look_back_days: Annotated[int, Field(ge=0, le=3650)] = 2
+    """How far back the first pull reaches where `import_since` is not set."""
+    locations: Annotated[Mapping[Annotated[str, Field(pattern=NAME)], str], Field(examples=['{ east = "" }'])] = Field(
+        default_factory=dict
+    )
+    """The locations that ship for this channel and the channel's own id of each; "" where the channel knows none."""
+    buffer: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] = 0
+    """Safety stock: so many units of every item are never offered here."""
+    cap: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] | None = Field(default=None, examples=[50])
+    """Never offer more than this many units of an item. Not set: no limit."""
+    percent: Annotated[int, Field(ge=1, le=100)] = 100
+    """Offer this share of what is left after buffer and cap, rounded down."""
+    match: Literal["sku", "mapped"] = "sku"
+    """sku: a channel SKU that equals an item's SKU is that item, unless mapped otherwise. mapped: only what was
+    mapped by hand."""
+    push_levels: bool = True
+    """Tell the channel how many units it may sell."""
+    push_tracking: bool = True
+    """Tell the channel which parcels left."""
+    acknowledge: bool = True
+    """Tell the channel that orders were received, where it asks for that."""
+
+    def since(self, now: datetime) -> datetime:
+        """From when on the first pull at `now` takes orders in: aware, in UTC."""
+        return self.import_since or (now.astimezone(UTC) - timedelta(days=self.look_back_days))
+
+
+def _database(text: str) -> str:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise wrong("no database url", _DATABASES) from None
+    if url.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise wrong("this kind of database is not known", _DATABASES)
+    if url.password is not None:
+        raise wrong("a password may not stand in the url", 'take it out and write password = "secret:NAME"')
+    if url.drivername == "sqlite" and (url.host or url.username or url.database in (None, "", ":memory:")):
+        raise wrong("the store needs a file", "write sqlite:///FILE")
+    if url.drivername != "sqlite" and not url.database:
+        raise wrong("the url names no database", "write postgresql+psycopg://USER@HOST/DATABASE")
+    return text
+
+
+class StoreSettings(Table):
+    """Where everything is kept."""
+
+    url: Annotated[
+        str, AfterValidator(_database), Field(examples=["postgresql+psycopg://ordersync@localhost/ordersync"])
+    ] = "sqlite:///ordersync.sqlite"
+    """The database: a SQLite file (a relative path starts at the folder that holds the configuration folder) or
+    PostgreSQL."""
+    password: Secret | None = None
+    """PostgreSQL's password, as a secret."""
+
+    @model_validator(mode="after")
+    def _a_file_has_no_password(self) -> StoreSettings:
+        if self.password is not None and self.url.startswith("sqlite"):
+            raise wrong("a SQLite file has no password", "take the password out, or write a PostgreSQL url")
+        return self
+
+    def database(self, folder: Path) -> URL:
+        """The url to open, with the password in it (its text masks it); `folder` is where relative paths start."""
+        url = make_url(self.url)
+        if url.drivername == "sqlite":
+            return url.set(database=str(folder / (url.database or "")))
+        return url if self.password is None else url.set(password=self.password.get_secret_value())
+
+
+class DaemonSettings(Table):
+    """How the background service behaves."""
+
+    tick_seconds: Annotated[int, Field(ge=1, le=60)] = 1
+    """How often the service looks what is due, in seconds."""
+    stop_grace_seconds: Annotated[int, Field(ge=1, le=600)] = 20
+    """How long a stopping service waits for the page at hand before it gives up, in seconds."""
+    parked_retry_seconds: Annotated[int, Field(ge=10, le=86_400)] = 300
+    """How often a channel that refused our credentials is tried again, in seconds."""
+
+
+class LogSettings(Table):
+    """What the service writes to its log."""
+
+    format: Literal["auto", "json", "pretty"] = "auto"
+    """auto: pretty on a terminal, json elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe lines that are written."""
+
+
+class OrdersyncFile(Table):
+    """ordersync.toml: the store, the service and its log."""
+
+    store: StoreSettings = StoreSettings()
+    daemon: DaemonSettings = DaemonSettings()
+    log: LogSettings = LogSettings()
+
+
+class LocationSettings(Table):
+    """A place stock ships from."""
+
+    name: Annotated[str, Field(pattern=NAME, examples=["east"])]
+    """What files and commands call it: small letters, digits, - and _. It keeps its name while it holds stock."""
+    title: str = ""
+    """What people read. Empty: the name."""
+    postal_code: Annotated[str, Field(max_length=16, examples=["10001"])] = ""
+    """In quotes; distances start here. Empty: the location ranks behind those with a postal code."""
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "US"
+    """Two capital letters (ISO 3166-1)."""
+    priority: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] = 100
+    """Smaller is preferred."""
+    active: bool = True
+    """false: nothing new is routed here."""
+
+    @model_validator(mode="after")
+    def _zip(self) -> LocationSettings:
+        if self.country == "US" and self.postal_code and not _ZIP.fullmatch(self.postal_code):
+            raise wrong("the postal_code is no US ZIP code", 'write five digits in quotes, such as "10001"')
+        return self
+
+    def as_location(self) -> Location:
+        """The same place in routing's words."""
+        return Location(
+            name=self.name,
+            priority=self.priority,
+            postal_code=self.postal_code,
+            country=self.country,
+            active=self.active,
+        )
+
+
+class LocationsFile(Table):
+    """locations.toml: every place stock ships from."""
+
+    locations: Annotated[tuple[LocationSettings, ...], Field(min_length=1)]
+    """One [[locations]] for each place stock ships from."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> LocationsFile:
+        twice = [name for name, count in Counter(place.name for place in self.locations).items() if count > 1]
+        if twice:
+            raise wrong(f"the location {twice[0]} stands twice", "give one of the two another name")
+        return self
+
+
+class RoutingSettings(Table):
+    """routing.toml: how an order finds the location that ships it."""
+
+    rank: Annotated[tuple[Literal["priority", "distance"], ...], Field(min_length=1)] = ("priority", "distance")
+    """What decides between locations that could ship, most important first."""
+    split: bool = True
+    """true: an order that no location can ship alone may leave in several parcels. false: it waits for one that can."""
+
+    @model_validator(mode="after")
+    def _rules_are_unique(self) -> RoutingSettings:
+        if len(set(self.rank)) < len(self.rank):
+            raise wrong("a rule of rank stands twice", "name each rule once")
+        return self
