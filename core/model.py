@@ -51,8 +51,6 @@ class Hold(StrEnum):
     """The channel reports a status this version does not know."""
     TEST = "test"
     """A test order: imported and marked, never shipped."""
-    MONEY = "money"
-    """The amounts do not add up; a person looks at them before anything ships."""
     OPERATOR = "operator"
 
 

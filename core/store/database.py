@@ -1,0 +1,287 @@
+"""The store's door: one class for SQLite and PostgreSQL.
+
+SQLite runs in WAL mode with foreign keys, full synchronisation and one writer at a time (`BEGIN IMMEDIATE`); PostgreSQL
+at READ COMMITTED with row locks, always taken in the order channel, orders, items, stock, each by id.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, Row, make_url
+
+from core.errors import StoreError, UserError
+from core.guard import transaction
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 30
+"""How long a writer waits for another process's write on SQLite before it gives up."""
+
+_TRIES = 6
+_PG_TYPES = {sa.Boolean: "boolean", sa.BigInteger: "bigint", sa.Integer: "bigint", sa.LargeBinary: "bytea"}
+
+
+class Tx:
+    """One open transaction: plain SQL with `:named` parameters, and set-based writes.
+
+    In SQL, `IN :name` with a list means membership, and `/*lock*/` locks the selected rows where rows can be locked.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.sqlite = connection.dialect.name == "sqlite"
+
+    def rows(self, sql: str, **params: Any) -> Sequence[Row[Any]]:
+        """All rows of a query."""
+        return self._execute(sql, params).fetchall()
+
+    def row(self, sql: str, **params: Any) -> Row[Any] | None:
+        """The first row, or None."""
+        return self._execute(sql, params).fetchone()
+
+    def value(self, sql: str, **params: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self.row(sql, **params)
+        return None if row is None else row[0]
+
+    def run(self, sql: str, **params: Any) -> int:
+        """Executes a statement; returns how many rows it changed."""
+        return self._execute(sql, params).rowcount
+
+    def ids(self, table: sa.Table, count: int) -> Sequence[int]:
+        """`count` fresh ids for `table`, ascending. A transaction that rolls back may leave a gap."""
+        if count == 0:
+            return ()
+        if self.sqlite:  # the one writer holds the lock, so the highest id cannot move
+            first = int(self.value(f"SELECT COALESCE(MAX(id), 0) FROM {table.name}")) + 1
+            return range(first, first + count)
+        sql = "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)"
+        return sorted(row[0] for row in self.rows(sql, table=table.name, count=count))
+
+    def insert(self, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], also: str = "") -> None:
+        """Inserts `rows` in one statement; `also` is an ON CONFLICT clause."""
+        if rows:
+            self._set(_insert_sql(table, tuple(columns), also, self.sqlite), rows)
+
+    def update(
+        self, table: sa.Table, keys: Sequence[str], sets: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Updates by key in one statement. A row holds the keys' values, then those of `sets`.
+
+        An entry of `sets` is a column, replaced, or `column+`, to which the value is added.
+        """
+        if rows:
+            sql = _update_sql(table, tuple(keys), tuple(sets), self.sqlite)
+            if self.sqlite:
+                rows = [(*row[len(keys) :], *row[: len(keys)]) for row in rows]
+            self._set(sql, rows)
+
+    def _set(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if self.sqlite:
+            self.connection.exec_driver_sql(sql, list(rows))
+        else:
+            self.connection.exec_driver_sql(sql, tuple([list(column) for column in zip(*rows, strict=True)]))
+
+    def _execute(self, sql: str, params: dict[str, Any]) -> sa.CursorResult[Any]:
+        lists = tuple(sorted(name for name, value in params.items() if isinstance(value, list)))
+        if self.sqlite and lists:
+            params = {name: json.dumps(value) if name in lists else value for name, value in params.items()}
+        return self.connection.execute(_statement(sql, lists, self.sqlite), params)
+
+
+class Store:
+    """The database, opened and of the right version."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.sqlite = engine.dialect.name == "sqlite"
+        # Threads of one process queue here rather than poll SQLite's file lock.
+        self._writer = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A read-only view as of one instant (SQLite) or statement (PostgreSQL)."""
+        with _told(), transaction(), self.engine.connect() as connection:
+            try:
+                yield Tx(connection)
+            finally:
+                connection.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """One write transaction: committed on leaving, rolled back on any exception."""
+        if self.sqlite:
+            self._writer.acquire()
+        try:
+            with _told(), transaction(), self.engine.connect() as connection:
+                connection = connection.execution_options(ordersync_write=True)
+                with connection.begin():
+                    yield Tx(connection)
+        finally:
+            if self.sqlite:
+                self._writer.release()
+
+    def transact(self, work: Callable[[Tx], T]) -> T:
+        """Runs `work` in a write transaction, again from the start when the database asks for that.
+
+        `work` has no effect but through its transaction.
+        """
+        for attempt in range(_TRIES):
+            try:
+                with self.write() as tx:
+                    return work(tx)
+            except sa.exc.DBAPIError as error:
+                if attempt + 1 == _TRIES or not _transient(error):
+                    raise
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def sole_instance(self) -> Iterator[bool]:
+        """Whether this process is now the only daemon on this store; held until left, and freed by death."""
+        if self.sqlite:
+            path = Path(self.engine.url.database or "") if self.engine.url.database else None
+            if path is None or str(path) == ":memory:":
+                yield True
+                return
+            with path.with_name(path.name + ".lock").open("a") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    yield False
+                    return
+                yield True
+            return
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            key = 0x6F72_6465_7273  # "orders": this program's own advisory lock
+            got = bool(connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar())
+            try:
+                yield got
+            finally:
+                if got:
+                    connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def connect(url: str) -> Engine:
+    """An engine for `url` with this project's settings; opens nothing yet."""
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise UserError("store.url is no database URL; write sqlite:///file or postgresql+psycopg://…") from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        return sa.create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=20, max_overflow=20)
+    if backend != "sqlite":
+        raise UserError(f"store.url names {backend}; ordersync keeps its store in sqlite or postgresql")
+    engine = sa.create_engine(
+        parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says, not where sqlite3 guesses
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("ordersync_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Database trouble a person can mend, told in one line; everything else passes."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        if _transient(error) and not isinstance(error.orig, sqlite3.Error):
+            raise
+        said = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+        raise StoreError(f"the store cannot be used: {said}; {_cure(said)}") from error
+
+
+def _cure(said: str) -> str:
+    for sign, cure in (
+        ("locked", "another process is writing to it; stop that one or try again"),
+        ("full", "free some disk space; nothing was lost and work resumes by itself"),
+        ("unable to open", "check that the folder of store.url exists and may be written"),
+        ("readonly", "give this user the right to write the file and its folder"),
+        ("malformed", "restore the newest backup; orders are pulled again from its cursor"),
+        ("password", "check the user and the secret of store.url"),
+        ("does not exist", "create the database first"),
+    ):
+        if sign in said:
+            return cure
+    return "check that the database of store.url is running and can be reached"
+
+
+def _transient(error: sa.exc.DBAPIError) -> bool:
+    """Deadlocks and serialisation failures: the whole transaction may be run again."""
+    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "55P03")
+
+
+@lru_cache(maxsize=1024)
+def _statement(sql: str, lists: tuple[str, ...], sqlite: bool) -> sa.TextClause:
+    for name in lists:
+        member = f"IN (SELECT value FROM json_each(:{name}))" if sqlite else f"= ANY(:{name})"
+        sql = re.sub(rf"\bIN :{name}\b", member, sql)
+    return sa.text(sql.replace("/*lock*/", "" if sqlite else "FOR UPDATE"))
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(table: sa.Table, columns: tuple[str, ...], also: str, sqlite: bool) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    if sqlite:
+        return f"INSERT INTO {table.name} ({names}) VALUES ({_marks(columns)}) {also}"
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM {_unnest(table, columns)} {also}"
+
+
+@lru_cache(maxsize=256)
+def _update_sql(table: sa.Table, keys: tuple[str, ...], sets: tuple[str, ...], sqlite: bool) -> str:
+    columns = [name.rstrip("+") for name in sets]
+    if sqlite:
+        values = ", ".join(
+            f'"{name}" = "{name}" + ?' if given.endswith("+") else f'"{name}" = ?'
+            for name, given in zip(columns, sets, strict=True)
+        )
+        where = " AND ".join(f'"{key}" = ?' for key in keys)
+        return f"UPDATE {table.name} SET {values} WHERE {where}"
+    names = ", ".join(f'"{name}"' for name in (*keys, *columns))
+    values = ", ".join(
+        f'"{name}" = t."{name}" + v."{name}"' if given.endswith("+") else f'"{name}" = v."{name}"'
+        for name, given in zip(columns, sets, strict=True)
+    )
+    where = " AND ".join(f't."{key}" = v."{key}"' for key in keys)
+    source = f"{_unnest(table, (*keys, *columns))} AS v({names})"
+    return f"UPDATE {table.name} AS t SET {values} FROM {source} WHERE {where}"
+
+
+def _marks(columns: Iterable[str]) -> str:
+    return ", ".join("?" for _ in columns)
+
+
+def _unnest(table: sa.Table, columns: Sequence[str]) -> str:
+    def pg(name: str) -> str:
+        kind = table.c[name].type
+        return next((pg for sql, pg in _PG_TYPES.items() if isinstance(kind, sql)), "text")
+
+    return f"unnest({', '.join(f'%s::{pg(name)}[]' for name in columns)})"

@@ -1,0 +1,10 @@
+"""Alembic's entry: runs the migrations on the connection `core.store.schema` hands in."""
+
+from alembic import context
+
+from core.store.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,440 @@
+"""The tables. Illegal states cannot be stored: the CHECK and UNIQUE constraints here are the invariants' first guard.
+
+Instants are BIGINT microseconds since 1970 UTC and money is BIGINT millionths of the order's currency, on both
+databases alike (docs/decisions/0001). Counters of units are 32-bit integers.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives an automatic rowid only to INTEGER PRIMARY KEY, which there is 64 bits wide all the same.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id() -> Column[int]:
+    return Column("id", Id, primary_key=True)
+
+
+def _ref(name: str, target: str, *, null: bool = False) -> Column[int]:
+    return Column(name, Id, ForeignKey(target), nullable=null)
+
+
+def _text(name: str, default: str = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default="0")
+
+
+def _big(name: str, default: str | None = "0", *, null: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=null, server_default=None if null else default)
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(v) for v in values)})", name=column)
+
+
+def _not_negative(*columns: str) -> list[CheckConstraint]:
+    return [CheckConstraint(f"{column} >= 0", name=f"{column}_not_negative") for column in columns]
+
+
+channels = Table(
+    "channels",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    _text("connector"),
+    Column("cursor", Text),  # the connector's own; null until the first page is stored
+    _big("epoch"),  # grows whenever a worker takes the channel up; a stale worker commits nothing
+    _text("health", "ok"),
+    _text("reason"),  # why it is not ok, ending in what to do
+    _count("fails"),
+    _big("next_due"),
+    _big("wanted"),  # grows with each poke
+    _big("done"),  # the `wanted` that the last finished round had seen
+    _big("since"),  # orders placed before this instant do not move stock when they are first seen shipped
+    _big("last_pull", null=True),
+    _big("last_success", null=True),
+    _big("outage_since", null=True),
+    _big("listings_read", null=True),
+    _big("received"),  # received = stored + repeated + quarantined
+    _big("stored"),
+    _big("repeated"),
+    _big("quarantined"),
+    _one_of("health", "ok", "unavailable", "parked"),
+    CheckConstraint("received = stored + repeated + quarantined", name="nothing_dropped"),
+)
+
+locations = Table(
+    "locations",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    _text("title"),
+    _text("postal_code"),
+    _text("country"),
+    Column("priority", Integer, nullable=False, server_default="100"),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+)
+
+items = Table(
+    "items",
+    metadata,
+    _id(),
+    Column("sku", Text, nullable=False, unique=True),
+    _text("title"),
+    _count("on_hand"),
+    _count("reserved"),
+    *_not_negative("on_hand", "reserved"),
+    CheckConstraint("reserved <= on_hand", name="nothing_sold_twice"),
+)
+
+kits = Table(
+    "kits",
+    metadata,
+    _ref("kit_id", "items.id"),
+    _ref("component_id", "items.id"),
+    Column("quantity", Integer, nullable=False),
+    PrimaryKeyConstraint("kit_id", "component_id"),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    CheckConstraint("kit_id <> component_id", name="not_of_itself"),
+    Index(None, "component_id"),
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    _ref("item_id", "items.id"),
+    _ref("location_id", "locations.id"),
+    _count("on_hand"),
+    _count("allocated"),
+    PrimaryKeyConstraint("item_id", "location_id"),
+    *_not_negative("on_hand", "allocated"),
+    CheckConstraint("allocated <= on_hand", name="nothing_bound_twice"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    _id(),
+    _big("at"),
+    _ref("item_id", "items.id"),
+    _ref("location_id", "locations.id", null=True),
+    _count("on_hand"),  # changes, signed
+    _count("reserved"),
+    _count("allocated"),
+    Column("cause", Text, nullable=False, unique=True),
+    _text("kind"),
+    _text("actor"),
+    _text("note"),
+    Index(None, "item_id", "location_id"),
+    _one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair"),
+)
+
+listings = Table(
+    "listings",
+    metadata,
+    _id(),
+    _ref("channel_id", "channels.id"),
+    Column("sku", Text, nullable=False),
+    _ref("item_id", "items.id", null=True),
+    _text("title"),
+    _text("handle"),  # the connector's own words for it
+    _text("fulfiller", "merchant"),
+    _text("mapped_by", "nobody"),
+    _text("places", "[]"),  # JSON list of the channel's places it has a level at; empty: unknown
+    UniqueConstraint("channel_id", "sku"),
+    Index(None, "item_id"),
+    _one_of("fulfiller", "merchant", "channel"),
+    _one_of("mapped_by", "nobody", "sku", "operator"),
+)
+
+levels = Table(
+    "levels",
+    metadata,
+    _ref("listing_id", "listings.id"),
+    Column("place", Text, nullable=False),
+    _ref("channel_id", "channels.id"),
+    _count("desired"),
+    Column("told", Integer),  # what the channel acknowledged last
+    Column("expected", Integer),  # what we believe it holds now, for channels that compare and set
+    _big("revision", "1"),
+    _text("state", "queued"),
+    _text("ticket"),
+    _text("reason"),
+    _count("attempts"),
+    _big("due_at"),
+    _big("changed_at"),
+    PrimaryKeyConstraint("listing_id", "place"),
+    *_not_negative("desired", "told"),
+    _one_of("state", "queued", "sent", "accepted", "applied", "refused"),
+    Index("ix_levels_due", "channel_id", "state", sqlite_where=text("state <> 'applied'"),
+          postgresql_where=text("state <> 'applied'")),
+)  # fmt: skip
+
+touched = Table(
+    "touched",
+    metadata,
+    Column("item_id", Id, ForeignKey("items.id"), primary_key=True, autoincrement=False),
+    _big("mark", "1"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    _id(),
+    _ref("channel_id", "channels.id"),
+    Column("number", Text, nullable=False),
+    _text("name"),
+    _big("version"),
+    _big("observed_at"),
+    Column("digest", LargeBinary, nullable=False),
+    _big("placed_at"),
+    _big("imported_at"),
+    _big("updated_at"),
+    _text("currency"),
+    _big("total"),
+    _big("shipping"),
+    _big("shipping_tax"),
+    _big("discount"),
+    _big("adjustment"),
+    _big("money_off"),  # by how much the amounts miss the total; never mended
+    _text("presentment_currency"),
+    _big("presentment_total"),
+    _text("fulfiller", "merchant"),
+    Column("priced", Boolean, nullable=False),
+    Column("acknowledged", Boolean, nullable=False),
+    Column("test", Boolean, nullable=False),
+    _text("service"),
+    _big("ship_by", null=True),
+    _big("deliver_by", null=True),
+    UniqueConstraint("channel_id", "number"),
+    _one_of("fulfiller", "merchant", "channel"),
+)
+
+lines = Table(
+    "lines",
+    metadata,
+    _id(),
+    _ref("order_id", "orders.id"),
+    Column("number", Text, nullable=False),
+    _text("sku"),
+    _text("title"),
+    _ref("item_id", "items.id", null=True),
+    _count("ordered"),
+    _count("cancelled"),
+    _count("shipped"),
+    _count("reserved"),
+    _count("backordered"),
+    _count("held"),  # open units that cannot be reserved: no item is known, or the channel ships them itself
+    _count("allocated"),
+    _count("returned"),
+    _big("unit_price"),
+    _big("tax"),
+    _big("discount"),
+    _text("place"),
+    UniqueConstraint("order_id", "number"),
+    *_not_negative("ordered", "cancelled", "shipped", "reserved", "backordered", "held", "allocated", "returned"),
+    CheckConstraint("ordered = cancelled + shipped + reserved + backordered + held", name="balance"),
+    CheckConstraint("allocated <= reserved", name="allocated_is_reserved"),
+    CheckConstraint("returned <= shipped", name="returned_was_shipped"),
+    Index("ix_lines_waiting", "item_id", sqlite_where=text("backordered > 0"),
+          postgresql_where=text("backordered > 0")),
+    Index("ix_lines_unknown", "sku", sqlite_where=text("held > 0"), postgresql_where=text("held > 0")),
+    Index("ix_lines_unrouted", "order_id", sqlite_where=text("reserved > allocated"),
+          postgresql_where=text("reserved > allocated")),
+)  # fmt: skip
+
+buyers = Table(
+    "buyers",
+    metadata,
+    Column("order_id", Id, ForeignKey("orders.id"), primary_key=True, autoincrement=False),
+    *(_text(name) for name in ("email", "name", "company", "line1", "line2", "city", "region")),
+    *(_text(name) for name in ("postal_code", "country", "phone")),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    _id(),
+    _ref("order_id", "orders.id"),
+    _big("observed_at"),
+    _big("version"),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "order_id"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    _ref("order_id", "orders.id"),
+    Column("hold", Text, nullable=False),
+    _text("by"),
+    _text("why"),
+    _big("since"),
+    PrimaryKeyConstraint("order_id", "hold"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    _ref("line_id", "lines.id"),
+    _ref("item_id", "items.id"),
+    Column("per", Integer, nullable=False),  # units of the item in one unit of the line: 1, or a kit's
+    Column("quantity", Integer, nullable=False),
+    PrimaryKeyConstraint("line_id", "item_id"),
+    CheckConstraint("quantity > 0 AND per > 0", name="positive"),
+    CheckConstraint("quantity % per = 0", name="whole_units"),
+    Index(None, "item_id"),
+)
+
+fulfilment_orders = Table(
+    "fulfilment_orders",
+    metadata,
+    _id(),
+    _ref("order_id", "orders.id"),
+    _ref("location_id", "locations.id"),
+    _text("state", "planned"),
+    _text("decision", "{}"),  # JSON: every candidate with the rule that dropped or ranked it
+    _big("created_at"),
+    _big("released_at", null=True),
+    _one_of("state", "planned", "released", "done", "cancelled"),
+    Index(None, "order_id"),
+    Index("ix_fulfilment_orders_planned", "id", sqlite_where=text("state = 'planned'"),
+          postgresql_where=text("state = 'planned'")),
+)  # fmt: skip
+
+fulfilment_lines = Table(
+    "fulfilment_lines",
+    metadata,
+    _ref("fulfilment_order_id", "fulfilment_orders.id"),
+    _ref("line_id", "lines.id"),
+    Column("quantity", Integer, nullable=False),  # units of the line this location is asked for, shipped ones included
+    _count("shipped"),
+    PrimaryKeyConstraint("fulfilment_order_id", "line_id"),
+    CheckConstraint("shipped >= 0 AND shipped <= quantity", name="shipped_was_asked"),
+    Index(None, "line_id"),
+)
+
+shipments = Table(
+    "shipments",
+    metadata,
+    _id(),
+    _ref("order_id", "orders.id"),
+    _ref("location_id", "locations.id", null=True),
+    _text("carrier"),
+    _text("tracking"),
+    _text("service"),
+    _text("tracking_url"),
+    _text("origin", "operator"),
+    _big("shipped_at"),
+    UniqueConstraint("order_id", "tracking"),
+    _one_of("origin", "operator", "warehouse", "channel"),
+)
+
+shipment_lines = Table(
+    "shipment_lines",
+    metadata,
+    _ref("shipment_id", "shipments.id"),
+    _ref("line_id", "lines.id"),
+    Column("quantity", Integer, nullable=False),
+    PrimaryKeyConstraint("shipment_id", "line_id"),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    Index(None, "line_id"),
+)
+
+pushes = Table(
+    "pushes",
+    metadata,
+    _id(),
+    _ref("channel_id", "channels.id"),
+    _text("kind"),
+    Column("key", Text, nullable=False),
+    _ref("order_id", "orders.id"),
+    _ref("shipment_id", "shipments.id", null=True),
+    _text("state", "queued"),
+    _text("ticket"),
+    _text("reason"),
+    _count("attempts"),
+    _big("due_at"),
+    _big("created_at"),
+    _big("updated_at"),
+    UniqueConstraint("kind", "key"),
+    _one_of("kind", "tracking", "acknowledge"),
+    _one_of("state", "queued", "sent", "unknown", "accepted", "applied", "confirmed", "refused"),
+    Index(None, "order_id"),
+    Index("ix_pushes_due", "channel_id", "kind", sqlite_where=text("state IN ('queued','sent','unknown','accepted')"),
+          postgresql_where=text("state IN ('queued','sent','unknown','accepted')")),
+)  # fmt: skip
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    _ref("channel_id", "channels.id"),
+    _text("number"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _text("reason"),
+    _big("observed_at"),
+    _text("state", "open"),
+    _big("resolved_at", null=True),
+    UniqueConstraint("channel_id", "digest"),
+    _one_of("state", "open", "resolved"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    _big("at"),
+    _text("actor"),
+    _ref("channel_id", "channels.id", null=True),
+    _ref("order_id", "orders.id", null=True),
+    _text("event"),
+    _text("detail"),
+    Index(None, "order_id"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    _id(),
+    _ref("channel_id", "channels.id"),
+    _text("kind"),
+    _text("argument", "{}"),
+    _big("asked_at"),
+    _big("done_at", null=True),
+    _text("outcome"),
+    _one_of("kind", "orders", "since", "levels"),
+    Index(
+        "ix_requests_open", "channel_id", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")
+    ),
+)

