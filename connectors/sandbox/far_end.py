@@ -1,0 +1,366 @@
+"""The channel itself, in memory: what a vendor's API and its customers are to a real connector.
+
+A plugin author replaces this file with a simulator of the vendor's API. Two kinds of callers use it:
+
+- the connector, through `answer` alone: an operation's name and a JSON request in, a status and a JSON answer out,
+  as over HTTP. It is strict: what a request must not say is answered 400, never guessed;
+- tests and the curious, through everything else: they play the buyers (`place`, `cancel`), the passing of time
+  (`let_time_pass`), the bad days (`fail`) and the auditors (`truths`, `effects`, `levels`).
+
+State lives as long as the process, by name: `FarEnd.named("spring")` is the same world for everyone who asks.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+
+from connectors.sandbox import wire
+
+MOST_ORDERS = 200
+"""Orders one page may hold."""
+
+MOST_ROWS = 50
+"""Rows one batch of levels, acknowledgements or readings may hold."""
+
+
+class Trouble(StrEnum):
+    """How the far end can misbehave."""
+
+    UNAVAILABLE = "unavailable"
+    """503 to everything; nothing takes effect."""
+    UNAUTHORIZED = "unauthorized"
+    """401 to everything; nothing takes effect."""
+    LOST_ANSWER = "lost answer"
+    """A write takes effect and its answer is lost; reads are answered."""
+
+
+class OrderTruth(msgspec.Struct, frozen=True, kw_only=True):
+    """How an order stands; units by SKU."""
+
+    number: str
+    ordered: Mapping[str, int]
+    cancelled: Mapping[str, int]
+    shipped: Mapping[str, int]
+    acknowledged: bool
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """One parcel the far end knows of; units by SKU."""
+
+    order: str
+    tracking: str
+    carrier: str
+    lines: Mapping[str, int]
+
+
+class FarEnd:
+    """One seller's account at the sandbox channel. Every method may be called from any thread."""
+
+    _worlds: ClassVar[dict[str, FarEnd]] = {}
+    _worlds_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    @classmethod
+    def named(cls, world: str) -> FarEnd:
+        """The far end of this name, made empty when nobody has asked for it yet."""
+        with cls._worlds_lock:
+            return cls._worlds.setdefault(world, cls())
+
+    @classmethod
+    def forget(cls, world: str) -> None:
+        """Ends a world; the next one of its name starts empty."""
+        with cls._worlds_lock:
+            cls._worlds.pop(world, None)
+
+    def __init__(self) -> None:
+        self.asynchronous = False
+        """Whether levels are taken now and applied when time passes, as with a vendor's feeds."""
+        self._lock = threading.RLock()
+        self._listings: dict[str, wire.Listing] = {}
+        self._orders: dict[str, wire.Order] = {}
+        self._effects: dict[tuple[str, str], Effect] = {}
+        self._feeds: dict[str, tuple[list[wire.LevelRow], list[wire.Result] | None]] = {}
+        self._trouble: Trouble | None = None
+        self._chance = 1.0
+        self._random = random.Random(0)  # noqa: S311 - a seeded bad day
+        self._clock = datetime.fromtimestamp(0, UTC)
+
+    # What tests and the curious may do.
+
+    @property
+    def skus(self) -> tuple[str, ...]:
+        """Everything on offer."""
+        with self._lock:
+            return tuple(self._listings)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The places that hold levels."""
+        with self._lock:
+            return tuple(sorted({place for listing in self._listings.values() for place in listing.quantities}))
+
+    def offer(self, sku: str, quantities: Mapping[str, int], *, price: str = "10.00", title: str = "") -> None:
+        """Puts a thing on offer with its level at each place, or replaces it."""
+        with self._lock:
+            self._listings[sku] = wire.Listing(
+                sku=sku, title=title or sku.title(), price=Decimal(price), quantities=dict(quantities)
+            )
+
+    def place(self, lines: Sequence[tuple[str, int]], *, buyer: str = "Ada Lovelace") -> str:
+        """A buyer orders (SKU, units) line by line: levels fall, never below zero; the order's number is returned."""
+        with self._lock:
+            number = f"S-{1001 + len(self._orders)}"
+            taken = [self._take(f"L{at}", sku, units) for at, (sku, units) in enumerate(lines, start=1)]
+            shipping = Decimal("4.90")
+            self._orders[number] = wire.Order(
+                number=number,
+                name=f"#{number[2:]}",
+                placed=self._tick(),
+                changed=self._clock,
+                currency="USD",
+                shipping=shipping,
+                total=shipping + sum((line.price * line.ordered + line.tax for line in taken), Decimal(0)),
+                buyer=wire.Buyer(
+                    name=buyer,
+                    email="buyer@example.test",
+                    street="1 Analytical Way",
+                    city="Kansas City",
+                    region="MO",
+                    postal_code="64106",
+                    country="US",
+                ),
+                lines=taken,
+            )
+            return number
+
+    def cancel(self, number: str, *, sku: str | None = None, quantity: int | None = None) -> None:
+        """A buyer cancels an order, one SKU of it, or some units of that: only what has not shipped. Levels rise."""
+        with self._lock:
+            left = quantity
+            for line in self._orders[number].lines:
+                if sku not in (None, line.sku):
+                    continue
+                units = line.open if left is None else min(line.open, left)
+                line.cancelled += units
+                left = None if left is None else left - units
+                if line.sku in self._listings:
+                    self._listings[line.sku].quantities[line.place] += units
+            self._orders[number].changed = self._tick()
+
+    def truths(self) -> dict[str, OrderTruth]:
+        """Every order by its number."""
+        with self._lock:
+            return {
+                order.number: OrderTruth(
+                    number=order.number,
+                    ordered=_by_sku((line.sku, line.ordered) for line in order.lines),
+                    cancelled=_by_sku((line.sku, line.cancelled) for line in order.lines),
+                    shipped=_by_sku((line.sku, line.shipped) for line in order.lines),
+                    acknowledged=order.acknowledged,
+                )
+                for order in self._orders.values()
+            }
+
+    def effects(self) -> list[Effect]:
+        """Every parcel that was told, oldest first; telling one again replaces it."""
+        with self._lock:
+            return list(self._effects.values())
+
+    def levels(self) -> dict[tuple[str, str], int]:
+        """What is on offer now, by SKU and place."""
+        with self._lock:
+            return {
+                (listing.sku, place): quantity
+                for listing in self._listings.values()
+                for place, quantity in listing.quantities.items()
+            }
+
+    def let_time_pass(self) -> None:
+        """Whatever waits for its time has happened afterwards."""
+        with self._lock:
+            for feed, (rows, results) in self._feeds.items():
+                if results is None:
+                    self._feeds[feed] = (rows, [self._set_level(row) for row in rows])
+
+    def fail(self, how: str | None, *, chance: float = 1.0, seed: int = 0) -> bool:
+        """From now on this `Trouble`, at each request with this chance; None ends it. True: the far end can do that."""
+        with self._lock:
+            self._trouble = None if how is None else Trouble(how)
+            self._chance = chance
+            self._random = random.Random(seed)  # noqa: S311 - a seeded bad day
+            return True
+
+    # What the connector may do.
+
+    def answer(self, operation: str, request: bytes) -> tuple[int, bytes]:
+        """A status and a JSON body, as an HTTP API would give them. A lost answer is a `ConnectionError`."""
+        operations: dict[str, Callable[[bytes], tuple[int, object]]] = {
+            "orders": self._answer_orders,
+            "order": self._answer_order,
+            "acknowledge": self._answer_acknowledge,
+            "ship": self._answer_ship,
+            "levels": self._answer_levels,
+            "feed": self._answer_feed,
+            "read_levels": self._answer_read_levels,
+            "listings": self._answer_listings,
+        }
+        with self._lock:
+            trouble = self._trouble if self._trouble and self._random.random() < self._chance else None
+            if trouble is Trouble.UNAVAILABLE:
+                return 503, b"<html>Service Unavailable</html>"
+            if trouble is Trouble.UNAUTHORIZED:
+                return 401, b"{}"
+            try:
+                status, value = operations[operation](request)
+            except (msgspec.DecodeError, _Wrong) as error:
+                return 400, msgspec.json.encode({"error": str(error)})
+            if trouble is Trouble.LOST_ANSWER and operation in ("acknowledge", "ship", "levels"):
+                raise ConnectionResetError
+            return status, msgspec.json.encode(value)
+
+    def _answer_orders(self, request: bytes) -> tuple[int, object]:
+        asked = msgspec.json.decode(request, type=wire.OrdersAsked)
+        if not 1 <= asked.limit <= MOST_ORDERS:
+            raise _Wrong(f"limit is 1 to {MOST_ORDERS}")
+        found = sorted(
+            (order for order in self._orders.values() if (order.changed, order.number) > asked.after),
+            key=lambda order: (order.changed, order.number),
+        )
+        page = found[: asked.limit]
+        reached = (page[-1].changed, page[-1].number) if page else asked.after
+        return 200, {"orders": page, "reached": reached, "more": len(found) > asked.limit}
+
+    def _answer_order(self, request: bytes) -> tuple[int, object]:
+        order = self._orders.get(msgspec.json.decode(request, type=wire.OrderAsked).number)
+        return (404, {}) if order is None else (200, order)
+
+    def _answer_acknowledge(self, request: bytes) -> tuple[int, object]:
+        numbers = msgspec.json.decode(request, type=wire.Acknowledge).numbers
+        _must_fit(numbers)
+        results = []
+        for number in numbers:
+            order = self._orders.get(number)
+            if order is not None and not order.acknowledged:
+                order.acknowledged, order.changed = True, self._tick()
+            results.append(wire.Result(reference=number, error="" if order else "unknown_order"))
+        return 200, {"results": results}
+
+    def _answer_ship(self, request: bytes) -> tuple[int, object]:
+        parcel = msgspec.json.decode(request, type=wire.Ship)
+        order = self._orders.get(parcel.order)
+        if order is None:
+            return 404, {}
+        lines = {line.id: line for line in order.lines}
+        before = next((known.lines for known in order.parcels if known.key == parcel.key), None)
+        if before is not None and before != parcel.lines:
+            return 409, {"error": "parcel_differs"}  # an edit may correct the tracking, not what is inside
+        if before is None and any(
+            line not in lines or units > lines[line].open for line, units in parcel.lines.items()
+        ):
+            return 409, {"error": "not_open"}
+        known = wire.Parcel(key=parcel.key, tracking=parcel.tracking, carrier=parcel.carrier, lines=parcel.lines)
+        if before is None:
+            for line, units in parcel.lines.items():
+                lines[line].shipped += units
+        elif known in order.parcels:
+            return 200, {}  # a repeat changes nothing, not even the instant of the last change
+        order.parcels = [other for other in order.parcels if other.key != parcel.key] + [known]
+        order.changed = self._tick()
+        self._effects[order.number, parcel.key] = Effect(
+            order=order.number,
+            tracking=parcel.tracking,
+            carrier=parcel.carrier,
+            lines=_by_sku((lines[line].sku, units) for line, units in parcel.lines.items()),
+        )
+        return 200, {}
+
+    def _answer_levels(self, request: bytes) -> tuple[int, object]:
+        rows = msgspec.json.decode(request, type=wire.SetLevels).rows
+        _must_fit(rows)
+        if len({(row.sku, row.place) for row in rows}) < len(rows):
+            raise _Wrong("each SKU and place may stand in a batch once")
+        if self.asynchronous:
+            feed = f"feed-{len(self._feeds) + 1}"
+            self._feeds[feed] = (rows, None)
+            return 202, {"feed": feed}
+        return 200, {"results": [self._set_level(row) for row in rows]}
+
+    def _answer_feed(self, request: bytes) -> tuple[int, object]:
+        feed = msgspec.json.decode(request, type=wire.FeedAsked).feed
+        if feed not in self._feeds:
+            return 404, {}
+        results = self._feeds[feed][1]
+        return 200, {"done": results is not None, "results": results or []}
+
+    def _answer_read_levels(self, request: bytes) -> tuple[int, object]:
+        rows = msgspec.json.decode(request, type=wire.ReadLevels).rows
+        _must_fit(rows)
+        held = self.levels()
+        return 200, {"levels": [(*row, held[row]) for row in rows if row in held]}
+
+    def _answer_listings(self, request: bytes) -> tuple[int, object]:
+        asked = msgspec.json.decode(request, type=wire.ListingsAsked)
+        found = sorted(sku for sku in self._listings if sku > asked.after)
+        return 200, {
+            "listings": [self._listings[sku] for sku in found[: asked.limit]],
+            "more": len(found) > asked.limit,
+        }
+
+    def _set_level(self, row: wire.LevelRow) -> wire.Result:
+        listing = self._listings.get(row.sku)
+        if listing is None or row.place not in listing.quantities:
+            return wire.Result(reference=row.reference, error="unknown_listing")
+        if row.quantity < 0:
+            return wire.Result(reference=row.reference, error="negative_quantity")
+        if row.expected is not None and row.expected != listing.quantities[row.place]:
+            return wire.Result(reference=row.reference, error="stale")
+        listing.quantities[row.place] = row.quantity
+        return wire.Result(reference=row.reference)
+
+    def _take(self, line: str, sku: str, units: int) -> wire.Line:
+        """Takes a line's units from the place that holds most. A SKU no longer on offer is sold from nowhere."""
+        listing = self._listings.get(sku)
+        place = ""
+        if listing is not None:
+            place = max(listing.quantities, key=lambda name: listing.quantities[name])
+            listing.quantities[place] = max(0, listing.quantities[place] - units)
+        price = listing.price if listing else Decimal("10.00")
+        return wire.Line(
+            id=line,
+            sku=sku,
+            title=listing.title if listing else sku,
+            ordered=units,
+            price=price,
+            tax=round(price * units * Decimal("0.08"), 2),
+            place=place,
+        )
+
+    def _tick(self) -> datetime:
+        """Now, and always later than the last time: no two changes share an instant."""
+        self._clock = max(datetime.now(UTC), self._clock + timedelta(microseconds=1))
+        return self._clock
+
+
+class _Wrong(Exception):
+    """A request that no client should have sent."""
+
+
+def _must_fit(rows: Sequence[object]) -> None:
+    if not 1 <= len(rows) <= MOST_ROWS:
+        raise _Wrong(f"a batch holds 1 to {MOST_ROWS} rows")
+
+
+def _by_sku(units: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Summed by SKU, those without units left out."""
+    sums: dict[str, int] = {}
+    for sku, count in units:
+        if count:
+            sums[sku] = sums.get(sku, 0) + count
+    return sums

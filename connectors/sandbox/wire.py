@@ -1,0 +1,136 @@
+"""The sandbox channel's JSON as it stands on the wire: the shapes its far end reads and writes.
+
+A real channel's shapes are the vendor's. The connector does not import this file to read orders: `orders.py` names
+only the fields it needs, so that a field the channel adds tomorrow changes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request: what the far end does not know, it refuses."""
+
+
+class OrdersAsked(Strict):
+    """A page of orders behind the position `after`: the last change seen and its order's number."""
+
+    after: tuple[datetime, str]
+    limit: int
+
+
+class OrderAsked(Strict):
+    number: str
+
+
+class Acknowledge(Strict):
+    numbers: list[str]
+
+
+class Ship(Strict):
+    """One parcel; the same `key` again is the same parcel, its tracking perhaps corrected."""
+
+    order: str
+    key: str
+    tracking: str
+    carrier: str
+    lines: dict[str, int]
+
+
+class LevelRow(Strict):
+    """One level to set; with `expected`, only if that is what the channel holds."""
+
+    reference: str
+    sku: str
+    place: str
+    quantity: int
+    expected: int | None
+
+
+class SetLevels(Strict):
+    rows: list[LevelRow]
+
+
+class FeedAsked(Strict):
+    feed: str
+
+
+class ReadLevels(Strict):
+    """Pairs of SKU and place."""
+
+    rows: list[tuple[str, str]]
+
+
+class ListingsAsked(Strict):
+    """A page of listings behind the SKU `after`; the empty one starts."""
+
+    after: str
+    limit: int
+
+
+class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What became of one row of a batch: no `error`, or its code."""
+
+    reference: str
+    error: str = ""
+
+
+class Listing(msgspec.Struct, kw_only=True):
+    sku: str
+    title: str
+    price: Decimal
+    quantities: dict[str, int]
+
+
+class Line(msgspec.Struct, kw_only=True):
+    id: str
+    sku: str
+    title: str
+    ordered: int
+    cancelled: int = 0
+    shipped: int = 0
+    price: Decimal
+    tax: Decimal
+    place: str
+
+    @property
+    def open(self) -> int:
+        return self.ordered - self.cancelled - self.shipped
+
+
+class Parcel(msgspec.Struct, kw_only=True):
+    key: str
+    tracking: str
+    carrier: str
+    lines: dict[str, int]
+
+
+class Buyer(msgspec.Struct, kw_only=True):
+    name: str
+    email: str
+    street: str
+    city: str
+    region: str
+    postal_code: str
+    country: str
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """The document a pull yields."""
+
+    number: str
+    name: str
+    placed: datetime
+    changed: datetime
+    currency: str
+    total: Decimal
+    shipping: Decimal
+    status: str = "open"
+    acknowledged: bool = False
+    buyer: Buyer
+    lines: list[Line]
+    parcels: list[Parcel] = msgspec.field(default_factory=list)
