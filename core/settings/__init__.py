@@ -1,7 +1,40 @@
 """Configuration: `config/*.toml` as typed settings; every problem names its file, its key and its cure."""
 
-from core.settings.keys import ChannelSettings
+from core.settings.keys import (
+    ChannelSettings,
+    DaemonSettings,
+    Instant,
+    LocationSettings,
+    LogSettings,
+    RoutingSettings,
+    StoreSettings,
+    Table,
+    WebAddress,
+)
+from core.settings.load import Settings, load, problems
+from core.settings.problem import ConfigError, Problem
 from core.settings.secret import Secret
+from core.settings.watch import Change, Reload, Watched
 from core.settings.wrong import wrong
 
-__all__ = ["ChannelSettings", "Secret", "wrong"]
+__all__ = [
+    "Change",
+    "ChannelSettings",
+    "ConfigError",
+    "DaemonSettings",
+    "Instant",
+    "LocationSettings",
+    "LogSettings",
+    "Problem",
+    "Reload",
+    "RoutingSettings",
+    "Secret",
+    "Settings",
+    "StoreSettings",
+    "Table",
+    "Watched",
+    "WebAddress",
+    "load",
+    "problems",
+    "wrong",
+]

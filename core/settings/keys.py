@@ -116,7 +116,7 @@ def _database(text: str) -> str:
         raise wrong("no database url", _DATABASES) from None
     if url.drivername not in ("sqlite", "postgresql+psycopg"):
         raise wrong("this kind of database is not known", _DATABASES)
-    if url.password is not None:
+    if url.password is not None or "password" in url.query:
         raise wrong("a password may not stand in the url", 'take it out and write password = "secret:NAME"')
     if url.drivername == "sqlite" and (url.host or url.username or url.database in (None, "", ":memory:")):
         raise wrong("the store needs a file", "write sqlite:///FILE")

@@ -11,6 +11,7 @@ Line ends behind the value do not belong to it. No message ever holds a value.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -29,12 +30,12 @@ _LARGEST: Final = 64 * 1024
 class Secrets:
     """Where secrets are looked up: an environment, and the files it points to.
 
-    `consulted` holds every file that was or would have been read, so that a change of one can be noticed.
+    `consulted` holds every file that was or would have been read with its `digest`, so that a change is noticed.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
-        self.consulted: set[Path] = set()
+        self.consulted: dict[Path, str] = {}
 
     def find(self, name: str) -> SecretStr:
         """The value of secret `name`. Raises what a validator raises: absent, empty or unreadable, and the cure."""
@@ -57,10 +58,9 @@ class Secrets:
         return _trimmed(name, self._environ[name], f"the environment variable {name}")
 
     def _of_file(self, name: str, path: Path, *, needed: bool) -> SecretStr | None:
-        self.consulted.add(path)
+        self.consulted[path] = digest(path)
         try:
-            with path.open("rb") as file:
-                body = file.read(_LARGEST + 1)
+            body = _body(path)
         except FileNotFoundError:
             if not needed:
                 return None
@@ -73,6 +73,19 @@ class Secrets:
             return _trimmed(name, body.decode(), str(path))
         except UnicodeDecodeError:
             raise wrong(f"the secret {name} is not UTF-8 text: {path}", "write the file anew") from None
+
+
+def digest(path: Path) -> str:
+    """What tells one state of a secret's file from another: its SHA-256, or why it cannot be read."""
+    try:
+        return hashlib.sha256(_body(path)).hexdigest()
+    except OSError as error:
+        return str(error)
+
+
+def _body(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LARGEST + 1)
 
 
 def _trimmed(name: str, value: str, place: str) -> SecretStr:
