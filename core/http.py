@@ -63,6 +63,7 @@ def client(
     operation: Callable[[httpx.Request], str] = lambda request: "",
     budgets: Mapping[str, Budget] | None = None,
     expect: Collection[int] = (),
+    stale: Callable[[httpx.Response], bool] = lambda response: False,
     safe: Callable[[httpx.Request], bool] = lambda request: request.method in ("GET", "HEAD"),
     deadline: float = DEADLINE,
     transport: httpx.BaseTransport | None = None,
@@ -71,7 +72,8 @@ def client(
     """An httpx client for one account.
 
     `operation` names a request for its budget in `budgets`; a name without a budget is not limited. `expect` lists
-    the 4xx statuses the connector reads itself. `safe` says which requests may be repeated although an earlier
+    the 4xx statuses the connector reads itself. `stale` says which 403s mean an expired token, where the channel
+    does not answer 401. `safe` says which requests may be repeated although an earlier
     try may have taken effect; `request.extensions["safe"]`, when there, overrules it.
     """
     wire = Wire(
@@ -81,6 +83,7 @@ def client(
         operation=operation,
         budgets=budgets or {},
         expect=frozenset(expect),
+        stale=stale,
         safe=safe,
         deadline=deadline,
         sleep=sleep,
@@ -108,6 +111,7 @@ class Wire(httpx.BaseTransport):
         operation: Callable[[httpx.Request], str],
         budgets: Mapping[str, Budget],
         expect: frozenset[int],
+        stale: Callable[[httpx.Response], bool],
         safe: Callable[[httpx.Request], bool],
         deadline: float,
         sleep: Callable[[float], None],
@@ -118,6 +122,7 @@ class Wire(httpx.BaseTransport):
         self._operation = operation
         self._limiters = {name: _limiter(budget) for name, budget in budgets.items()}
         self._expect = expect
+        self._stale = stale
         self._safe = safe
         self._deadline = deadline
         self._sleep = sleep
@@ -188,7 +193,9 @@ class Wire(httpx.BaseTransport):
             response.read()
             _must_be_whole(where, response)
             return
-        if status == 401:
+        if status == 403:
+            response.read()
+        if status == 401 or (status == 403 and self._stale(response)):
             raise Unauthorized(f"{where} refused the credentials of {self._account}; renew them and restart")
         if status == 403:
             raise Unauthorized(
