@@ -60,7 +60,7 @@ WebAddress = Annotated[str, AfterValidator(_web_address), Field(examples=["https
 Instant = Annotated[
     AwareDatetime,
     AfterValidator(lambda value: value.astimezone(UTC)),
-    Field(examples=["2026-01-31T00:00:00Z"]),
+    Field(examples=[datetime(2026, 1, 31, tzinfo=UTC)]),
 ]
 """An instant with its zone, kept in UTC."""
 
@@ -84,7 +84,7 @@ class ChannelSettings(Table):
     """The first pull takes orders changed since this instant. Not set: since `look_back_days` ago."""
     look_back_days: Annotated[int, Field(ge=0, le=3650)] = 2
     """How far back the first pull reaches where `import_since` is not set."""
-    locations: Annotated[Mapping[Annotated[str, Field(pattern=NAME)], str], Field(examples=['{ east = "" }'])] = Field(
+    locations: Annotated[Mapping[Annotated[str, Field(pattern=NAME)], str], Field(examples=[{"east": ""}])] = Field(
         default_factory=dict
     )
     """The locations that ship for this channel and the channel's own id of each; "" where the channel knows none."""
@@ -116,7 +116,7 @@ def _database(text: str) -> str:
         raise wrong("no database url", _DATABASES) from None
     if url.drivername not in ("sqlite", "postgresql+psycopg"):
         raise wrong("this kind of database is not known", _DATABASES)
-    if url.password is not None or "password" in url.query:
+    if url.password or "password" in url.query:
         raise wrong("a password may not stand in the url", 'take it out and write password = "secret:NAME"')
     if url.drivername == "sqlite" and (url.host or url.username or url.database in (None, "", ":memory:")):
         raise wrong("the store needs a file", "write sqlite:///FILE")

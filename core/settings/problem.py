@@ -42,7 +42,11 @@ class ConfigError(UserError):
 
 def of_validation(file: str, model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """What pydantic found wrong with one file, in the words of its user."""
-    return [_problem(file, model, found) for found in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    # A list whose parts are wrong also counts as too short: its parts are what is to be told.
+    lists = {found["loc"][:end] for found in errors for end in range(len(found["loc"]))}
+    told = [found for found in errors if not (found["type"] == "too_short" and found["loc"] in lists)]
+    return [_problem(file, model, found) for found in told]
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -99,16 +103,20 @@ def _sample(location: Sequence[int | str], field: FieldInfo | None) -> str:
     """A line the user could write, such as `poll_seconds = 15`; empty where none is known."""
     if field is None or not location or isinstance(location[-1], int):
         return ""
-    if field.examples:
-        value = field.examples[0]
-    elif field.default is not PydanticUndefined and field.default is not None:
-        value = field.default
-    else:
+    value = next(_examples(field, field.annotation), field.default)
+    if value is PydanticUndefined or value is None:
         return ""
     if isinstance(value, BaseModel):
         return f"[{location[-1]}]"
-    verbatim = isinstance(value, str) and value.startswith("{")
-    return f"{location[-1]} = {value if verbatim else in_toml(value)}"
+    return f"{location[-1]} = {in_toml(value)}"
+
+
+def _examples(*parts: Any) -> Iterator[Any]:
+    """The examples a key or any part of its type gives."""
+    for part in parts:
+        if isinstance(part, FieldInfo):
+            yield from part.examples or ()
+        yield from _examples(*get_args(part))
 
 
 def in_toml(value: object) -> str:
@@ -119,6 +127,8 @@ def in_toml(value: object) -> str:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(in_toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {in_toml(part)}' for key, part in value.items())} }}"
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
