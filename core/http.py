@@ -65,6 +65,7 @@ def client(
     expect: Collection[int] = (),
     stale: Callable[[httpx.Response], bool] = lambda response: False,
     safe: Callable[[httpx.Request], bool] = lambda request: request.method in ("GET", "HEAD"),
+    verdict: Callable[[httpx.Response], None] = lambda response: None,
     deadline: float = DEADLINE,
     transport: httpx.BaseTransport | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -74,7 +75,8 @@ def client(
     `operation` names a request for its budget in `budgets`; a name without a budget is not limited. `expect` lists
     the 4xx statuses the connector reads itself. `stale` says which 403s mean an expired token, where the channel
     does not answer 401. `safe` says which requests may be repeated although an earlier
-    try may have taken effect; `request.extensions["safe"]`, when there, overrules it.
+    try may have taken effect; `request.extensions["safe"]`, when there, overrules it. `verdict` raises what a status
+    does not say, for channels that hide a refusal inside a 200; what it raises is retried like any other failure.
     """
     wire = Wire(
         account,
@@ -85,6 +87,7 @@ def client(
         expect=frozenset(expect),
         stale=stale,
         safe=safe,
+        verdict=verdict,
         deadline=deadline,
         sleep=sleep,
     )
@@ -113,6 +116,7 @@ class Wire(httpx.BaseTransport):
         expect: frozenset[int],
         stale: Callable[[httpx.Response], bool],
         safe: Callable[[httpx.Request], bool],
+        verdict: Callable[[httpx.Response], None],
         deadline: float,
         sleep: Callable[[float], None],
     ) -> None:
@@ -124,6 +128,7 @@ class Wire(httpx.BaseTransport):
         self._expect = expect
         self._stale = stale
         self._safe = safe
+        self._verdict = verdict
         self._deadline = deadline
         self._sleep = sleep
 
@@ -192,6 +197,7 @@ class Wire(httpx.BaseTransport):
         if status in self._expect or (200 <= status < 300 and status != 206):
             response.read()
             _must_be_whole(where, response)
+            self._verdict(response)
             return
         if status == 403:
             response.read()
