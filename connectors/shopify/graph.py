@@ -1,0 +1,218 @@
+"""Speaking GraphQL to one shop: endpoint, token, and what Shopify means by its errors.
+
+ShopifyAPI builds the addresses and shapes the request; the request itself goes through our own HTTP client, as the
+library's has no deadline, prints error bodies and takes shop and token from globals of the process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+import structlog
+from shopify import Session
+from shopify.resources.graphql import GraphQL
+
+from core import http
+from core.errors import NotFound, Rejected, Unauthorized, Unavailable
+
+T = TypeVar("T")
+
+VERSION = "2026-10"
+TOKEN_HEADER = "X-Shopify-Access-Token"  # noqa: S105 - a header's name
+VERSION_HEADER = "X-Shopify-API-Version"
+
+_log = structlog.get_logger()
+
+
+class TooCostly(Rejected):
+    """A request that costs more points than one request may."""
+
+
+class _Extensions(msgspec.Struct):
+    code: str = ""
+
+
+class Problem(msgspec.Struct):
+    """One of the `errors` of an answer. Its message may quote what was sent, so it never goes into an error's text."""
+
+    path: list[str | int] | None = None
+    extensions: _Extensions = msgspec.field(default_factory=_Extensions)
+
+
+class _Throttle(msgspec.Struct, rename="camel"):
+    currently_available: float
+    restore_rate: float
+
+
+class _Cost(msgspec.Struct, rename="camel"):
+    requested_query_cost: float | None = None
+    throttle_status: _Throttle | None = None
+
+
+class _Costs(msgspec.Struct):
+    cost: _Cost | None = None
+
+
+class _Envelope(msgspec.Struct):
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    errors: list[Problem] | str = msgspec.field(default_factory=list)
+    extensions: _Costs | None = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+def endpoint(shop: str, base_url: str | None) -> str:
+    """Where the Admin API of `shop` answers; `base_url` replaces the shop's own host."""
+    session = Session(shop, VERSION)
+    site: str = session.version.api_path(base_url) if base_url else session.site
+    return f"{site}/graphql.json"
+
+
+def token_endpoint(shop: str, auth_url: str | None) -> str:
+    """Where an app fetches its token."""
+    site = auth_url or f"https://{Session(shop, VERSION).url}"
+    return f"{site}/admin/oauth/access_token"
+
+
+def client_credentials(account: str, url: str, client_id: str, secret: str) -> Callable[[], tuple[str, float]]:
+    """What fetches an app's own token (24 hours); for `core.http.Tokens`."""
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+
+    def fetch() -> tuple[str, float]:
+        with http.client(account) as client:
+            try:
+                response = client.post(
+                    url, data=form, headers={"accept": "application/json"}, extensions={"safe": True}
+                )
+            except (Rejected, NotFound):
+                raise Unauthorized(
+                    f"{account}: Shopify gives no token for this client_id and client_secret; check both and the shop"
+                ) from None
+        token = http.decode(response, _Token)
+        return token.access_token, token.expires_in
+
+    return fetch
+
+
+class _Token(msgspec.Struct):
+    access_token: str
+    expires_in: float = 86_399.0
+
+
+class Graph(GraphQL):  # type: ignore[misc] # the library has no types
+    """One shop's GraphQL endpoint. `tokens` gives the access token; `points` is what the plan restores a second."""
+
+    def __init__(self, account: str, endpoint: str, tokens: http.Tokens, *, points: float) -> None:
+        # Not the library's own constructor: it asks the process which shop is the current one.
+        self.endpoint = endpoint
+        self.headers = {"accept": "application/json", "content-type": "application/json"}
+        self._account = account
+        self._points = points
+        self._version_seen = VERSION
+        self._client = http.client(account, authorise=http.header(TOKEN_HEADER, tokens), verdict=self._verdict)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def execute(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+        *,
+        safe: bool = False,
+    ) -> bytes:
+        """The answer's body. `safe` says that the request may be repeated although it may have taken effect."""
+        body = msgspec.json.encode({"query": query, "variables": variables or {}, "operationName": operation_name})
+        try:
+            response = self._client.post(self.endpoint, content=body, headers=self.headers, extensions={"safe": safe})
+        except NotFound:
+            raise Rejected(f"{self._account}: there is no such shop; check shop and base_url", status=404) from None
+        self._note_version(response.headers.get(VERSION_HEADER, VERSION))
+        return response.content
+
+    def ask(self, document: str, variables: Mapping[str, Any], shape: type[T]) -> T:
+        """What a query answers, as `shape`. Any error makes the whole answer void."""
+        data, errors = self._answer(self.execute(document, variables, safe=True))
+        if errors:
+            raise self._failure(errors, ambiguous=False)
+        return self._read(data, shape)
+
+    def tell(
+        self, document: str, variables: Mapping[str, Any], shape: type[T], *, safe: bool = False
+    ) -> tuple[T, list[Problem]]:
+        """What a mutation answers, as `shape`, and the errors beside it: each of its parts stands alone.
+
+        Raises where nothing was answered at all.
+        """
+        data, errors = self._answer(self.execute(document, variables, safe=safe))
+        if errors and bytes(data) == b"null":
+            raise self._failure(errors, ambiguous=True)
+        return self._read(data, shape), errors
+
+    def _read(self, data: msgspec.Raw, shape: type[T]) -> T:
+        try:
+            return msgspec.json.decode(data, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unavailable(f"{self._account} answered what cannot be read: {error}", ambiguous=True) from None
+
+    def _answer(self, body: bytes) -> tuple[msgspec.Raw, list[Problem]]:
+        try:
+            envelope = _envelope.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unavailable(f"{self._account} answered what cannot be read: {error}", ambiguous=True) from None
+        errors = envelope.errors
+        return envelope.data, [Problem()] if isinstance(errors, str) else errors
+
+    def _failure(self, errors: list[Problem], *, ambiguous: bool) -> Exception:
+        """What `errors` mean for the whole request."""
+        codes = {problem.extensions.code for problem in errors}
+        path = ".".join(str(part) for part in errors[0].path or ())
+        if "MAX_COST_EXCEEDED" in codes:
+            return TooCostly(f"{self._account}: a request costs more points than one may", status=200)
+        if "ACCESS_DENIED" in codes:
+            return Unauthorized(
+                f"{self._account}: the app may not use {path or 'what was asked for'}; grant it the access scope "
+                "(and access to protected customer data) and install it again",
+                forbidden=True,
+            )
+        if "SHOP_INACTIVE" in codes:
+            return Unauthorized(f"{self._account}: the shop is closed or frozen; open it at Shopify", forbidden=True)
+        if codes & {"INTERNAL_SERVER_ERROR", "TIMEOUT"}:
+            return Unavailable(f"{self._account}: Shopify failed inside", ambiguous=ambiguous)
+        named = ", ".join(sorted(code for code in codes if code)) or "an error without a code"
+        return Rejected(f"{self._account}: Shopify refused the request{f' at {path}' if path else ''}: {named}")
+
+    def _verdict(self, response: httpx.Response) -> None:
+        """A throttle comes as a 200: an error to wait for, like any other."""
+        if b'"THROTTLED"' not in response.content:
+            return
+        try:
+            envelope = _envelope.decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        if isinstance(envelope.errors, str) or all(
+            problem.extensions.code != "THROTTLED" for problem in envelope.errors
+        ):
+            return
+        cost = envelope.extensions.cost if envelope.extensions else None
+        raise Unavailable(f"{self._account}: Shopify asks to slow down", after=self._patience(cost))
+
+    def _patience(self, cost: _Cost | None) -> float:
+        """Seconds until the bucket holds what the request costs."""
+        if cost is None or cost.requested_query_cost is None or cost.throttle_status is None:
+            return 1.0
+        status = cost.throttle_status
+        rate = status.restore_rate if status.restore_rate > 0 else self._points
+        missing = cost.requested_query_cost - status.currently_available
+        return max(0.05, math.ceil(missing / rate * 100) / 100)
+
+    def _note_version(self, version: str) -> None:
+        if version != self._version_seen:
+            self._version_seen = version
+            _log.warning("Shopify answers as another API version", channel=self._account, asked=VERSION, got=version)

@@ -1,0 +1,171 @@
+"""The GraphQL documents we send, sized to what one request may cost.
+
+A request may cost 1,000 points. An object costs one, a mutation ten, scalars nothing; a connection costs more the more
+it is asked for, by a rule Shopify does not publish. Answers seen in the wild fit 2 + f x (one node), f being about
+twice the natural logarithm of `first`. The sizes below stay under 1,000 by that rule, with every id of `nodes` counted
+in full. Should Shopify count otherwise, a refused page is asked for again at half its size.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PAGE: Final = 250
+"""Orders a page: the most `first` may be."""
+PAGE_WITH_PLACES: Final = 140
+"""Orders a page where the locations of their lines are asked for too."""
+LISTINGS: Final = 250
+SHIPPED_ORDERS: Final = 16
+"""Orders whose fulfilment is read at once before parcels are told."""
+LEVELS: Final = 250
+"""Quantities set at once: the most Shopify takes."""
+POINTS: Final = 1000
+"""What one request may cost."""
+
+MOST_LINES: Final = 12
+MOST_PARTS: Final = 4
+ALL: Final = 250
+"""Rows of each list inside one order when that order is read alone."""
+
+_MONEY: Final = "{ shopMoney { amount } }"
+_ENDS: Final = "pageInfo { hasNextPage endCursor }"
+
+_LINE: Final = f"""
+fragment Line on LineItem {{
+  id sku name quantity currentQuantity unfulfilledQuantity requiresShipping
+  originalUnitPriceSet {_MONEY}
+  discountAllocations {{ allocatedAmountSet {_MONEY} }}
+  taxLines {{ priceSet {_MONEY} }}
+}}"""
+
+_FULFILLED: Final = f"nodes {{ quantity lineItem {{ id }} }} {_ENDS}"
+_ASSIGNED: Final = f"nodes {{ totalQuantity lineItem {{ id }} }} {_ENDS}"
+
+
+def _order(lines: int, parts: int, places: bool) -> str:
+    """An order with up to so many rows of each list read at once."""
+    where = f"assignedLocation {{ location {{ id }} }} lineItems(first: {lines}) {{ {_ASSIGNED} }}" if places else ""
+    return f"""
+fragment Whole on Order {{
+  id name createdAt updatedAt cancelledAt test email displayFinancialStatus currencyCode taxesIncluded dutiesIncluded
+  risk {{ recommendation }}
+  totalPriceSet {{ shopMoney {{ amount }} presentmentMoney {{ amount currencyCode }} }}
+  totalTipReceivedSet {_MONEY}
+  originalTotalDutiesSet {_MONEY}
+  originalTotalAdditionalFeesSet {_MONEY}
+  shippingLine {{ title discountedPriceSet {_MONEY} taxLines {{ priceSet {_MONEY} }} }}
+  shippingAddress {{ name company address1 address2 city province provinceCode zip countryCodeV2 phone }}
+  lineItems(first: {lines}) {{ nodes {{ ...Line }} {_ENDS} }}
+  fulfillments(first: {parts}) {{
+    id status trackingInfo {{ number company }} fulfillmentLineItems(first: {lines}) {{ {_FULFILLED} }}
+  }}
+  fulfillmentOrders(first: {parts}) {{ nodes {{ id status fulfillBy {where} }} {_ENDS} }}
+}}{_LINE}"""
+
+
+def orders(places: bool) -> str:
+    """A page of orders by their last change: $query, $after, $first."""
+    return f"""query Orders($query: String!, $after: String, $first: Int!) {{
+  orders(query: $query, after: $after, first: $first, sortKey: UPDATED_AT) {{ nodes {{ ...Whole }} {_ENDS} }}
+}}{_order(MOST_LINES, MOST_PARTS, places)}"""
+
+
+def order(places: bool) -> str:
+    """One order with all that one request can hold of it: $id."""
+    return f"query Order($id: ID!) {{ order(id: $id) {{ ...Whole }} }}{_order(ALL, ALL, places)}"
+
+
+MORE: Final = f"""query More($id: ID!, $after: String!) {{
+  node(id: $id) {{
+    ... on Order {{ lineItems(first: {ALL}, after: $after) {{ nodes {{ ...Line }} {_ENDS} }} }}
+    ... on Fulfillment {{ fulfillmentLineItems(first: {ALL}, after: $after) {{ {_FULFILLED} }} }}
+    ... on FulfillmentOrder {{ assigned: lineItems(first: {ALL}, after: $after) {{ {_ASSIGNED} }} }}
+  }}
+}}{_LINE}"""
+"""Further rows of a list inside an order; $id names whose, $after where the last rows ended."""
+
+CHANGED: Final = "query Changed($id: ID!) { order(id: $id) { updatedAt } }"
+
+
+def _fulfilment(lines: int, parts: int) -> str:
+    return f"""
+fragment Fulfilment on Order {{
+  id
+  fulfillments(first: {parts}) {{
+    id status trackingInfo {{ number }} fulfillmentLineItems(first: {lines}) {{ {_FULFILLED} }}
+  }}
+  fulfillmentOrders(first: {parts}) {{
+    nodes {{
+      id status supportedActions {{ action }} assignedLocation {{ location {{ id }} }}
+      lineItems(first: {lines}) {{ nodes {{ id remainingQuantity lineItem {{ id }} }} {_ENDS} }}
+    }}
+    {_ENDS}
+  }}
+}}"""
+
+
+FULFILMENTS: Final = f"""query Fulfilments($ids: [ID!]!) {{
+  nodes(ids: $ids) {{ ...Fulfilment }}
+}}{_fulfilment(MOST_LINES, MOST_PARTS)}"""
+"""What several orders still want fulfilled and what they know as fulfilled: $ids."""
+
+FULFILMENT: Final = f"query Fulfilment($id: ID!) {{ order(id: $id) {{ ...Fulfilment }} }}{_fulfilment(ALL, ALL)}"
+"""The same of one order, in full: $id."""
+
+MORE_FULFILMENT: Final = f"""query MoreFulfilment($id: ID!, $after: String!) {{
+  node(id: $id) {{
+    ... on Fulfillment {{ fulfillmentLineItems(first: {ALL}, after: $after) {{ {_FULFILLED} }} }}
+    ... on FulfillmentOrder {{
+      lineItems(first: {ALL}, after: $after) {{ nodes {{ id remainingQuantity lineItem {{ id }} }} {_ENDS} }}
+    }}
+  }}
+}}"""
+
+
+def fulfil(count: int) -> str:
+    """`count` parcels in one request, each under the alias p0, p1 …, its input in $p0, $p1 …"""
+    names = [f"p{number}" for number in range(count)]
+    given = ", ".join(f"${name}: FulfillmentInput!" for name in names)
+    parcels = "\n".join(
+        f"  {name}: fulfillmentCreate(fulfillment: ${name}) {{ fulfillment {{ id }} userErrors {{ field message }} }}"
+        for name in names
+    )
+    return f"mutation Fulfil({given}) {{\n{parcels}\n}}"
+
+
+SET_QUANTITIES: Final = """mutation SetQuantities($input: InventorySetQuantitiesInput!, $key: String!) {
+  inventorySetQuantities(input: $input) @idempotent(key: $key) {
+    userErrors { code field message }
+  }
+}"""
+
+
+def levels(places: int) -> str:
+    """Available quantities of several items, each at the places $l0, $l1 …: $ids."""
+    given = "".join(f", $l{at}: ID!" for at in range(places))
+    held = " ".join(
+        f'l{at}: inventoryLevel(locationId: $l{at}) {{ quantities(names: ["available"]) {{ quantity }} }}'
+        for at in range(places)
+    )
+    return f"query Levels($ids: [ID!]!{given}) {{ nodes(ids: $ids) {{ ... on InventoryItem {{ id {held} }} }} }}"
+
+
+def levels_at_once(places: int) -> int:
+    """Items a `levels` request may name: an item, and a level with its quantity for each place."""
+    return min(250, (POINTS - 10) // (1 + 2 * places))
+
+
+VARIANTS: Final = f"""query Variants($after: String, $first: Int!) {{
+  productVariants(first: $first, after: $after, sortKey: ID) {{
+    nodes {{
+      sku displayName
+      inventoryItem {{
+        id tracked
+        inventoryLevels(first: {ALL}) {{
+          nodes {{ location {{ id }} quantities(names: ["available"]) {{ quantity }} }} pageInfo {{ hasNextPage }}
+        }}
+      }}
+    }}
+    {_ENDS}
+  }}
+}}"""
