@@ -1,0 +1,144 @@
+"""Bad days: what fails is raised as what it is, and is never an empty answer, a confirmation or a second effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from core.conformance.far_end import Failure, FarEnd
+from core.conformance.given import Given, failing, must, needs
+from core.connector import Ability, Connector
+from core.errors import ChannelError, Unauthorized, Unavailable
+from core.model import Ack, AckState, Shipment
+
+
+class Failures(Given):
+    def test_reading_in_an_outage_is_unavailable(self, connector: Connector, far_end: FarEnd) -> None:
+        number = self.placed(far_end, 2)[0]
+        cursor = self.pull(connector)[0].cursor
+        with failing(far_end, Failure.UNAVAILABLE):
+            for what, read in self._reads(connector, number, cursor):
+                raised = _raised(read)
+                must(isinstance(raised, Unavailable), f"{what} in an outage raises Unavailable; it gave {raised!r}")
+
+    def test_telling_in_an_outage_confirms_and_refuses_nothing(self, connector: Connector, far_end: FarEnd) -> None:
+        tellings = list(self._tellings(connector, far_end))
+        with failing(far_end, Failure.UNAVAILABLE):
+            for what, tell in tellings:
+                acks, error = _answers(tell())
+                must(
+                    error is None or isinstance(error, Unavailable),
+                    f"{what} in an outage raises Unavailable; it raised {error!r}",
+                )
+                wrong = [ack for ack in acks if ack.state is not AckState.RETRY]
+                must(not wrong, f"{what} in an outage is neither confirmed nor refused; it gave {wrong}")
+                must(
+                    error is not None or bool(acks), f"{what} in an outage is raised or to be retried; it gave nothing"
+                )
+
+    def test_refused_credentials_are_unauthorized(self, connector: Connector, far_end: FarEnd) -> None:
+        number = self.placed(far_end, 2)[0]
+        tellings = list(self._tellings(connector, far_end))
+        with failing(far_end, Failure.UNAUTHORIZED):
+            for what, read in self._reads(connector, number, None):
+                raised = _raised(read)
+                must(
+                    isinstance(raised, Unauthorized),
+                    f"{what} with refused credentials raises Unauthorized; it gave {raised!r}",
+                )
+            for what, tell in tellings:
+                acks, error = _answers(tell())
+                must(
+                    isinstance(error, Unauthorized) and not acks,
+                    f"{what} with refused credentials raises "
+                    f"Unauthorized and answers nothing; it raised {error!r} after {acks}",
+                )
+
+    @needs(Ability.PUSH_TRACKING)
+    def test_a_parcel_whose_answer_was_lost_is_called_ambiguous(self, connector: Connector, far_end: FarEnd) -> None:
+        parcels = self._parcels(connector, far_end, 3)
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, error = _answers(connector.push_tracking(parcels))
+        answered = {ack.key for ack in acks if ack.state is not AckState.RETRY}
+        unanswered = [parcel for parcel in parcels if parcel.key not in answered]
+        arrived = {effect.tracking for effect in far_end.effects()}
+        unsure = [parcel.key for parcel in unanswered if parcel.tracking in arrived]
+        if unsure:
+            must(
+                isinstance(error, Unavailable) and error.ambiguous,
+                f"a write whose answer was lost raises Unavailable "
+                f"with ambiguous; {unsure} arrived unanswered and it raised {error!r}",
+            )
+            must(unsure == [unanswered[0].key], f"only the next unanswered parcel may have arrived; so did {unsure}")
+
+    @needs(Ability.PUSH_TRACKING)
+    def test_a_parcel_whose_answer_was_lost_arrives_once(self, connector: Connector, far_end: FarEnd) -> None:
+        parcels = self._parcels(connector, far_end, 2)
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, _ = _answers(connector.push_tracking(parcels))
+        far_end.let_time_pass()
+        known = {ack.key for ack in acks if ack.state in (AckState.APPLIED, AckState.ACCEPTED)}
+        # The rest as every caller must: read the order back, and tell only what is not there.
+        missing = [parcel for parcel in parcels if parcel.key not in known and not self._arrived(connector, parcel)]
+        self.applied(self.settled(connector, far_end, connector.push_tracking(missing)))
+        far_end.let_time_pass()
+        came = sorted(effect.tracking for effect in far_end.effects())
+        must(came == sorted(parcel.tracking for parcel in parcels), f"each parcel arrives exactly once; came {came}")
+
+    @needs(Ability.PUSH_LEVELS)
+    def test_levels_whose_answer_was_lost_end_as_told(self, connector: Connector, far_end: FarEnd) -> None:
+        levels = self.levels_of(connector, far_end, 13)
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, error = _answers(connector.push_levels(levels))
+        must(error is None or isinstance(error, Unavailable), f"a lost answer is Unavailable; it raised {error!r}")
+        wrong = [ack for ack in acks if ack.state in (AckState.REFUSED, AckState.STALE)]
+        must(not wrong, f"a lost answer refuses no level; it gave {wrong}")
+        self.applied(self.settled(connector, far_end, connector.push_levels(levels)))
+        far_end.let_time_pass()
+        held = {far_end.levels()[level.sku, level.place] for level in levels}
+        must(held == {13}, f"levels told again after a lost answer are as told; they are {sorted(held)}")
+
+    def _reads(
+        self, connector: Connector, number: str, cursor: str | None
+    ) -> Iterator[tuple[str, Callable[[], object]]]:
+        yield "a pull", lambda: self.pull(connector, cursor)
+        yield "fetching an order", lambda: connector.fetch(number)
+        if Ability.LISTINGS in connector.abilities:
+            yield "listing", lambda: list(connector.listings())
+
+    def _tellings(self, connector: Connector, far_end: FarEnd) -> Iterator[tuple[str, Callable[[], Iterable[Ack]]]]:
+        if Ability.ACKNOWLEDGE in connector.abilities:
+            numbers = self.placed(far_end, 1)
+            yield "an acknowledgement", lambda: connector.acknowledge(numbers)
+        if Ability.PUSH_TRACKING in connector.abilities:
+            parcels = self._parcels(connector, far_end, 1)
+            yield "a parcel", lambda: connector.push_tracking(parcels)
+        if Ability.PUSH_LEVELS in connector.abilities:
+            levels = self.levels_of(connector, far_end, 9)
+            yield "a level", lambda: connector.push_levels(levels)
+
+    def _parcels(self, connector: Connector, far_end: FarEnd, count: int) -> list[Shipment]:
+        orders = self.ready(connector, far_end, count)
+        return [self.parcel(far_end, order, serial) for serial, order in enumerate(orders, start=1)]
+
+    def _arrived(self, connector: Connector, parcel: Shipment) -> bool:
+        shown = self.fetched(connector, parcel.order)
+        return parcel.tracking in [package.tracking for package in shown.packages]
+
+
+def _raised(call: Callable[[], object]) -> object:
+    """The `ChannelError` of a call, or what it returned."""
+    try:
+        return call()
+    except ChannelError as error:
+        return error
+
+
+def _answers(acks: Iterable[Ack]) -> tuple[list[Ack], ChannelError | None]:
+    """The acks that came before the error, and the error."""
+    came = []
+    try:
+        for ack in acks:
+            came.append(ack)
+    except ChannelError as error:
+        return came, error
+    return came, None

@@ -1,0 +1,84 @@
+"""What the suite needs of a channel's far end: buyers, the passing of time, bad days, and auditors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+
+class Failure(StrEnum):
+    """A way to fail that a far end may be told to have."""
+
+    UNAVAILABLE = "unavailable"
+    """Everything is answered by an outage; nothing takes effect."""
+    UNAUTHORIZED = "unauthorized"
+    """The credentials are refused, the renewed ones too; nothing takes effect."""
+    LOST_ANSWER = "lost answer"
+    """A write takes effect and its answer is lost; reads are answered."""
+
+
+class Truth(Protocol):
+    """How an order stands at the far end; units by SKU, a SKU without any left out or 0."""
+
+    @property
+    def ordered(self) -> Mapping[str, int]: ...
+    @property
+    def cancelled(self) -> Mapping[str, int]: ...
+    @property
+    def shipped(self) -> Mapping[str, int]: ...
+    @property
+    def acknowledged(self) -> bool: ...
+
+
+class Effect(Protocol):
+    """One parcel that took effect at the far end; units by SKU."""
+
+    @property
+    def order(self) -> str: ...
+    @property
+    def tracking(self) -> str: ...
+    @property
+    def lines(self) -> Mapping[str, int]: ...
+
+
+class FarEnd(Protocol):
+    """The channel as everyone but the connector sees it."""
+
+    @property
+    def skus(self) -> Sequence[str]:
+        """SKUs on offer, fulfilled by the seller: at least three, with a hundred units and more at every place."""
+        ...
+
+    @property
+    def places(self) -> Sequence[str]:
+        """The channel's own location ids; one empty id where it keeps one level a listing."""
+        ...
+
+    def place(self, lines: Sequence[tuple[str, int]]) -> str:
+        """A buyer orders (SKU, units) line by line, paid and with an address. Returns the order's number."""
+        ...
+
+    def cancel(self, number: str, *, sku: str | None = None, quantity: int | None = None) -> None:
+        """A buyer cancels an order, one SKU of it, or some units of that: only what has not shipped."""
+        ...
+
+    def truths(self) -> Mapping[str, Truth]:
+        """Every order by its number."""
+        ...
+
+    def effects(self) -> Sequence[Effect]:
+        """Every parcel that took effect; telling one again may replace it, never add one."""
+        ...
+
+    def levels(self) -> Mapping[tuple[str, str], int]:
+        """What is on offer now, by SKU and place."""
+        ...
+
+    def let_time_pass(self) -> None:
+        """Whatever waits for its time has happened afterwards: an index that lags, a feed that is worked off."""
+        ...
+
+    def fail(self, how: str | None) -> bool:
+        """From now on this `Failure`; None ends it. False, and nothing changed: this far end cannot do that."""
+        ...

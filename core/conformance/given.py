@@ -1,0 +1,196 @@
+"""What all checks share: what a suite may say about its channel, and the words they are written in."""
+
+from __future__ import annotations
+
+import functools
+import unittest
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeVar
+
+from core.conformance.far_end import Failure, FarEnd
+from core.connector import Ability, Connector
+from core.errors import BadDocument
+from core.model import Ack, AckState, Level, Observation, Order, Page, Shipment
+
+Suite = TypeVar("Suite", bound="Given")
+Check = Callable[[Suite, Connector, FarEnd], None]
+
+ENDLESS = 1000
+"""Pages after which a pull counts as one that never ends."""
+
+
+def must(holds: bool, otherwise: str) -> None:
+    """Raises `AssertionError` with what was promised and what came."""
+    if not holds:
+        raise AssertionError(otherwise)
+
+
+def needs(*abilities: Ability) -> Callable[[Check[Suite]], Check[Suite]]:
+    """The check is about these abilities: one declared absent leaves nothing to prove."""
+
+    def wrap(check: Check[Suite]) -> Check[Suite]:
+        @functools.wraps(check)
+        def checked(self: Suite, connector: Connector, far_end: FarEnd) -> None:
+            if connector.abilities.issuperset(abilities):
+                check(self, connector, far_end)
+
+        return checked
+
+    return wrap
+
+
+@contextmanager
+def failing(far_end: FarEnd, how: Failure) -> Iterator[None]:
+    """The far end fails so inside. Where it cannot be told to, the test is skipped."""
+    if not far_end.fail(how):
+        raise unittest.SkipTest(f"the far end cannot be told to have the failure {how.value!r}")
+    try:
+        yield
+    finally:
+        far_end.fail(None)
+
+
+class Given:
+    """What a suite may say about its connector and channel, beside its two fixtures."""
+
+    plenty: ClassVar[int] = 7
+    """So many orders fill at least three pages; make the connector's pages small, or this large."""
+
+    many_lines: ClassVar[int] = 12
+    """Lines of a long order: where the channel pages an order's lines, more than one page of them."""
+
+    out_of_order: ClassVar[str] = ""
+    """Why this channel cannot yield the oldest change first, where it cannot; then that is not tested."""
+
+    unknown_number: ClassVar[str] = "999-9999999-9999999"
+    """An order number the channel could have and does not know."""
+
+    unknown_handle: ClassVar[str] = ""
+    """The handle of a listing the channel does not know (any more)."""
+
+    carrier: ClassVar[str] = "UPS"
+
+    def again(self, connector: Connector) -> Connector:
+        """Another instance for the same account, as after a restart. Override it where the two are kept elsewhere."""
+        kept: Any = connector
+        return type(connector)(kept.name, kept.settings)
+
+    # The words the checks are written in.
+
+    def placed(self, far_end: FarEnd, count: int) -> list[str]:
+        """So many two-line orders, visible to the connector."""
+        first, second = far_end.skus[:2]
+        numbers = [far_end.place([(first, 2), (second, 1)]) for _ in range(count)]
+        far_end.let_time_pass()
+        return numbers
+
+    def pull(self, connector: Connector, cursor: str | None = None, *, since: datetime | None = None) -> list[Page]:
+        """All pages of one pull."""
+        pages = []
+        for page in connector.pages(cursor, since=since):
+            pages.append(page)
+            must(len(pages) < ENDLESS, f"a pull ends; this one has yielded {ENDLESS} pages")
+        return pages
+
+    def seen(self, connector: Connector, pages: Iterable[Page]) -> dict[str, int]:
+        """The newest version of each order that the pages show."""
+        newest: dict[str, int] = {}
+        for page in pages:
+            for observation in page.observations:
+                version = self.order(connector, observation).version
+                newest[observation.number] = max(version, newest.get(observation.number, version))
+        return newest
+
+    def order(self, connector: Connector, observation: Observation) -> Order:
+        """The order of a document that an ordinary order at the far end gave."""
+        try:
+            return connector.normalize(observation.body)
+        except BadDocument as error:
+            raise AssertionError(f"an ordinary order is no bad document; {observation.number}: {error}") from error
+
+    def fetched(self, connector: Connector, number: str) -> Order:
+        return self.order(connector, connector.fetch(number))
+
+    def ready(self, connector: Connector, far_end: FarEnd, count: int, units: int = 2) -> list[Order]:
+        """So many orders of so many units of one SKU each, acknowledged where the channel wants that."""
+        numbers = [far_end.place([(far_end.skus[0], units)]) for _ in range(count)]
+        far_end.let_time_pass()
+        if Ability.ACKNOWLEDGE in connector.abilities:
+            self.settled(connector, far_end, connector.acknowledge(numbers))
+        return [self.fetched(connector, number) for number in numbers]
+
+    def parcel(self, far_end: FarEnd, order: Order, serial: int = 1, units: int | None = None) -> Shipment:
+        """One parcel with so many units (None: all) of the order's first line."""
+        line = order.lines[0]
+        return Shipment(
+            key=f"parcel-{serial}",
+            serial=serial,
+            order=order.number,
+            lines={line.number: line.ordered if units is None else units},
+            carrier=self.carrier,
+            tracking=f"1Z999AA1{serial:010d}",
+            shipped_at=datetime.now(UTC),
+            place=line.place or far_end.places[0],
+        )
+
+    def levels_of(
+        self,
+        connector: Connector,
+        far_end: FarEnd,
+        quantity: int,
+        *,
+        skus: Sequence[str] | None = None,
+        revision: int = 1,
+    ) -> list[Level]:
+        """This quantity for each SKU (None: all) at each place that holds it."""
+        handles = {}
+        if Ability.LISTINGS in connector.abilities:
+            handles = {listing.sku: listing.handle for listing in connector.listings()}
+        wanted = set(far_end.skus if skus is None else skus)
+        return [
+            Level(
+                key=f"{sku}@{place}",
+                sku=sku,
+                handle=handles.get(sku, ""),
+                place=place,
+                quantity=quantity,
+                revision=revision,
+            )
+            for sku, place in sorted(far_end.levels())
+            if sku in wanted
+        ]
+
+    def settled(self, connector: Connector, far_end: FarEnd, acks: Iterable[Ack]) -> dict[str, Ack]:
+        """The last answer for each key, those that were only accepted settled."""
+        final = {ack.key: ack for ack in acks}
+        for _ in range(20):
+            pending = {key: ack.ticket for key, ack in final.items() if ack.state is AckState.ACCEPTED}
+            if not pending:
+                return final
+            far_end.let_time_pass()
+            final.update({ack.key: ack for ack in connector.settle(pending)})
+        raise AssertionError(f"accepted pushes reach an end; these never did: {sorted(pending)}")
+
+    def one_ack_each(self, acks: Iterable[Ack], keys: Sequence[str]) -> None:
+        """Exactly one ack for each key, and none for anything else."""
+        found = Counter(ack.key for ack in acks)
+        must(
+            found == Counter(keys), f"each key gets exactly one ack; of {sorted(keys)} came {sorted(found.elements())}"
+        )
+
+    def applied(self, acks: dict[str, Ack]) -> None:
+        for ack in acks.values():
+            must(ack.state is AckState.APPLIED, f"the channel takes {ack.key}; the ack says {ack.state}: {ack.reason}")
+
+    def refused(self, ack: Ack | None, what: str) -> None:
+        """Refused, with a reason that ends in what to do: what is wrong, a mark, then at least two words more."""
+        must(ack is not None and ack.state is AckState.REFUSED, f"{what} is refused; the ack is {ack}")
+        reason = ack.reason if ack else ""
+        wrong, mark, cure = reason.rpartition(";")
+        must(
+            bool(mark and wrong.strip()) and len(cure.split()) >= 2,
+            f"a refusal's reason reads 'what is wrong; what to do'; {what} was refused with {reason!r}",
+        )
