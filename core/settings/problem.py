@@ -52,7 +52,7 @@ def of_validation(file: str, model: type[BaseModel], error: ValidationError) -> 
 def nearest(word: str, words: Iterable[str]) -> str:
     """What to do about an unknown word: the nearest known one, or all of them."""
     known = sorted(words)
-    close = difflib.get_close_matches(word, known, n=1)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.8)
     return f"did you mean `{close[0]}`?" if close else f"use one of: {', '.join(known) or 'none there are'}"
 
 

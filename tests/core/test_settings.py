@@ -149,7 +149,7 @@ BROKEN = {
     ),
     "a location that does not exist": (
         ("channels/shop.toml", "{ east =", "{ eats ="),
-        "channels/shop.toml: locations.eats: no such location in locations.toml; did you mean `east`?",
+        "channels/shop.toml: locations.eats: no such location in locations.toml; use one of: east, west",
     ),
     "no location": (
         ("channels/shop.toml", '{ east = "gid://1", west = "" }', "{}"),
