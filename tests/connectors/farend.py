@@ -1,0 +1,113 @@
+"""A simulator as the far end of the conformance suite.
+
+    class TestConformance(Conformance):
+        plenty = 7          # so many orders fill three pages: give the connector small pages, or say a larger number
+
+        @pytest.fixture
+        def far_end(self) -> Iterator[SimulatedFarEnd]:
+            with ShopifySimulator(listings=goods(ShopifySimulator)) as simulator:
+                yield SimulatedFarEnd(simulator)
+
+        @pytest.fixture
+        def connector(self, far_end) -> Connector:
+            return Shopify("shop", settings_for(far_end.simulator))
+
+A class that requests the fixture `no_pauses` (`@pytest.mark.usefixtures("no_pauses")`, imported from here) does not
+sleep between tries; the failures of this far end last longer than any patience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from connectors.simulation import (
+    Effect,
+    Fault,
+    OrderTruth,
+    SimulatedLine,
+    SimulatedListing,
+    SimulatedOrder,
+    Simulator,
+)
+from core.conformance import Failure
+
+
+def goods(
+    kind: type[Simulator] | Simulator, skus: Sequence[str] = ("KIT-1", "KIT 2/b+c", "KIT-3")
+) -> list[SimulatedListing]:
+    """Listings as the suite wants them: three SKUs, five hundred units of each at every place of this simulator."""
+    return [
+        SimulatedListing(sku=sku, title=sku.lower(), price=Decimal("10.00"), quantities=dict.fromkeys(kind.places, 500))
+        for sku in skus
+    ]
+
+
+def refuse(request: Request) -> Response:
+    """What most APIs say to credentials they do not know, at the token's address too."""
+    return Response('{"error":"invalid_client","errors":[{"code":"Unauthorized"}]}', 401, mimetype="application/json")
+
+
+class SimulatedFarEnd:
+    """`core.conformance.FarEnd` of a started simulator, without other faults of its own.
+
+    `elapse` is what makes the vendor's delays pass, beside `settle_feeds`: an index that lags behind, a rate limit.
+    `refuse` answers when the credentials are refused, where the vendor's 401 is needed word for word.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        *,
+        elapse: Callable[[], None] = lambda: None,
+        refuse: Callable[[Request], Response] = refuse,
+    ) -> None:
+        self.simulator = simulator
+        self._elapse = elapse
+        self._refuse = refuse
+        self._handle = simulator.handle
+
+    @property
+    def skus(self) -> Sequence[str]:
+        return tuple(dict.fromkeys(sku for sku, _ in self.simulator.levels()))
+
+    @property
+    def places(self) -> Sequence[str]:
+        return self.simulator.places
+
+    def place(self, lines: Sequence[tuple[str, int]]) -> str:
+        taken = tuple(SimulatedLine(sku=sku, quantity=units) for sku, units in lines)
+        return self.simulator.place(SimulatedOrder(lines=taken))
+
+    def cancel(self, number: str, *, sku: str | None = None, quantity: int | None = None) -> None:
+        self.simulator.cancel(number, sku=sku, quantity=quantity)
+
+    def truths(self) -> Mapping[str, OrderTruth]:
+        return self.simulator.truths()
+
+    def effects(self) -> Sequence[Effect]:
+        return self.simulator.effects()
+
+    def levels(self) -> Mapping[tuple[str, str], int]:
+        return self.simulator.levels()
+
+    def let_time_pass(self) -> None:
+        self._elapse()
+        self.simulator.settle_feeds()
+
+    def fail(self, how: str | None) -> bool:
+        faults = {Failure.UNAVAILABLE: Fault.HTML_503, Failure.LOST_ANSWER: Fault.RESET_AFTER_WRITE}
+        failure = None if how is None else Failure(how)
+        self.simulator.faults.set({faults[failure]: 1.0} if failure in faults else {})
+        handle = self._refuse if failure is Failure.UNAUTHORIZED else self._handle
+        self.simulator.handle = handle  # type: ignore[method-assign]  # every request goes through it
+        return True
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wire tries again at once."""
+    monkeypatch.setattr("core.http.pause", lambda seconds: None)
