@@ -155,6 +155,13 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
             raise self._failure(errors, ambiguous=True)
         return self._read(data, shape), errors
 
+    def lost(self, errors: list[Problem]) -> Exception:
+        """What to raise for a part of a mutation that was answered by nothing but `errors`."""
+        failure = self._failure(errors, ambiguous=True) if errors else None
+        if isinstance(failure, Unauthorized):
+            return failure
+        return Unavailable(f"{self._account}: Shopify failed inside and does not say what it did", ambiguous=True)
+
     def _read(self, data: msgspec.Raw, shape: type[T]) -> T:
         try:
             return msgspec.json.decode(data, type=shape)

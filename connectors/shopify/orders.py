@@ -52,6 +52,9 @@ WAITING = frozenset(("ON_HOLD", "SCHEDULED"))
 OVER = frozenset(("CLOSED", "CANCELLED", "INCOMPLETE"))
 KNOWN = frozenset(("OPEN", "IN_PROGRESS")) | WAITING | OVER
 
+MOST_FULFILLMENTS = 250
+"""As many as Shopify lists of one order: there may be more."""
+
 _document = msgspec.json.Decoder(Document)
 _id = msgspec.json.Decoder(Id)
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
@@ -274,6 +277,8 @@ def _must_be_whole(document: Document) -> None:
     """Half an order would reserve half its stock."""
     _must_end("lineItems", document.line_items)
     _must_end("fulfillmentOrders", document.fulfillment_orders)
+    if len(document.fulfillments) >= MOST_FULFILLMENTS:
+        raise BadDocument(f"fulfillments: {MOST_FULFILLMENTS} or more; Shopify lists no further ones")
     for fulfillment in document.fulfillments:
         _must_end("fulfillments", fulfillment.fulfillment_line_items)
     for part in document.fulfillment_orders.nodes:

@@ -17,6 +17,8 @@ PAGE_WITH_PLACES: Final = 140
 LISTINGS: Final = 250
 SHIPPED_ORDERS: Final = 16
 """Orders whose fulfilment is read at once before parcels are told."""
+PARCELS: Final = 40
+"""Parcels told of at once: ten points and the answer's two objects each, and seconds of Shopify's time in all."""
 LEVELS: Final = 250
 """Quantities set at once: the most Shopify takes."""
 POINTS: Final = 1000
@@ -116,7 +118,7 @@ MORE_FULFILMENT: Final = f"""query MoreFulfilment($id: ID!, $after: String!) {{
   node(id: $id) {{
     ... on Fulfillment {{ fulfillmentLineItems(first: {ALL}, after: $after) {{ {_FULFILLED} }} }}
     ... on FulfillmentOrder {{
-      lineItems(first: {ALL}, after: $after) {{ nodes {{ id remainingQuantity lineItem {{ id }} }} {_ENDS} }}
+      assigned: lineItems(first: {ALL}, after: $after) {{ nodes {{ id remainingQuantity lineItem {{ id }} }} {_ENDS} }}
     }}
   }}
 }}"""

@@ -1,0 +1,138 @@
+"""Shopify's connector: its settings and the contract, each part of it told where it is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from connectors.shopify import orders, pushes_levels, pushes_tracking, reading
+from connectors.shopify.graph import Graph, client_credentials, endpoint, token_endpoint
+from core import http
+from core.connector import Ability
+from core.errors import Rejected
+from core.model import Ack, ChannelLevel, ChannelListing, Level, LevelKey, Observation, Order, Page, Shipment
+from core.settings import ChannelSettings, Secret
+from core.settings.wrong import wrong
+
+_WAYS = "give access_token, or client_id and client_secret"
+
+
+class ShopifySettings(ChannelSettings):
+    """One shop. The app needs the scopes read_orders (read_all_orders for more than 60 days), read_inventory,
+    write_inventory, read_products, read_locations, and read and write of merchant_managed_fulfillment_orders."""
+
+    shop: Annotated[
+        str,
+        Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9-]*(\.myshopify\.com)?$", examples=["my-shop", "my-shop.myshopify.com"]),
+    ]
+    """The shop's name at myshopify.com."""
+    access_token: Secret | None = None
+    """The Admin API access token of a custom app. Either this, or `client_id` and `client_secret`."""
+    client_id: str | None = Field(default=None, examples=["0123456789abcdef0123456789abcdef"])
+    """The client id of an app of your own organisation; its tokens live a day and are fetched as needed."""
+    client_secret: Secret | None = None
+    """The secret that belongs to `client_id`."""
+    plan_points: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Points a second that the shop's plan restores: 100, Advanced 200, Plus 1000, Enterprise 2000. Says how long a
+    throttled request waits where Shopify does not."""
+    notify_customer: bool = True
+    """Let Shopify write to the buyer when a parcel is told of."""
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> ShopifySettings:
+        by_app = self.client_id is not None, self.client_secret is not None
+        if self.access_token is not None and any(by_app):
+            raise wrong("access_token and client_id are two ways in", "keep one of them")
+        if any(by_app) and not all(by_app):
+            raise wrong("client_id and client_secret belong together", _WAYS)
+        if self.access_token is None and not all(by_app):
+            raise wrong("nothing says how to log in", _WAYS)
+        return self
+
+    def tokens(self, account: str) -> http.Tokens:
+        """The shop's access token, whichever way it comes."""
+        if self.access_token is not None:
+            value = self.access_token.get_secret_value()
+            return http.Tokens(lambda: (value, math.inf))
+        if self.client_id is None or self.client_secret is None:
+            raise Rejected(f"{account}: {_WAYS}")
+        url = token_endpoint(self.shop, self.auth_url or self.base_url)
+        return http.Tokens(client_credentials(account, url, self.client_id, self.client_secret.get_secret_value()))
+
+
+class Shopify:
+    """One shop, by the Admin GraphQL API 2026-10."""
+
+    Settings: ClassVar[type[ShopifySettings]] = ShopifySettings
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        (Ability.PUSH_TRACKING, Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET)
+    )
+    absent: ClassVar[Mapping[Ability, str]] = {
+        Ability.ACKNOWLEDGE: "Shopify does not ask for orders to be acknowledged",
+        Ability.SETTLE: "Shopify answers every push at once; nothing is left to settle",
+    }
+
+    def __init__(self, name: str, settings: ShopifySettings) -> None:
+        self.name = name
+        self.settings = settings
+        self._names = {orders.gid("Location", place): place for place in settings.locations.values() if place}
+        self._spent: set[str] = set()
+        self._graph = Graph(
+            name, endpoint(settings.shop, settings.base_url), settings.tokens(name), points=settings.plan_points
+        )
+
+    @property
+    def _places(self) -> bool:
+        """Whether it matters where a line's units were taken."""
+        return len(self._names) > 1
+
+    def pages(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        """Orders by the instant of their last change, oldest first; Shopify shows the last 60 days unless the app has
+        the scope read_all_orders."""
+        begin = since or self.settings.since(datetime.now(UTC))
+        overlap = timedelta(seconds=self.settings.overlap_seconds)
+        return reading.pages(self._graph, cursor, begin, overlap, places=self._places)
+
+    def fetch(self, number: str) -> Observation:
+        """One order as it stands now, by its number or its global id. Raises `NotFound`."""
+        return orders.observe(reading.whole(self._graph, number, places=self._places))
+
+    def normalize(self, body: bytes) -> Order:
+        """See `orders` for what is made of money, units, lines without a parcel, and holds."""
+        return orders.normalize(body, self._names)
+
+    def acknowledge(self, numbers: Sequence[str]) -> Iterator[Ack]:
+        raise NotImplementedError(self.absent[Ability.ACKNOWLEDGE])
+
+    def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
+        raise NotImplementedError(self.absent[Ability.SETTLE])
+
+    def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
+        """Reads what each order still wants fulfilled, then tells of its parcels; see `pushes_tracking`."""
+        return pushes_tracking.push(self._graph, shipments, place=self._place, notify=self.settings.notify_customer)
+
+    def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
+        """Compares and sets up to 250 quantities a request; see `pushes_levels`."""
+        return pushes_levels.push(self._graph, levels, self._place, self._spent)
+
+    def read_levels(self, keys: Sequence[LevelKey]) -> Iterator[ChannelLevel]:
+        """What Shopify offers now; an oversold quantity, below zero there, is told as 0."""
+        for key, quantity in reading.levels(self._graph, keys, self._place):
+            yield ChannelLevel(key=key, quantity=max(0, quantity))
+
+    def listings(self) -> Iterator[ChannelListing]:
+        """Every variant; its handle is the global id of its inventory item."""
+        return reading.listings(self._graph, lambda location: self._names.get(location, location))
+
+    def close(self) -> None:
+        self._graph.close()
+
+    def _place(self, place: str) -> str:
+        """The global id of a location; the only one there is where none is named, empty where that is unclear."""
+        if place:
+            return orders.gid("Location", place)
+        return next(iter(self._names)) if len(self._names) == 1 else ""

@@ -1,0 +1,300 @@
+"""Reading a shop: pages of changed orders, whole orders, levels, listings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from connectors.shopify import queries
+from connectors.shopify.documents import Instant, PageInfo, Record
+from connectors.shopify.graph import Graph, TooCostly
+from connectors.shopify.orders import gid, observe
+from core.errors import NotFound, Rejected, Unavailable
+from core.model import ChannelListing, LevelKey, Page
+
+T = TypeVar("T")
+
+MOST_PAGED: int = 25_000
+"""Rows that Shopify pages through behind one query; what lies further needs a later starting point."""
+
+_TRIES = 3
+
+
+class Cursor(msgspec.Struct):
+    """How far a pull has come: the latest change it has seen."""
+
+    updated_at: Instant
+
+
+def pages(
+    graph: Graph, cursor: str | None, begin: datetime, overlap: timedelta, *, places: bool, most: int = MOST_PAGED
+) -> Iterator[Page]:
+    """Orders changed since `cursor` (None: since `begin`), oldest change first; see `core.connector.Connector.pages`.
+
+    The cursor is an instant, not Shopify's own page token: it holds for years, and orders that change while we page
+    only move behind it. Behind `most` rows the query starts anew from the latest change seen.
+    """
+    reached = begin if cursor is None else msgspec.json.decode(cursor, type=Cursor).updated_at
+    known = cursor is not None
+    bound = reached if cursor is None else reached - overlap
+    while True:
+        served = 0
+        for nodes in _window(graph, bound, places=places):
+            latest = max((changed for node in nodes if (changed := _changed(node))), default=reached)
+            before, reached = reached, max(reached, latest)
+            if nodes or not known or reached != before:
+                known = True
+                observations = tuple(observe(_whole(graph, bytes(node), places=places)) for node in nodes)
+                yield Page(observations=observations, cursor=msgspec.json.encode(Cursor(reached)).decode())
+            served += len(nodes)
+            if served > most - queries.PAGE:
+                break
+        else:
+            return
+        if reached <= bound:
+            raise Unavailable(f"more than {most} orders changed at one instant: Shopify does not page that far")
+        bound = reached
+
+
+def _window(graph: Graph, bound: datetime, *, places: bool) -> Iterator[list[msgspec.Raw]]:
+    """The pages of one query, each asked with the same parameters."""
+    document = queries.orders(places)
+    query = f"updated_at:>='{bound.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
+    first = queries.PAGE_WITH_PLACES if places else queries.PAGE
+    after: str | None = None
+    last: list[bytes] = []
+    stuck, more = 0, True
+    while more:
+        try:
+            answer = graph.ask(document, {"query": query, "after": after, "first": first}, _Orders).orders
+        except TooCostly:
+            if first == 1:
+                raise
+            first //= 2
+            continue
+        end, more = answer.page_info.end_cursor, answer.page_info.has_next_page
+        if more and not end:
+            raise Unavailable("Shopify promises a further page of orders and does not name it")
+        same = [bytes(node) for node in answer.nodes]
+        if after is not None and (end == after or (same and same == last)):
+            stuck += 1
+            if stuck == _TRIES:
+                raise Unavailable("Shopify answers the same page of orders again and again")
+            if end == after:
+                more = True
+                continue
+        else:
+            stuck = 0
+        last, after = same, end
+        yield answer.nodes
+
+
+def whole(graph: Graph, number: str, *, places: bool) -> bytes:
+    """One order with every row of its lists, as it stands. Raises `NotFound`."""
+    if not number.rpartition("/")[2].isdecimal():
+        raise NotFound(f"{number[:40]!r} is no order id of Shopify")
+    for _ in range(_TRIES):
+        order = graph.ask(queries.order(places), {"id": gid("Order", number)}, _Order).order
+        body = bytes(order)
+        if body == b"null":
+            raise NotFound(f"Shopify knows no order {number}")
+        if not _unfinished(body, queries.ALL):
+            return body
+        value = msgspec.json.decode(body)
+        finish(graph, value, queries.MORE)
+        after = graph.ask(queries.CHANGED, {"id": value["id"]}, _Order).order
+        if (msgspec.json.decode(after) or {}).get("updatedAt") == value["updatedAt"]:
+            return msgspec.json.encode(value)
+    raise Unavailable(f"order {number} keeps changing while it is read")
+
+
+def _whole(graph: Graph, body: bytes, *, places: bool) -> bytes:
+    """An order of a page, read again alone where its page did not hold all of it."""
+    if not _unfinished(body, queries.MOST_PARTS):
+        return body
+    try:
+        return whole(graph, msgspec.json.decode(body, type=_Peek).id, places=places)
+    except NotFound:
+        return body  # deleted meanwhile: `normalize` sets it aside as unfinished
+
+
+def finish(graph: Graph, order: dict[str, Any], document: str) -> None:
+    """Reads on, by `document`, until every list inside an order is whole."""
+    for owner, name, rows in _lists(order):
+        _extend(graph, document, owner, name, rows)
+
+
+def _extend(graph: Graph, document: str, owner: str, name: str, rows: dict[str, Any]) -> None:
+    while rows["pageInfo"]["hasNextPage"]:
+        after = rows["pageInfo"]["endCursor"]
+        node = graph.ask(document, {"id": owner, "after": after}, dict[str, Any])["node"] or {}
+        further = node.get("assigned" if "/FulfillmentOrder/" in owner else name)
+        if not isinstance(further, dict) or not further["nodes"] or further["pageInfo"]["endCursor"] == after:
+            raise Unavailable(f"Shopify breaks off in the middle of {name} of {owner}")
+        rows["nodes"] += further["nodes"]
+        rows["pageInfo"] = further["pageInfo"]
+
+
+def _lists(order: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every list inside an order that can be read on: whose it is, its name, its rows."""
+    if "lineItems" in order:
+        yield order["id"], "lineItems", order["lineItems"]
+    for fulfillment in order["fulfillments"]:
+        yield fulfillment["id"], "fulfillmentLineItems", fulfillment["fulfillmentLineItems"]
+    for part in order["fulfillmentOrders"]["nodes"]:
+        if "lineItems" in part:
+            yield part["id"], "lineItems", part["lineItems"]
+
+
+def _unfinished(body: bytes, parts: int) -> bool:
+    """Whether a document, read with up to `parts` fulfilments, holds only a part of its order.
+
+    One that cannot be read is left to `normalize`.
+    """
+    try:
+        peek = msgspec.json.decode(body, type=_Peek)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    ends = [peek.line_items.page_info, peek.fulfillment_orders.page_info]
+    ends += [part.fulfillment_line_items.page_info for part in peek.fulfillments]
+    ends += [part.line_items.page_info for part in peek.fulfillment_orders.nodes if part.line_items is not None]
+    # Fulfilments come as a plain list, which does not say whether it goes on.
+    return any(end.has_next_page for end in ends) or len(peek.fulfillments) >= parts
+
+
+def _changed(body: msgspec.Raw) -> datetime | None:
+    try:
+        return msgspec.json.decode(body, type=_Changed).updated_at
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def levels(graph: Graph, keys: Sequence[LevelKey], place: Callable[[str], str]) -> Iterator[tuple[str, int]]:
+    """Key and quantity on offer now, below zero where the shop has oversold.
+
+    `place` gives a location's global id, empty where there is none. Keys that Shopify has no level for are left out.
+    """
+    wanted: dict[str, list[tuple[str, str]]] = {}
+    for key in keys:
+        if place(key.place):
+            wanted.setdefault(key.handle, []).append((key.key, place(key.place)))
+    names = {where: f"l{at}" for at, where in enumerate(sorted({row[1] for rows in wanted.values() for row in rows}))}
+    given = {name: where for where, name in names.items()}
+    for batch in batches(list(wanted), queries.levels_at_once(max(1, len(names)))):
+        answer = graph.ask(queries.levels(len(names)), {"ids": batch, **given}, _Levels)
+        for node in answer.nodes:
+            for name, where in wanted.get(str(node.get("id", "")), ()) if node else ():
+                held = node.get(names[where]) if node else None
+                if isinstance(held, _Held) and held.quantities:
+                    yield name, held.quantities[0].quantity
+
+
+def listings(graph: Graph, name: Callable[[str], str]) -> Iterator[ChannelListing]:
+    """Every variant of the shop; `name` gives what the settings call a location by its global id."""
+    after: str | None = None
+    more = True
+    while more:
+        answer = graph.ask(queries.VARIANTS, {"after": after, "first": queries.LISTINGS}, _Variants).product_variants
+        more = answer.page_info.has_next_page
+        if more and (not answer.page_info.end_cursor or answer.page_info.end_cursor == after):
+            raise Unavailable("Shopify answers the same page of variants again")
+        after = answer.page_info.end_cursor
+        for variant in answer.nodes:
+            item = variant.inventory_item
+            if item.inventory_levels.page_info.has_next_page:
+                raise Rejected(f"{item.id} is stocked at more locations than can be read at once")
+            yield ChannelListing(
+                sku=variant.sku or "",
+                title=variant.display_name,
+                handle=item.id,
+                quantities={
+                    name(level.location.id): max(0, level.quantities[0].quantity)
+                    for level in item.inventory_levels.nodes
+                    if item.tracked and level.quantities
+                },
+            )
+
+
+def batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`rows` in pieces of at most `size`."""
+    for at in range(0, len(rows), size):
+        yield rows[at : at + size]
+
+
+# Answers, as far as they are needed: unknown fields are skipped, absent ones are an outage.
+
+
+class _List(Record, Generic[T]):
+    nodes: list[T]
+    page_info: PageInfo
+
+
+class _Orders(Record):
+    orders: _List[msgspec.Raw]
+
+
+class _Order(Record):
+    order: msgspec.Raw
+
+
+class _Ends(Record):
+    page_info: PageInfo
+
+
+class _Part(Record):
+    fulfillment_line_items: _Ends
+
+
+class _Work(Record):
+    line_items: _Ends | None = None
+
+
+class _Peek(Record):
+    id: str
+    line_items: _Ends
+    fulfillments: list[_Part]
+    fulfillment_orders: _List[_Work]
+
+
+class _Changed(Record):
+    updated_at: Instant
+
+
+class _Quantity(Record):
+    quantity: int
+
+
+class _Held(Record):
+    quantities: list[_Quantity]
+
+
+class _Levels(Record):
+    nodes: list[dict[str, str | _Held | None] | None]
+
+
+class _Place(Record):
+    id: str
+
+
+class _Stocked(Record):
+    location: _Place
+    quantities: list[_Quantity]
+
+
+class _Item(Record):
+    id: str
+    tracked: bool
+    inventory_levels: _List[_Stocked]
+
+
+class _Variant(Record):
+    display_name: str
+    inventory_item: _Item
+    sku: str | None = None
+
+
+class _Variants(Record):
+    product_variants: _List[_Variant]
