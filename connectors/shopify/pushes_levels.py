@@ -2,9 +2,11 @@
 
 A request is idempotent by its key, which is made of our keys, revisions and the very quantities sent: a push whose
 answer was lost is the same request when it comes again. One that was answered is not: the shop's number may have
-drifted meanwhile, and Shopify would only repeat its old answer, so its key is spent. Shopify applies all rows or none, and says which row it minds: that row is answered for
-itself and the others are sent again; where it does not say, halves are tried. A row that says nothing of what it
-expects is STALE at once, as nothing may be set blindly: the caller reads and comes back.
+drifted meanwhile, and Shopify would only repeat its old answer, so its key is spent.
+
+Shopify applies all rows or none, and says which row it minds: that row is answered for itself and the others are sent
+again; where it does not say, halves are tried. A row that says nothing of what it expects is STALE at once, as nothing
+may be set blindly: the caller reads and comes back.
 """
 
 from __future__ import annotations
@@ -87,7 +89,9 @@ def push(graph: Graph, levels: Sequence[Level], place: Callable[[str], str], spe
             yield from _oversold(graph, acks, {row.level.key: row for row in batch}, place, spent)
 
 
-def _oversold(graph: Graph, acks: Iterator[Ack], rows: dict[str, Row], place: Callable[[str], str]) -> Iterator[Ack]:
+def _oversold(
+    graph: Graph, acks: Iterator[Ack], rows: dict[str, Row], place: Callable[[str], str], spent: set[str]
+) -> Iterator[Ack]:
     """Quantities below zero are known to the caller as 0: such a row is not stale, it is sent with the true number."""
     doubtful = []
     for ack in acks:
