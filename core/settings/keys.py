@@ -84,9 +84,9 @@ class ChannelSettings(Table):
     """The first pull takes orders changed since this instant. Not set: since `look_back_days` ago."""
     look_back_days: Annotated[int, Field(ge=0, le=3650)] = 2
     """How far back the first pull reaches where `import_since` is not set."""
-    locations: Annotated[Mapping[Annotated[str, Field(pattern=NAME)], str], Field(examples=[{"east": ""}])] = Field(
-        default_factory=dict
-    )
+    locations: Annotated[
+        Mapping[Annotated[str, Field(pattern=NAME)], str], Field(examples=[{"east": "", "west": ""}])
+    ] = Field(default_factory=dict)
     """The locations that ship for this channel and the channel's own id of each; "" where the channel knows none."""
     buffer: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] = 0
     """Safety stock: so many units of every item are never offered here."""

@@ -28,7 +28,7 @@ from core.settings.keys import (
 )
 from core.settings.problem import ConfigError, Problem, nearest
 from core.settings.read import CHANNELS, Files, folder_files, table_of, typed
-from core.settings.secret import Secrets
+from core.settings.secret import Secrets, Unasked
 
 ORDERSYNC: Final = "ordersync.toml"
 LOCATIONS: Final = "locations.toml"
@@ -165,17 +165,10 @@ def _channel(file: str, body: bytes | Problem, places: LocationsFile | None, sec
     table = table_of(file, body)
     kind = _kind(file, table.get("connector"))
     # A channel that is switched off may have lost its secrets: only the rest of its file is checked.
-    channel = typed(file, kind, table, secrets if table.get("enabled", True) else _Unasked())
+    channel = typed(file, kind, table, secrets if table.get("enabled", True) else Unasked())
     if channel.enabled:
         _check_locations(file, channel, places)
     return channel
-
-
-class _Unasked(Secrets):
-    """Answers every question for a secret with the same nothing."""
-
-    def find(self, name: str) -> SecretStr:
-        return SecretStr(f"not asked for: {name}")
 
 
 def _kind(file: str, name: Any) -> type[ChannelSettings]:

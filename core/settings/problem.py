@@ -67,7 +67,8 @@ def _problem(file: str, model: type[BaseModel], found: ErrorDetails) -> Problem:
             nearest(str(location[-1]), table.model_fields),
         )
     _, field = _descend(model, location)
-    what, cure = _WORDS.get(found["type"], _others)(found, _sample(location, field))
+    example = sample(str(location[-1]), field) if field and isinstance(location[-1], str) else ""
+    what, cure = _WORDS.get(found["type"], _others)(found, example)
     return Problem(file, _dotted(location), what, cure)
 
 
@@ -99,16 +100,14 @@ def _dotted(location: Sequence[int | str]) -> str:
     return text
 
 
-def _sample(location: Sequence[int | str], field: FieldInfo | None) -> str:
-    """A line the user could write, such as `poll_seconds = 15`; empty where none is known."""
-    if field is None or not location or isinstance(location[-1], int):
-        return ""
-    value = next(_examples(field, field.annotation), field.default)
+def sample(key: str, field: FieldInfo) -> str:
+    """A line the user could write, such as `poll_seconds = 15`; empty where neither default nor example is known."""
+    value = field.default
     if value is PydanticUndefined or value is None:
+        value = next(_examples(field, field.annotation), None)
+    if value is None:
         return ""
-    if isinstance(value, BaseModel):
-        return f"[{location[-1]}]"
-    return f"{location[-1]} = {in_toml(value)}"
+    return f"[{key}]" if isinstance(value, BaseModel) else f"{key} = {in_toml(value)}"
 
 
 def _examples(*parts: Any) -> Iterator[Any]:

@@ -1,7 +1,7 @@
-"""JSON Schemas of the configuration files, for editors: `python -m core.settings.schemas` writes them anew.
+"""What helps at writing the files: a JSON Schema of each for editors, and an example of each connector's.
 
-A file names its schema in its first line (`#:schema …`); the editors' TOML extensions then complete keys, show what
-they mean and mark mistakes.
+`python -m core.settings.schemas` writes them anew into `config/schemas` and `config/channels`. A file names its schema
+in its first line (`#:schema …`); editors' TOML extensions then complete keys, show what they mean and mark mistakes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core import connector
+from core.settings.examples import example
 from core.settings.keys import LocationsFile, OrdersyncFile, RoutingSettings
 
 
@@ -30,20 +31,25 @@ def schemas() -> Mapping[str, dict[str, Any]]:
     return {f"{name}.json": schema for name, schema in found.items()}
 
 
-def text(schema: Mapping[str, Any]) -> str:
-    """A schema as its file holds it."""
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+def files() -> Mapping[str, str]:
+    """Every file written by `write`, by its name in the configuration folder."""
+    texts = {f"schemas/{name}": json.dumps(schema, indent=2, ensure_ascii=False) for name, schema in schemas().items()}
+    texts |= {
+        f"channels/{name}.toml.example": example(name, connector.find(name).Settings) for name in connector.names()
+    }
+    return {name: f"{text.rstrip()}\n" for name, text in texts.items()}
 
 
 def write(folder: Path) -> None:
-    """Write every schema into `folder`, and remove those of connectors that are gone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = schemas()
-    for name, schema in wanted.items():
-        (folder / name).write_text(text(schema), encoding="utf-8")
-    for path in folder.glob("*.json"):
-        if path.name not in wanted:
+    """Write the schemas and examples into a configuration folder, and remove those of connectors that are gone."""
+    wanted = files()
+    for path in (*folder.glob("schemas/*.json"), *folder.glob("channels/*.toml.example")):
+        if path.relative_to(folder).as_posix() not in wanted:
             path.unlink()
+    for name, text in wanted.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def _schema(table: type[Any]) -> dict[str, Any]:
@@ -51,4 +57,4 @@ def _schema(table: type[Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "config/schemas"))
+    write(Path(sys.argv[1] if len(sys.argv) > 1 else "config"))

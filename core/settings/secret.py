@@ -75,6 +75,13 @@ class Secrets:
             raise wrong(f"the secret {name} is not UTF-8 text: {path}", "write the file anew") from None
 
 
+class Unasked(Secrets):
+    """Stands in where no secret is wanted: every name has a value, and it is none."""
+
+    def find(self, name: str) -> SecretStr:
+        return SecretStr(f"not asked for: {name}")
+
+
 def digest(path: Path) -> str:
     """What tells one state of a secret's file from another: its SHA-256, or why it cannot be read."""
     try:
