@@ -1,0 +1,279 @@
+"""One seller account at the Selling Partner API: requests built by python-amazon-sp-api, sent over our careful wire.
+
+The SDK raises only on a JSON body with `errors`; anything else, an empty 500 or a page of HTML, it takes for an answer.
+So it is used for what it knows well (paths, parameters, forms) and for nothing else: the wire judges statuses, puts the
+token on and renews it, keeps the budgets and retries; answers are read from their bytes, never through floats; the
+token never passes through the SDK, which would log it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import httpx
+import msgspec
+from pydantic import Field
+from sp_api.api.feeds.feeds_2021_06_30 import FeedsV20210630
+from sp_api.api.listings_items.listings_items_2021_08_01 import ListingsItemsV20210801
+from sp_api.api.orders.orders_2026_01_01 import OrdersV20260101
+from sp_api.api.orders.orders_v0 import OrdersV0
+from sp_api.auth import AccessTokenClient, AccessTokenResponse, Credentials
+from sp_api.base import Marketplaces, fill_query_params, sp_endpoint
+from sp_api.base._transport_httpx import HttpxTransport
+from sp_api.base.credential_provider import FromCodeCredentialProvider
+
+from core import http
+from core.errors import Rejected, Unauthorized
+from core.settings import ChannelSettings, Secret
+
+BUDGETS = {
+    "searchOrders": http.Budget(0.0056, 20),
+    "getOrder": http.Budget(0.5, 30),
+    "confirmShipment": http.Budget(2, 10),
+    "patchListingsItem": http.Budget(5, 5),
+    "getListingsItem": http.Budget(5, 10),
+    "searchListingsItems": http.Budget(5, 5),
+    "createFeedDocument": http.Budget(0.5, 15),
+    "createFeed": http.Budget(0.0083, 15),
+    "getFeed": http.Budget(2, 15),
+    "getFeeds": http.Budget(0.0222, 10),
+    "getFeedDocument": http.Budget(0.0222, 10),
+}
+"""The vendor's default usage plan: requests a second and burst, for each operation of one account."""
+
+OPERATIONS = tuple(
+    (method, re.compile(path), name)
+    for method, path, name in (
+        ("GET", r"/orders/2026-01-01/orders$", "searchOrders"),
+        ("GET", r"/orders/2026-01-01/orders/[^/]+$", "getOrder"),
+        ("POST", r"/orders/v0/orders/[^/]+/shipmentConfirmation$", "confirmShipment"),
+        ("PATCH", r"/listings/2021-08-01/items/[^/]+/[^/]+$", "patchListingsItem"),
+        ("GET", r"/listings/2021-08-01/items/[^/]+/[^/]+$", "getListingsItem"),
+        ("GET", r"/listings/2021-08-01/items/[^/]+$", "searchListingsItems"),
+        ("POST", r"/feeds/2021-06-30/documents$", "createFeedDocument"),
+        ("GET", r"/feeds/2021-06-30/documents/[^/]+$", "getFeedDocument"),
+        ("POST", r"/feeds/2021-06-30/feeds$", "createFeed"),
+        ("GET", r"/feeds/2021-06-30/feeds$", "getFeeds"),
+        ("GET", r"/feeds/2021-06-30/feeds/[^/]+$", "getFeed"),
+    )
+)
+
+REPEATABLE = frozenset({"patchListingsItem", "createFeedDocument"})
+"""Writes that may be repeated at once: the same absolute quantity, or one more document nobody uses."""
+
+LARGE = 120.0
+"""Seconds a feed's document may take on its way, where ordinary exchanges have `core.http.DEADLINE`."""
+
+
+class AmazonSettings(ChannelSettings):
+    """One Amazon seller account in one marketplace."""
+
+    seller_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$", examples=["A1EXAMPLE2SELLER"])]
+    """The seller's id (merchant token), from Seller Central under Account Info."""
+    marketplace_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$", examples=["ATVPDKIKX0DER"])]
+    """The marketplace this account sells in; ATVPDKIKX0DER is amazon.com."""
+    region: Literal["na", "eu", "fe"] = "na"
+    """The API's region: na North and South America, eu Europe, Middle East, Africa and India, fe Far East."""
+    client_id: Annotated[str, Field(min_length=1, examples=["amzn1.application-oa2-client.example"])]
+    """The application's Login with Amazon client id."""
+    client_secret: Secret
+    """The application's Login with Amazon client secret."""
+    refresh_token: Secret
+    """The refresh token the seller's authorisation of the application gave."""
+    pace: Annotated[float, Field(gt=0)] = 1.0
+    """Multiplies the vendor's default request rates, where Amazon granted the account more."""
+    landing_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """How long an accepted quantity may take to show in its listing before it is pushed again, in seconds."""
+    poll_seconds: Annotated[int, Field(ge=1, le=86_400)] = 180
+    """How often Amazon is asked for changed orders, in seconds. The usage plan allows one request in 180."""
+
+
+class _Grant(msgspec.Struct):
+    access_token: str
+    expires_in: float
+
+
+class _Refusal(msgspec.Struct):
+    error: str = ""
+
+
+class Login(AccessTokenClient):  # type: ignore[misc] # the SDK has no types
+    """Login with Amazon for one account: the SDK's form, our token, no cache shared between accounts."""
+
+    def __init__(
+        self, refresh_token: str | None = None, credentials: Any = None, proxies: Any = None, verify: Any = True
+    ) -> None:
+        self.cred = Credentials(refresh_token, credentials)
+        self.tokens = http.Tokens(self._fetch)
+        self.url = ""
+        self.account = ""
+
+    def get_auth(self) -> AccessTokenResponse:
+        return AccessTokenResponse(access_token=self.tokens.get())
+
+    def _fetch(self) -> tuple[str, float]:
+        response = self._transport.request("POST", self.url, data=self.data, headers=self.headers)
+        if response.status_code == 200:
+            grant = http.decode(response, _Grant)
+            return grant.access_token, grant.expires_in
+        error = http.decode(response, _Refusal).error
+        if error in ("invalid_grant", "invalid_client", "unauthorized_client", "access_denied"):
+            raise Unauthorized(
+                f"Login with Amazon refuses the credentials of {self.account} ({error}); "
+                "authorise the application again and renew refresh_token, client_id and client_secret"
+            )
+        raise Rejected(f"Login with Amazon refuses the token request of {self.account}", status=response.status_code)
+
+
+class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, OrdersV0):  # type: ignore[misc] # no types
+    """The SDK's operations we use, as one client. Each returns the wire's answer as it came.
+
+    `get_order` is that of 2026-01-01; `confirm_shipment` lives in v0 only.
+    """
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the SDK adds to a request; the token is the wire's to add."""
+        return {"content-type": "application/json", "accept": "application/json", "user-agent": "ordersync"}
+
+    def _check_response(self, res: httpx.Response, *flags: bool) -> httpx.Response:
+        return res
+
+    # The SDK's own three send their path, their method or both spellings of the marketplace inside the body.
+
+    @sp_endpoint("/feeds/2021-06-30/documents", method="POST")  # type: ignore[untyped-decorator] # no types
+    def create_feed_document(self, content_type: str, *, path: str, method: str) -> httpx.Response:
+        return self._post(path, {"method": method, "contentType": content_type})
+
+    @sp_endpoint("/feeds/2021-06-30/feeds", method="POST")  # type: ignore[untyped-decorator] # no types
+    def create_feed(self, feed_type: str, document: str, *, path: str, method: str) -> httpx.Response:
+        data = {"feedType": feed_type, "inputFeedDocumentId": document, "marketplaceIds": [self.marketplace_id]}
+        return self._post(path, {"method": method, **data})
+
+    @sp_endpoint("/feeds/2021-06-30/documents/{}")  # type: ignore[untyped-decorator] # no types
+    def get_feed_document(self, document: str, *, path: str, method: str) -> httpx.Response:
+        answer: httpx.Response = self._request(
+            fill_query_params(path, document), params={"method": method}, add_marketplace=False
+        )
+        return answer
+
+    def _post(self, path: str, data: dict[str, Any]) -> httpx.Response:
+        answer: httpx.Response = self._request(path, data=data, add_marketplace=False)
+        return answer
+
+
+class Account:
+    """The account's clients, built when first used: the API with its token, documents without one."""
+
+    def __init__(self, name: str, settings: AmazonSettings) -> None:
+        self.name = name
+        self.settings = settings
+        self._seller: Seller | None = None
+        self._documents: httpx.Client | None = None
+
+    @property
+    def seller(self) -> Seller:
+        if self._seller is None:
+            self._seller = self._sign_in()
+        return self._seller
+
+    @property
+    def documents(self) -> httpx.Client:
+        """For presigned addresses only: they refuse a token, and must not be shown one."""
+        if self._documents is None:
+            self._documents = http.client(
+                self.name, safe=lambda request: True, expect=(403,), deadline=LARGE
+            )  # the address itself is the permission: an upload repeated is the same upload
+        return self._documents
+
+    def close(self) -> None:
+        if self._seller is not None:
+            self._seller.close()
+            self._seller._auth._transport.close()
+            self._seller = None
+        if self._documents is not None:
+            self._documents.close()
+            self._documents = None
+
+    def _sign_in(self) -> Seller:
+        settings = self.settings
+        seller = Seller(
+            marketplace=Marketplaces.US,  # endpoint and ids are set below, whatever the environment says
+            credentials={
+                "refresh_token": settings.refresh_token.get_secret_value(),
+                "lwa_app_id": settings.client_id,
+                "lwa_client_secret": settings.client_secret.get_secret_value(),
+            },
+            credential_providers=(FromCodeCredentialProvider,),
+            auth_token_client_class=Login,
+        )
+        seller.endpoint = settings.base_url or f"https://sellingpartnerapi-{settings.region}.amazon.com"
+        seller.marketplace_id = settings.marketplace_id
+        login: Login = seller._auth
+        login.account = self.name
+        login.url = (settings.auth_url or "https://api.amazon.com") + login.path
+        login._transport = HttpxTransport(
+            client=http.client(self.name, expect=(400, 401), safe=lambda request: True)  # asking twice harms nothing
+        )
+        seller._transport.close()
+        seller._transport = HttpxTransport(
+            client=http.client(
+                self.name,
+                authorise=http.header("x-amz-access-token", login.tokens),
+                operation=operation,
+                budgets=budgets(settings.pace),
+                stale=token_is_dead,
+                safe=lambda request: request.method == "GET" or operation(request) in REPEATABLE,
+            )
+        )
+        return seller
+
+
+def budgets(pace: float) -> Mapping[str, http.Budget]:
+    """The usage plan with every rate multiplied by `pace`."""
+    return {name: http.Budget(budget.rate * pace, budget.burst) for name, budget in BUDGETS.items()}
+
+
+def operation(request: httpx.Request) -> str:
+    """The vendor's name of the operation a request calls; empty for none we know."""
+    path = request.url.raw_path.partition(b"?")[0].decode("ascii")
+    for method, pattern, name in OPERATIONS:
+        if method == request.method and pattern.search(path):
+            return name
+    return ""
+
+
+class _Error(msgspec.Struct):
+    code: str | None = None
+    message: str | None = None
+    details: str | None = None
+
+
+class _Errors(msgspec.Struct):
+    errors: list[_Error]
+
+
+def errors(body: bytes) -> list[_Error]:
+    """What a refusal says, an empty list where that cannot be read."""
+    try:
+        return msgspec.json.decode(body, type=_Errors).errors
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []
+
+
+def token_is_dead(response: httpx.Response) -> bool:
+    """Whether a 403 is about the token and not about the account's rights: Amazon answers no 401 there."""
+    return any("access token" in (error.details or "").lower() for error in errors(response.content))
+
+
+def reason(body: bytes) -> str:
+    """A refusal in Amazon's words, on one line and not too long, for an operator to read."""
+    found = errors(body)
+    return "; ".join(plain(f"{error.code}: {error.message}") for error in found[:3]) or "no reason was given"
+
+
+def plain(text: str) -> str:
+    """Vendor text made fit for one line: control characters gone, cut at 300 characters."""
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:300].strip()
