@@ -1,0 +1,105 @@
+"""Walmart's connector: its settings, and what it can do.
+
+How requests are made stands in `api.py`; pulling in `pull.py`; what a document means in `orders.py`; what the channel
+is told of orders in `pushes.py` (carriers in `carriers.py`), of stock in `levels.py`; what it holds in `stock.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from connectors.walmart import levels as stock_pushes
+from connectors.walmart import orders, pull, pushes, stock
+from connectors.walmart.api import PRODUCTION, Api
+from core.connector import Ability
+from core.model import Ack, ChannelLevel, ChannelListing, Level, LevelKey, Observation, Order, Page, Shipment
+from core.settings import ChannelSettings, Secret
+
+ShipNodeType = Literal["SellerFulfilled", "WFSFulfilled", "3PLFulfilled"]
+
+
+class WalmartSettings(ChannelSettings):
+    """One Walmart Marketplace seller account (US)."""
+
+    client_id: Annotated[str, Field(min_length=1, description="Client id of the seller's API key, from the portal.")]
+    client_secret: Annotated[Secret, Field(description="Client secret of the same API key, as a secret.")]
+    pace: Annotated[
+        float,
+        Field(
+            gt=0, le=1_000_000, description="Multiplies Walmart's usage plan, where Walmart granted the account more."
+        ),
+    ] = 1.0
+    ship_node_types: Annotated[
+        tuple[ShipNodeType, ...],
+        Field(
+            min_length=1,
+            description="Whose orders are read. SellerFulfilled: yours. 3PLFulfilled: those a third party's warehouse "
+            "ships for you. WFSFulfilled: those Walmart ships; they are shown and never touch your stock.",
+        ),
+    ] = ("SellerFulfilled",)
+
+
+class Walmart:
+    """One seller account at Walmart Marketplace."""
+
+    Settings: ClassVar[type[WalmartSettings]] = WalmartSettings
+
+    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {Ability.COMPARE_AND_SET}
+    absent: ClassVar[Mapping[Ability, str]] = {
+        Ability.COMPARE_AND_SET: "Walmart sets a level whatever it was before; orders are pulled right before a push"
+    }
+
+    def __init__(self, name: str, settings: WalmartSettings) -> None:
+        self.name = name
+        self.settings = settings
+        base = settings.base_url or PRODUCTION
+        self._api = Api(
+            name,
+            base_url=base,
+            auth_url=settings.auth_url or base,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret.get_secret_value(),
+            pace=settings.pace,
+        )
+        self._feeds = stock_pushes.Feeds()
+
+    def pages(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        """Changed orders, a window at a time; within a window in the vendor's order, which is none of change."""
+        return pull.pages(
+            self._api,
+            self.settings.ship_node_types,
+            cursor,
+            since=since or self.settings.since(datetime.now(UTC)),
+            overlap=self.settings.overlap_seconds,
+        )
+
+    def fetch(self, number: str) -> Observation:
+        return pushes.fetch(self._api, number)
+
+    def normalize(self, body: bytes) -> Order:
+        return orders.normalize(body)
+
+    def acknowledge(self, numbers: Sequence[str]) -> Iterator[Ack]:
+        return pushes.acknowledge(self._api, numbers)
+
+    def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
+        return pushes.push_tracking(self._api, shipments)
+
+    def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
+        return stock_pushes.push_levels(self._api, self._feeds, levels)
+
+    def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
+        return stock_pushes.settle(self._api, self._feeds, pending)
+
+    def read_levels(self, keys: Sequence[LevelKey]) -> Iterator[ChannelLevel]:
+        return stock.read_levels(self._api, keys)
+
+    def listings(self) -> Iterator[ChannelListing]:
+        return stock.listings(self._api, wfs=orders.WFS in self.settings.ship_node_types)
+
+    def close(self) -> None:
+        self._api.close()
