@@ -39,6 +39,7 @@ class Declared(Given):
                     far_end.fail(None)
 
     def test_closing_twice_is_safe(self, connector: Connector, far_end: FarEnd) -> None:
+        self.placed(far_end, 1)
         other = self.again(connector)
         self.pull(other)
         other.close()

@@ -24,7 +24,7 @@ class Failures(Given):
         tellings = list(self._tellings(connector, far_end))
         with failing(far_end, Failure.UNAVAILABLE):
             for what, tell in tellings:
-                acks, error = _answers(tell())
+                acks, error = _answers(tell)
                 must(
                     error is None or isinstance(error, Unavailable),
                     f"{what} in an outage raises Unavailable; it raised {error!r}",
@@ -46,7 +46,7 @@ class Failures(Given):
                     f"{what} with refused credentials raises Unauthorized; it gave {raised!r}",
                 )
             for what, tell in tellings:
-                acks, error = _answers(tell())
+                acks, error = _answers(tell)
                 must(
                     isinstance(error, Unauthorized) and not acks,
                     f"{what} with refused credentials raises "
@@ -57,7 +57,7 @@ class Failures(Given):
     def test_a_parcel_whose_answer_was_lost_is_called_ambiguous(self, connector: Connector, far_end: FarEnd) -> None:
         parcels = self._parcels(connector, far_end, 3)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, error = _answers(connector.push_tracking(parcels))
+            acks, error = _answers(lambda: connector.push_tracking(parcels))
         answered = {ack.key for ack in acks if ack.state is not AckState.RETRY}
         unanswered = [parcel for parcel in parcels if parcel.key not in answered]
         arrived = {effect.tracking for effect in far_end.effects()}
@@ -74,7 +74,7 @@ class Failures(Given):
     def test_a_parcel_whose_answer_was_lost_arrives_once(self, connector: Connector, far_end: FarEnd) -> None:
         parcels = self._parcels(connector, far_end, 2)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, _ = _answers(connector.push_tracking(parcels))
+            acks, _ = _answers(lambda: connector.push_tracking(parcels))
         far_end.let_time_pass()
         known = {ack.key for ack in acks if ack.state in (AckState.APPLIED, AckState.ACCEPTED)}
         # The rest as every caller must: read the order back, and tell only what is not there.
@@ -88,7 +88,7 @@ class Failures(Given):
     def test_levels_whose_answer_was_lost_end_as_told(self, connector: Connector, far_end: FarEnd) -> None:
         levels = self.levels_of(connector, far_end, 13)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, error = _answers(connector.push_levels(levels))
+            acks, error = _answers(lambda: connector.push_levels(levels))
         must(error is None or isinstance(error, Unavailable), f"a lost answer is Unavailable; it raised {error!r}")
         wrong = [ack for ack in acks if ack.state in (AckState.REFUSED, AckState.STALE)]
         must(not wrong, f"a lost answer refuses no level; it gave {wrong}")
@@ -117,8 +117,9 @@ class Failures(Given):
             yield "a level", lambda: connector.push_levels(levels)
 
     def _parcels(self, connector: Connector, far_end: FarEnd, count: int) -> list[Shipment]:
+        # One unit of two: a second parcel would still find something to ship.
         orders = self.ready(connector, far_end, count)
-        return [self.parcel(far_end, order, serial) for serial, order in enumerate(orders, start=1)]
+        return [self.parcel(far_end, order, serial, units=1) for serial, order in enumerate(orders, start=1)]
 
     def _arrived(self, connector: Connector, parcel: Shipment) -> bool:
         shown = self.fetched(connector, parcel.order)
@@ -133,11 +134,11 @@ def _raised(call: Callable[[], object]) -> object:
         return error
 
 
-def _answers(acks: Iterable[Ack]) -> tuple[list[Ack], ChannelError | None]:
+def _answers(tell: Callable[[], Iterable[Ack]]) -> tuple[list[Ack], ChannelError | None]:
     """The acks that came before the error, and the error."""
     came = []
     try:
-        for ack in acks:
+        for ack in tell():
             came.append(ack)
     except ChannelError as error:
         return came, error

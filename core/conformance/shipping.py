@@ -14,7 +14,7 @@ class Shipping(Given):
     @needs(Ability.ACKNOWLEDGE)
     def test_each_order_gets_one_acknowledgement_in_any_batch(self, connector: Connector, far_end: FarEnd) -> None:
         numbers = self.placed(far_end, self.plenty)
-        for batch in ([], numbers[:1], numbers):
+        for batch in ([], numbers[:1], numbers[1:]):
             acks = list(connector.acknowledge(batch))
             self.one_ack_each(acks, batch)
             self.applied(self.settled(connector, far_end, acks))

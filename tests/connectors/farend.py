@@ -103,7 +103,7 @@ class SimulatedFarEnd:
         failure = None if how is None else Failure(how)
         self.simulator.faults.set({faults[failure]: 1.0} if failure in faults else {})
         handle = self._refuse if failure is Failure.UNAUTHORIZED else self._handle
-        self.simulator.handle = handle  # type: ignore[method-assign]  # every request goes through it
+        self.simulator.handle = handle  # type: ignore[method-assign, assignment]  # every request goes through it
         return True
 
 
