@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,13 @@ def uncommented(text: str) -> str:
     return re.sub(r"^#(?=\w+ = )", "", text, flags=re.MULTILINE)
 
 
-def loaded(folder: Path, channel: str, text: str) -> Settings:
-    """The shipped configuration with one channel."""
-    shutil.copytree(CONFIG, folder, ignore=shutil.ignore_patterns("*.example"))
-    (folder / "channels").mkdir(exist_ok=True)
-    (folder / "channels" / f"{channel}.toml").write_text(text)
+def shipped(folder: Path, channels: Mapping[str, str]) -> Settings:
+    """The shared files as they are shipped, with these channels' files."""
+    (folder / "channels").mkdir(parents=True)
+    for name in SHARED:
+        shutil.copy(CONFIG / f"{name}.toml", folder)
+    for name, text in channels.items():
+        (folder / "channels" / f"{name}.toml").write_text(text)
     return load(folder, Anything())
 
 
@@ -55,8 +58,8 @@ def judge(schema: Path) -> Draft202012Validator:
 
 
 def test_schemas_and_examples_are_what_the_settings_say_now() -> None:
-    shipped = [*CONFIG.glob("schemas/*.json"), *CONFIG.glob("channels/*.toml.example")]
-    found = {path.relative_to(CONFIG).as_posix(): path.read_text() for path in shipped}
+    paths = [*CONFIG.glob("schemas/*.json"), *CONFIG.glob("channels/*.toml.example")]
+    found = {path.relative_to(CONFIG).as_posix(): path.read_text() for path in paths}
     assert found == files(), "run make schemas"
 
 
@@ -69,8 +72,8 @@ def test_writing_removes_what_no_connector_owns_any_more(tmp_path: Path) -> None
     assert (tmp_path / "channels/sandbox.toml.example").exists()
 
 
-def test_a_fresh_configuration_lacks_nothing_but_a_channel() -> None:
-    settings = load(CONFIG, {})
+def test_a_fresh_configuration_lacks_nothing_but_a_channel(tmp_path: Path) -> None:
+    settings = shipped(tmp_path / "config", {})
     assert [problem.file for problem in settings.problems] == ["channels"]
     assert {place.name for place in settings.locations} == {"east", "west"}
 
@@ -78,7 +81,7 @@ def test_a_fresh_configuration_lacks_nothing_but_a_channel() -> None:
 @pytest.mark.parametrize("name", CONNECTORS)
 def test_every_channel_example_loads_as_it_stands_with_nothing_but_defaults(name: str, tmp_path: Path) -> None:
     text = (CONFIG / f"channels/{name}.toml.example").read_text()
-    settings = loaded(tmp_path / "config", name, text)
+    settings = shipped(tmp_path / "config", {name: text})
     assert settings.problems == ()
     channel = settings.channels[name]
     assert type(channel) is connector.find(name).Settings
@@ -88,7 +91,7 @@ def test_every_channel_example_loads_as_it_stands_with_nothing_but_defaults(name
 
 
 @pytest.mark.parametrize("name", CONNECTORS)
-def test_every_channel_example_shows_every_key_and_its_default(name: str, tmp_path: Path) -> None:
+def test_every_channel_example_shows_every_key_and_its_default(name: str) -> None:
     text = uncommented((CONFIG / f"channels/{name}.toml.example").read_text())
     kind: type[ChannelSettings] = connector.find(name).Settings
     table = tomllib.loads(text)
@@ -97,7 +100,6 @@ def test_every_channel_example_shows_every_key_and_its_default(name: str, tmp_pa
         assert field.description, f"{key} has no text an operator could read"
         if not field.is_required() and field.default is not None and key != "locations":
             assert table[key] == plain(field.default), key
-    assert "…" not in {value for value in table.values() if isinstance(value, str)}, "a required key needs an example"
 
 
 @pytest.mark.parametrize("name", CONNECTORS)
