@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine, Row, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
 
 from core.errors import StoreError, UserError
 from core.guard import transaction
@@ -42,11 +42,11 @@ class Tx:
         self.connection = connection
         self.sqlite = connection.dialect.name == "sqlite"
 
-    def rows(self, sql: str, **params: Any) -> Sequence[Row[Any]]:
+    def rows(self, sql: str, **params: Any) -> Sequence[Any]:
         """All rows of a query."""
         return self._execute(sql, params).fetchall()
 
-    def row(self, sql: str, **params: Any) -> Row[Any] | None:
+    def row(self, sql: str, **params: Any) -> Any:
         """The first row, or None."""
         return self._execute(sql, params).fetchone()
 
@@ -176,7 +176,7 @@ class Store:
         self.engine.dispose()
 
 
-def connect(url: str) -> Engine:
+def connect(url: str | sa.URL) -> Engine:
     """An engine for `url` with this project's settings; opens nothing yet."""
     try:
         parsed = make_url(url)

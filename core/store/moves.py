@@ -1,7 +1,7 @@
-"""Movements of stock: summed per item and location while a transaction works, written once, in lock order.
+"""Stock under lock: what is free, and every movement of one transaction, summed and written once in lock order.
 
-Every writer that moves stock locks its items first (`lock_items`), always by ascending id: that one lock guards the
-item's counters, its stock rows and its reservations, so no two writers can wait for each other.
+Every writer that moves stock locks its items first, always by ascending id. That one lock guards the item's counters,
+its stock rows and its reservations, so no two writers can wait for each other in a circle.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from core.store import tables
+from core.store.catalogue import Parts
 from core.store.database import Tx
 
 
@@ -29,63 +30,104 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Moves:
-    """Changes to the counters, signed; nothing is written before `write`."""
+class Stock:
+    """Locked items: what is free of them, and the changes not yet written.
 
-    def __init__(self) -> None:
-        self.reserved: defaultdict[int, int] = defaultdict(int)
-        self.allocated: defaultdict[tuple[int, int], int] = defaultdict(int)
+    Units of an order line are moved by its `parts`: one unit of the line takes `per` units of each item.
+    """
+
+    def __init__(self, tx: Tx, items: Iterable[int]) -> None:
+        ids = sorted(set(items))
+        self._tx = tx
+        rows = tx.rows("SELECT id, on_hand - reserved FROM items WHERE id IN :ids ORDER BY id /*lock*/", ids=ids)
+        self.free: dict[int, int] = {row[0]: row[1] for row in rows}
+        """Units free to promise, by item."""
+        rows = tx.rows("SELECT item_id, location_id, on_hand - allocated FROM stock WHERE item_id IN :ids", ids=ids)
+        self.free_at: dict[tuple[int, int], int] = {(row[0], row[1]): row[2] for row in rows}
+        """Units free to bind to a line, by item and location."""
         self._on_hand: defaultdict[tuple[int, int], int] = defaultdict(int)
+        self._allocated: defaultdict[tuple[int, int], int] = defaultdict(int)
+        self._reserved: defaultdict[int, int] = defaultdict(int)
         self._entries: list[Entry] = []
         self._touched: set[int] = set()
 
-    def on_hand(self, entry: Entry) -> None:
-        """Units that came to or left a location, with their ledger row."""
+    def reserve(self, parts: Parts, wanted: int) -> int:
+        """Promises up to `wanted` whole units; returns how many there were."""
+        granted = wanted
+        for item, per in parts:
+            granted = min(granted, self.free.get(item, 0) // per)
+        if granted <= 0:
+            return 0
+        for item, per in parts:
+            self.free[item] -= per * granted
+            self._reserved[item] += per * granted
+        return granted
+
+    def release(self, parts: Parts, units: int) -> None:
+        """Takes a promise back."""
+        for item, per in parts:
+            self.free[item] += per * units
+            self._reserved[item] -= per * units
+
+    def allocate(self, parts: Parts, units: int, location_id: int) -> None:
+        """Binds promised units to a location that has them free; a negative number unbinds."""
+        for item, per in parts:
+            self.free_at[item, location_id] = self.free_at.get((item, location_id), 0) - per * units
+            self._allocated[item, location_id] += per * units
+
+    def ship(self, parts: Parts, units: int, location_id: int, cause: str, *, kind: str = "ship") -> None:
+        """Promised, unbound units leave a location: on hand and reserved fall together.
+
+        `cause` is unique for ever; bound units are unbound first (`allocate` with a negative number).
+        """
+        for item, per in parts:
+            self._reserved[item] -= per * units
+            self.free[item] += per * units  # the promise is kept; `move` takes the units themselves
+            self.move(
+                Entry(item_id=item, location_id=location_id, cause=f"{cause}:{item}", kind=kind, on_hand=-per * units)
+            )
+
+    def move(self, entry: Entry) -> None:
+        """Units come to or leave a location, with their ledger row."""
         if entry.location_id is None:
             raise ValueError("units on hand stand at a location")
-        self._on_hand[entry.item_id, entry.location_id] += entry.on_hand
-        self._entries.append(entry)
-
-    def note(self, entry: Entry) -> None:
-        """A ledger row whose counters are written elsewhere (a repair)."""
+        place = entry.item_id, entry.location_id
+        self._on_hand[place] += entry.on_hand
+        self.free[entry.item_id] = self.free.get(entry.item_id, 0) + entry.on_hand
+        self.free_at[place] = self.free_at.get(place, 0) + entry.on_hand
         self._entries.append(entry)
 
     def touch(self, items: Iterable[int]) -> None:
         """Marks items whose levels may have changed although no counter moves here."""
         self._touched.update(items)
 
-    def write(self, tx: Tx, now: int) -> None:
-        """Writes the counters, the ledger and the marks of what changed. The items must be locked."""
-        places = sorted(self._on_hand.keys() | self.allocated.keys())
-        arrivals = [(item, place) for (item, place), units in sorted(self._on_hand.items()) if units > 0]
-        tx.insert(tables.stock, ("item_id", "location_id"), arrivals, "ON CONFLICT DO NOTHING")
+    def write(self, now: int) -> None:
+        """Writes the counters, the ledger and the marks of what changed."""
+        tx = self._tx
+        came = [place for place, units in sorted(self._on_hand.items()) if units > 0]
+        tx.insert(tables.stock, ("item_id", "location_id"), came, "ON CONFLICT DO NOTHING")
         totals: defaultdict[int, int] = defaultdict(int)
         for (item, _), units in self._on_hand.items():
             totals[item] += units
-        changed = [
-            (item, totals.get(item, 0), self.reserved.get(item, 0))
-            for item in sorted(totals.keys() | self.reserved.keys())
-        ]
-        changed = [row for row in changed if row[1] or row[2]]
-        tx.update(tables.items, ("id",), ("on_hand+", "reserved+"), changed)
-        moved = [(*place, self._on_hand.get(place, 0), self.allocated.get(place, 0)) for place in places]
-        moved = [row for row in moved if row[2] or row[3]]
+        items = [(item, totals.get(item, 0), self._reserved.get(item, 0)) for item in {*totals, *self._reserved}]
+        items = sorted(row for row in items if row[1] or row[2])
+        tx.update(tables.items, ("id",), ("on_hand+", "reserved+"), items)
+        places = {*self._on_hand, *self._allocated}
+        moved = [(*place, self._on_hand.get(place, 0), self._allocated.get(place, 0)) for place in places]
+        moved = sorted(row for row in moved if row[2] or row[3])
         tx.update(tables.stock, ("item_id", "location_id"), ("on_hand+", "allocated+"), moved)
         write_ledger(tx, self._entries, now)
-        touch(tx, self._touched | {row[0] for row in changed} | {row[0] for row in moved})
+        touch(tx, {*self._touched, *(row[0] for row in items), *(row[0] for row in moved)})
 
 
 def write_ledger(tx: Tx, entries: Iterable[Entry], now: int) -> None:
     """Appends ledger rows; a cause that was there before is an error, not a second movement."""
     columns = ("at", "item_id", "location_id", "on_hand", "reserved", "allocated", "cause", "kind", "actor", "note")
-    tx.insert(
-        tables.ledger,
-        columns,
-        [
-            (now, e.item_id, e.location_id, e.on_hand, e.reserved, e.allocated, e.cause, e.kind, e.actor, e.note)
-            for e in entries
-        ],
-    )
+    rows = [
+        (now, e.item_id, e.location_id, e.on_hand, e.reserved, e.allocated, e.cause, e.kind, e.actor, e.note)
+        for e in entries
+    ]
+    tx.insert(tables.ledger, columns, rows)
 
 
 def touch(tx: Tx, items: Iterable[int]) -> None:
@@ -96,17 +138,3 @@ def touch(tx: Tx, items: Iterable[int]) -> None:
         [(item,) for item in sorted(items)],
         "ON CONFLICT (item_id) DO UPDATE SET mark = touched.mark + 1",
     )
-
-
-def lock_items(tx: Tx, items: Iterable[int]) -> dict[int, int]:
-    """Locks items by ascending id; returns what is free to promise of each."""
-    ids = sorted(set(items))
-    rows = tx.rows("SELECT id, on_hand - reserved FROM items WHERE id IN :ids ORDER BY id /*lock*/", ids=ids)
-    return {row[0]: row[1] for row in rows}
-
-
-def free_at(tx: Tx, items: Iterable[int]) -> dict[tuple[int, int], int]:
-    """What is free to allocate of locked items, by (item, location)."""
-    ids = sorted(set(items))
-    rows = tx.rows("SELECT item_id, location_id, on_hand - allocated FROM stock WHERE item_id IN :ids", ids=ids)
-    return {(row[0], row[1]): row[2] for row in rows}

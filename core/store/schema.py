@@ -14,7 +14,7 @@ from core.errors import StoreError
 from core.store.database import Store, connect
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str | sa.URL) -> Store:
     """The store at `url`, created or migrated as needed.
 
     Raises `StoreError` when it cannot be reached or was written by a newer version of ordersync.

@@ -84,6 +84,7 @@ channels = Table(
     _big("last_success", null=True),
     _big("outage_since", null=True),
     _big("listings_read", null=True),
+    _text("rules"),  # the level rules its levels were computed by; others touch every item
     _big("received"),  # received = stored + repeated + quarantined
     _big("stored"),
     _big("repeated"),
@@ -169,7 +170,6 @@ listings = Table(
     _text("handle"),  # the connector's own words for it
     _text("fulfiller", "merchant"),
     _text("mapped_by", "nobody"),
-    _text("places", "[]"),  # JSON list of the channel's places it has a level at; empty: unknown
     UniqueConstraint("channel_id", "sku"),
     Index(None, "item_id"),
     _one_of("fulfiller", "merchant", "channel"),
@@ -184,6 +184,8 @@ levels = Table(
     _ref("channel_id", "channels.id"),
     _count("desired"),
     Column("told", Integer),  # what the channel acknowledged last
+    Column("sent", Integer),  # what the last push asked for, and at which revision
+    _big("sent_revision"),
     Column("expected", Integer),  # what we believe it holds now, for channels that compare and set
     _big("revision", "1"),
     _text("state", "queued"),
@@ -191,7 +193,7 @@ levels = Table(
     _text("reason"),
     _count("attempts"),
     _big("due_at"),
-    _big("changed_at"),
+    _big("known_at"),  # when `expected` was true; orders placed later lower it
     PrimaryKeyConstraint("listing_id", "place"),
     *_not_negative("desired", "told"),
     _one_of("state", "queued", "sent", "accepted", "applied", "refused"),

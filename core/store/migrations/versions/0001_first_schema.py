@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("last_success", sa.BigInteger(), nullable=True),
         sa.Column("outage_since", sa.BigInteger(), nullable=True),
         sa.Column("listings_read", sa.BigInteger(), nullable=True),
+        sa.Column("rules", sa.Text(), server_default="", nullable=False),
         sa.Column("received", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("stored", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("repeated", sa.BigInteger(), server_default="0", nullable=False),
@@ -113,7 +114,6 @@ def upgrade() -> None:
         sa.Column("handle", sa.Text(), server_default="", nullable=False),
         sa.Column("fulfiller", sa.Text(), server_default="merchant", nullable=False),
         sa.Column("mapped_by", sa.Text(), server_default="nobody", nullable=False),
-        sa.Column("places", sa.Text(), server_default="[]", nullable=False),
         sa.CheckConstraint("fulfiller IN ('merchant', 'channel')", name=op.f("ck_listings_fulfiller")),
         sa.CheckConstraint("mapped_by IN ('nobody', 'sku', 'operator')", name=op.f("ck_listings_mapped_by")),
         sa.ForeignKeyConstraint(["channel_id"], ["channels.id"], name=op.f("fk_listings_channel_id")),
@@ -305,6 +305,8 @@ def upgrade() -> None:
         sa.Column("channel_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("desired", sa.Integer(), server_default="0", nullable=False),
         sa.Column("told", sa.Integer(), nullable=True),
+        sa.Column("sent", sa.Integer(), nullable=True),
+        sa.Column("sent_revision", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("expected", sa.Integer(), nullable=True),
         sa.Column("revision", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("state", sa.Text(), server_default="queued", nullable=False),
@@ -312,7 +314,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("due_at", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("changed_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("known_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint(
             "state IN ('queued', 'sent', 'accepted', 'applied', 'refused')", name=op.f("ck_levels_state")
         ),

@@ -1,0 +1,56 @@
+"""What a channel may be told it can sell. Pure: free units and rules in, one quantity a place out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+Parts = tuple[tuple[int, int], ...]
+"""What one unit of a listing takes: (item, units)."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One channel's level rules."""
+
+    places: Mapping[str, Sequence[int]]
+    """The channel's places, each with the ids of our locations behind it."""
+    buffer: int = 0
+    cap: int | None = None
+    percent: int = 100
+
+
+def levels(
+    parts: Parts, rule: Rule, unbound: Mapping[int, int], free_at: Mapping[tuple[int, int], int]
+) -> dict[str, int]:
+    """The sellable level of a listing at each of a channel's places.
+
+    `unbound` counts the units promised but not bound to a location yet, by item; `free_at` is on hand less allocated
+    by (item, location). The unbound units are taken off the fullest places first, so that all places together never
+    offer more than is free. Then, as the trade has it: less the buffer (once, over all places), at most the cap, the
+    percentage of that, rounded down; for a kit the minimum over its components.
+    """
+    counts: dict[str, int | None] = dict.fromkeys(rule.places)
+    for item, per in parts:
+        for place, units in _offered(item, rule, unbound, free_at).items():
+            known = counts[place]
+            counts[place] = units // per if known is None else min(known, units // per)
+    return {place: _told(count or 0, rule) for place, count in counts.items()}
+
+
+def _offered(
+    item: int, rule: Rule, unbound: Mapping[int, int], free_at: Mapping[tuple[int, int], int]
+) -> dict[str, int]:
+    at = {place: sum(free_at.get((item, spot), 0) for spot in spots) for place, spots in rule.places.items()}
+    less = unbound.get(item, 0) + rule.buffer
+    for place in sorted(at, key=lambda place: (-at[place], place)):
+        taken = min(less, at[place])
+        at[place] -= taken
+        less -= taken
+    return at
+
+
+def _told(units: int, rule: Rule) -> int:
+    if rule.cap is not None:
+        units = min(units, rule.cap)
+    return units * rule.percent // 100

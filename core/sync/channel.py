@@ -1,0 +1,107 @@
+"""A channel at work: its row, its settings and its connector, taken up by one worker at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from core.connector import Connector
+from core.errors import Fenced
+from core.model import Location, micros
+from core.routing import Site
+from core.settings import ChannelSettings, RoutingSettings
+from core.store.database import Store, Tx
+
+Clock = Callable[[], int]
+"""Now, in microseconds since 1970 UTC: the one source of wall-clock time."""
+
+
+def clock() -> int:
+    """The system's clock as a `Clock`."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel taken up: every transaction for it checks that `epoch` is still the row's."""
+
+    id: int
+    name: str
+    epoch: int
+    since: int
+    """Orders placed before this instant do not move stock when they are first seen shipped (microseconds)."""
+    settings: ChannelSettings
+    """The connector's own subclass."""
+    connector: Connector
+    sites: tuple[Site, ...]
+    """The locations that may ship for it."""
+    places: dict[int, str]
+    """The channel's own id of each of those locations."""
+    routing: RoutingSettings
+
+    def fence(self, tx: Tx) -> Any:
+        """Locks the channel's row and returns it; raises `Fenced` when another worker has taken it up since."""
+        row = tx.row("SELECT * FROM channels WHERE id = :id /*lock*/", id=self.id)
+        if row is None or row.epoch != self.epoch:
+            raise Fenced(f"another worker has taken up {self.name}")
+        return row
+
+
+def take_up(
+    store: Store,
+    name: str,
+    settings: ChannelSettings,
+    connector: Connector,
+    locations: list[Location],
+    routing: RoutingSettings,
+    now: int,
+) -> Channel:
+    """Takes the channel up: adds 1 to its epoch, so that no earlier worker commits anything any more.
+
+    Creates its row at the first time, and the rows of its locations.
+    """
+
+    def work(tx: Tx) -> Channel:
+        tx.run(
+            "INSERT INTO channels (name, connector, since) VALUES (:name, :connector, :since) ON CONFLICT DO NOTHING",
+            name=name,
+            connector=settings.connector,
+            since=now if settings.import_since is None else micros(settings.import_since),
+        )
+        tx.run(
+            "UPDATE channels SET epoch = epoch + 1, connector = :c WHERE name = :name", name=name, c=settings.connector
+        )
+        row = tx.row("SELECT id, epoch, since FROM channels WHERE name = :name", name=name)
+        wanted = [place for place in locations if place.name in settings.locations]
+        ids = _location_ids(tx, locations)
+        return Channel(
+            id=row.id,
+            name=name,
+            epoch=row.epoch,
+            since=row.since,
+            settings=settings,
+            connector=connector,
+            sites=tuple(Site(ids[place.name], place) for place in wanted),
+            places={ids[place.name]: settings.locations[place.name] for place in wanted},
+            routing=routing,
+        )
+
+    return store.transact(work)
+
+
+def _location_ids(tx: Tx, locations: list[Location]) -> dict[str, int]:
+    for place in locations:
+        tx.run(
+            "INSERT INTO locations (name, postal_code, country, priority, active)"
+            " VALUES (:name, :code, :country, :priority, :active)"
+            " ON CONFLICT (name) DO UPDATE SET postal_code = excluded.postal_code, country = excluded.country,"
+            " priority = excluded.priority, active = excluded.active",
+            name=place.name,
+            code=place.postal_code,
+            country=place.country,
+            priority=place.priority,
+            active=place.active,
+        )
+    return {row.name: row.id for row in tx.rows("SELECT id, name FROM locations")}

@@ -1,0 +1,126 @@
+"""Levels: what each channel should be told follows from the stock; what differs from what it was told is pushed.
+
+Level-triggered: an item that changed fifty times since the last push is pushed once. Movements only mark an item as
+touched, in their own transaction; `refresh` turns marks into desired levels for all channels at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from core.levels import Rule, levels
+from core.settings import ChannelSettings
+from core.store import tables
+from core.store.catalogue import parts_of
+from core.store.database import Store, Tx
+from core.store.moves import touch
+
+BATCH = 2_000
+"""Touched items worked off in one transaction."""
+
+
+def rules(tx: Tx, channels: Mapping[str, ChannelSettings]) -> dict[int, Rule]:
+    """The level rules of the configured channels, by id; a channel never taken up has none yet."""
+    ids = {row.name: row.id for row in tx.rows("SELECT id, name FROM channels")}
+    spots = {row.name: row.id for row in tx.rows("SELECT id, name FROM locations")}
+    found = {}
+    for name, settings in channels.items():
+        places: defaultdict[str, list[int]] = defaultdict(list)
+        for location, place in settings.locations.items():
+            if location in spots:
+                places[place].append(spots[location])
+        if name in ids and settings.push_levels:
+            found[ids[name]] = Rule(dict(places), settings.buffer, settings.cap, settings.percent)
+    return found
+
+
+def touch_changed_rules(store: Store, channels: Mapping[str, ChannelSettings]) -> None:
+    """Touches every item on offer when a channel's rules are not the ones its levels were computed by."""
+
+    def work(tx: Tx) -> None:
+        now = {id: msgspec.json.encode(rule, order="sorted").decode() for id, rule in rules(tx, channels).items()}
+        was = {row.id: row.rules for row in tx.rows("SELECT id, rules FROM channels ORDER BY id /*lock*/")}
+        changed = [id for id, rule in now.items() if was[id] != rule]
+        if changed:
+            touch(tx, [r.item_id for r in tx.rows("SELECT DISTINCT item_id FROM listings WHERE item_id IS NOT NULL")])
+            tx.update(tables.channels, ("id",), ("rules",), [(id, now[id]) for id in changed])
+
+    store.transact(work)
+
+
+def refresh(store: Store, channels: Mapping[str, ChannelSettings], now: int) -> set[int]:
+    """Works off the touched items; returns the ids of the channels that have levels due by it."""
+    due: set[int] = set()
+    while True:
+        count, more = store.transact(lambda tx: _refresh(tx, channels, now))
+        due |= more
+        if count < BATCH:
+            return due
+
+
+def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple[int, set[int]]:
+    marks = tx.rows("SELECT item_id, mark FROM touched ORDER BY item_id LIMIT :batch /*lock*/", batch=BATCH)
+    if not marks:
+        return 0, set()
+    touched = [row.item_id for row in marks]
+    kits = [row.kit_id for row in tx.rows("SELECT kit_id FROM kits WHERE component_id IN :ids", ids=touched)]
+    wanted = desired(tx, rules(tx, channels), [*touched, *kits])
+    changed = _differing(tx, wanted)
+    tx.insert(
+        tables.levels,
+        ("listing_id", "place", "channel_id", "desired", "due_at"),
+        [(*key, channel, units, now) for key, (channel, units) in sorted(changed.items())],
+        "ON CONFLICT (listing_id, place) DO UPDATE SET desired = excluded.desired, revision = levels.revision + 1,"
+        " attempts = 0, reason = '', due_at = CASE WHEN levels.state = 'accepted' THEN levels.due_at"
+        " ELSE excluded.due_at END,"
+        # One in flight is left to land first: a lower revision must never land after a higher one.
+        " state = CASE WHEN levels.state = 'accepted' THEN 'accepted' ELSE 'queued' END",
+    )
+    tx.run("DELETE FROM touched WHERE item_id IN :ids", ids=touched)
+    return len(marks), {channel for channel, _ in changed.values()}
+
+
+Key = tuple[int, str]
+"""(listing's id, place)."""
+
+
+def desired(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> dict[Key, tuple[int, int]]:
+    """What the channels should be told of the listings of `items`: (channel's id, units) by key.
+
+    Listings that the channel fulfils itself are never told anything.
+    """
+    ids = sorted(set(items))
+    listings = tx.rows(
+        "SELECT id, channel_id, item_id FROM listings WHERE item_id IN :ids AND fulfiller = 'merchant' ORDER BY id",
+        ids=ids,
+    )
+    parts = parts_of(tx, [row.item_id for row in listings])
+    needed = sorted({item for found in parts.values() for item, _ in found})
+    free_at = {}
+    unbound: defaultdict[int, int] = defaultdict(int)
+    for row in tx.rows("SELECT item_id, location_id, on_hand, allocated FROM stock WHERE item_id IN :ids", ids=needed):
+        free_at[row.item_id, row.location_id] = row.on_hand - row.allocated
+        unbound[row.item_id] -= row.allocated
+    for row in tx.rows("SELECT id, reserved FROM items WHERE id IN :ids", ids=needed):
+        unbound[row.id] += row.reserved
+    found: dict[Key, tuple[int, int]] = {}
+    for row in listings:
+        rule = by.get(row.channel_id)
+        if rule is not None:
+            for place, units in levels(parts[row.item_id], rule, unbound, free_at).items():
+                found[row.id, place] = row.channel_id, units
+    return found
+
+
+def _differing(tx: Tx, wanted: Mapping[Key, tuple[int, int]]) -> dict[Key, tuple[int, int]]:
+    known = {
+        (row.listing_id, row.place): row.desired
+        for row in tx.rows(
+            "SELECT listing_id, place, desired FROM levels WHERE listing_id IN :ids",
+            ids=sorted({listing for listing, _ in wanted}),
+        )
+    }
+    return {key: value for key, value in wanted.items() if known.get(key) != value[1]}

@@ -1,0 +1,242 @@
+"""Telling a channel its levels: read what it holds where that is needed, push what differs, learn what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.connector import Ability
+from core.errors import Unavailable
+from core.model import Ack, AckState, Level, LevelKey
+from core.store import tables
+from core.store.database import Store, Tx
+from core.sync.channel import Channel, Clock
+from core.sync.levels import Key
+from core.sync.work import SECOND
+
+AT_ONCE = 25_000
+"""Levels handed to a connector in one call: the most that any channel takes in one feed."""
+
+RETRY_SECONDS = 30
+
+_UNSTOCKED = "the channel keeps no level of it there; stock it at that place, then resync levels"
+
+
+def read_bases(store: Store, channel: Channel, clock: Clock) -> int:
+    """Reads what the channel holds where that is needed and not known; returns how many levels were read.
+
+    Done before a pull: every order placed before this reading is then taken in before the level is pushed, so a
+    push that finds the channel as it was read here cannot sell the units of an order nobody imported.
+    """
+    if not {Ability.COMPARE_AND_SET, Ability.READ_LEVELS} <= channel.connector.abilities:
+        return 0
+    with store.read() as tx:
+        rows = tx.rows(
+            "SELECT v.listing_id, v.place, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
+            " WHERE v.channel_id = :channel AND v.expected IS NULL AND v.state IN ('queued', 'sent')"
+            " AND i.handle <> '' ORDER BY v.listing_id, v.place",
+            channel=channel.id,
+        )
+    if not rows:
+        return 0
+    asked = clock()
+    keys = {_key(row.listing_id, row.place): (row.listing_id, row.place) for row in rows}
+    found = {
+        level.key: level.quantity
+        for level in channel.connector.read_levels(
+            [LevelKey(key=_key(r.listing_id, r.place), sku=r.sku, handle=r.handle, place=r.place) for r in rows]
+        )
+    }
+
+    def work(tx: Tx) -> None:
+        channel.fence(tx)
+        tx.update(
+            tables.levels,
+            ("listing_id", "place"),
+            ("expected", "known_at"),
+            sorted((*keys[key], units, asked) for key, units in found.items()),
+        )
+        tx.update(
+            tables.levels,
+            ("listing_id", "place"),
+            ("state", "reason"),
+            sorted(
+                (
+                    *place,
+                    "refused",
+                    "the channel keeps no level of it there; stock it at that place, then resync levels",
+                )
+                for key, place in keys.items()
+                if key not in found
+            ),
+        )
+
+    store.transact(work)
+    return len(found)
+
+
+def push_levels(store: Store, channel: Channel, clock: Clock) -> int:
+    """Pushes the levels that are due; returns how many the channel took.
+
+    A level the channel calls stale is read again by the next round, before its pull.
+    """
+    if Ability.PUSH_LEVELS not in channel.connector.abilities or not channel.settings.push_levels:
+        return 0
+    compare = Ability.COMPARE_AND_SET in channel.connector.abilities
+    done = 0
+    while batch := _take(store, channel, compare, clock()):
+        done += _send(store, channel, batch, clock)
+    return done
+
+
+def _take(store: Store, channel: Channel, compare: bool, now: int) -> list[Level]:
+    """The next levels to send, marked as sent."""
+
+    def work(tx: Tx) -> list[Level]:
+        channel.fence(tx)
+        rows = tx.rows(
+            "SELECT v.*, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
+            " WHERE v.channel_id = :channel AND v.state IN ('queued', 'sent') AND v.due_at <= :now"
+            " AND i.handle <> '' AND (:compare = 0 OR v.expected IS NOT NULL)"
+            " ORDER BY v.listing_id, v.place LIMIT :batch",
+            channel=channel.id,
+            now=now,
+            compare=int(compare),
+            batch=AT_ONCE,
+        )
+        tx.update(
+            tables.levels,
+            ("listing_id", "place"),
+            ("state", "sent", "sent_revision", "attempts+", "due_at"),
+            [(r.listing_id, r.place, "sent", r.desired, r.revision, 1, now + RETRY_SECONDS * SECOND) for r in rows],
+        )
+        return [
+            Level(
+                key=_key(row.listing_id, row.place),
+                sku=row.sku,
+                handle=row.handle,
+                place=row.place,
+                quantity=row.desired,
+                revision=row.revision,
+                expected=row.expected if compare else None,
+            )
+            for row in rows
+        ]
+
+    return store.transact(work)
+
+
+def _send(store: Store, channel: Channel, batch: Sequence[Level], clock: Clock) -> int:
+    sent = {level.key: level for level in batch}
+    acks: list[Ack] = []
+    asked = clock()
+    try:
+        for ack in channel.connector.push_levels(batch):
+            sent.pop(ack.key)
+            acks.append(ack)
+    except Unavailable as error:
+        _book(store, channel, acks, asked, clock())
+        _requeue(store, channel, sent.values(), str(error), known=not error.ambiguous)
+        raise
+    _book(store, channel, acks, asked, clock())
+    if sent:
+        raise RuntimeError(f"the connector of {channel.name} left {len(sent)} levels unanswered")
+    return sum(ack.state in (AckState.APPLIED, AckState.ACCEPTED) for ack in acks)
+
+
+def settle_levels(store: Store, channel: Channel, clock: Clock) -> int:
+    """Asks what became of accepted levels; returns how many are settled. Asks less and less often."""
+    if Ability.SETTLE not in channel.connector.abilities:
+        return 0
+    now = clock()
+    with store.read() as tx:
+        rows = tx.rows(
+            "SELECT listing_id, place, ticket, attempts FROM levels WHERE channel_id = :channel"
+            " AND state = 'accepted' AND due_at <= :now ORDER BY listing_id, place",
+            channel=channel.id,
+            now=now,
+        )
+    if not rows:
+        return 0
+    acks = list(channel.connector.settle({_key(row.listing_id, row.place): row.ticket for row in rows}))
+    _book(store, channel, acks, None, clock())
+    answered = {ack.key for ack in acks}
+
+    def later(tx: Tx) -> None:
+        channel.fence(tx)
+        tx.update(
+            tables.levels,
+            ("listing_id", "place"),
+            ("attempts+", "due_at"),
+            [
+                (row.listing_id, row.place, 1, now + int(min(900.0, 2.0 ** min(row.attempts, 10)) * SECOND))
+                for row in rows
+                if _key(row.listing_id, row.place) not in answered
+            ],
+        )
+
+    store.transact(later)
+    return len(acks)
+
+
+def _book(store: Store, channel: Channel, acks: Sequence[Ack], asked: int | None, now: int) -> None:
+    """Books the channel's answers. `asked`: when the push began, None where only an old ticket is settled."""
+    if not acks:
+        return
+
+    def work(tx: Tx) -> None:
+        channel.fence(tx)
+        keys = dict(zip((ack.key for ack in acks), (_place(ack.key) for ack in acks), strict=True))
+        rows = {
+            (row.listing_id, row.place): row
+            for row in tx.rows(
+                "SELECT * FROM levels WHERE channel_id = :channel AND listing_id IN :ids"
+                " ORDER BY listing_id, place /*lock*/",
+                channel=channel.id,
+                ids=sorted({listing for listing, _ in keys.values()}),
+            )
+        }
+        columns = ("state", "told", "expected", "known_at", "ticket", "reason", "attempts", "due_at")
+        changes = [(*keys[ack.key], *_after(rows[keys[ack.key]], ack, asked, now)) for ack in acks]
+        tx.update(tables.levels, ("listing_id", "place"), columns, sorted(changes, key=lambda row: row[:2]))
+
+    store.transact(work)
+
+
+def _after(row: Any, ack: Ack, asked: int | None, now: int) -> tuple[Any, ...]:
+    """What a level's row becomes by an answer: state, told, expected, known_at, ticket, reason, attempts, due_at."""
+    newer = row.revision > row.sent_revision
+    if ack.state is AckState.APPLIED:
+        state = "queued" if newer else "applied"
+        known = asked if asked is not None else row.known_at
+        return state, row.sent, row.sent, known, "", "", 0, now
+    if ack.state is AckState.ACCEPTED:
+        return "accepted", row.told, row.expected, row.known_at, ack.ticket, ack.reason, 0, now + SECOND
+    if ack.state is AckState.REFUSED:
+        state = "queued" if newer else "refused"
+        return state, row.told, row.expected, row.known_at, "", ack.reason, row.attempts, now
+    if ack.state is AckState.STALE:
+        return "queued", row.told, None, row.known_at, "", "the channel held another quantity", row.attempts, now
+    return "queued", row.told, row.expected, row.known_at, "", ack.reason, row.attempts, now + RETRY_SECONDS * SECOND
+
+
+def _requeue(store: Store, channel: Channel, batch: Any, reason: str, *, known: bool) -> None:
+    """Puts unanswered levels back. Where they may have landed, what the channel holds is not known any more."""
+    rows = [(*_place(level.key), "queued", reason) for level in batch]
+
+    def work(tx: Tx) -> None:
+        channel.fence(tx)
+        tx.update(tables.levels, ("listing_id", "place"), ("state", "reason"), sorted(rows))
+        if not known:
+            tx.update(tables.levels, ("listing_id", "place"), ("expected",), sorted((*row[:2], None) for row in rows))
+
+    store.transact(work)
+
+
+def _key(listing_id: int, place: str) -> str:
+    return f"{listing_id}@{place}"
+
+
+def _place(key: str) -> Key:
+    listing, _, place = key.partition("@")
+    return int(listing), place

@@ -1,0 +1,106 @@
+"""Orders that wait: units resume as soon as what they waited for is there.
+
+Three kinds of waiting end here: backordered units when stock is free, held units once their SKU means something, and
+promised units without a location once the order's holds are lifted or a location has the stock. Oldest orders first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from core.store.catalogue import look_up
+from core.store.database import Store, Tx
+from core.store.moves import Stock
+from core.sync.channel import Channel
+from core.sync.promise import Parcel, allocate, reserve, write_bindings, write_reservations
+from core.sync.rows import tell
+from core.sync.stored import StoredLine, load_lines, write_claims
+
+BATCH = 200
+"""Orders looked at in one transaction."""
+
+_WAITING = """
+SELECT o.id FROM orders o WHERE o.channel_id = :channel AND o.fulfiller = 'merchant' AND NOT o.test
+ AND o.id > :after AND (
+  o.id IN (SELECT l.order_id FROM lines l WHERE l.backordered > 0 AND (
+    l.item_id IN (SELECT i.id FROM items i WHERE i.on_hand > i.reserved) OR l.item_id IN (SELECT kit_id FROM kits)))
+  OR o.id IN (SELECT l.order_id FROM lines l WHERE l.held > 0 AND l.item_id IS NULL AND l.sku <> '' AND (
+    l.sku IN (SELECT s.sku FROM listings s WHERE s.channel_id = o.channel_id AND s.item_id IS NOT NULL)
+    OR (:by_sku = 1 AND l.sku IN (SELECT i.sku FROM items i))))
+  OR (o.id IN (SELECT l.order_id FROM lines l WHERE l.reserved > l.allocated)
+    AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id)))
+ORDER BY o.id LIMIT :batch
+"""
+
+
+def refill(store: Store, channel: Channel, clock: Callable[[], int]) -> int:
+    """Works off what can resume; returns how many orders moved on."""
+    moved = 0
+    after: int | None = 0
+    while after is not None:
+        start = after
+        step, after = store.transact(lambda tx: _batch(tx, channel, start, clock()))  # noqa: B023 - runs at once
+        moved += step
+    return moved
+
+
+def _batch(tx: Tx, channel: Channel, after: int, now: int) -> tuple[int, int | None]:
+    channel.fence(tx)
+    by_sku = channel.settings.match == "sku"
+    ids = [row.id for row in tx.rows(_WAITING, channel=channel.id, after=after, by_sku=int(by_sku), batch=BATCH)]
+    if not ids:
+        return 0, None
+    moved = resume(tx, channel, ids, now)
+    return moved, ids[-1] if len(ids) == BATCH else None
+
+
+def resume(tx: Tx, channel: Channel, ids: list[int], now: int) -> int:
+    """Reserves and routes what these orders still want; returns how many moved on."""
+    orders = {row.id: row for row in tx.rows("SELECT * FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=ids)}
+    lines = load_lines(tx, ids)
+    named = _name_unknown(tx, channel, [line for found in lines.values() for line in found])
+    held = {row.order_id for row in tx.rows("SELECT order_id FROM holds WHERE order_id IN :ids", ids=ids)}
+    to = {row.order_id: row for row in tx.rows("SELECT * FROM buyers WHERE order_id IN :ids", ids=ids)}
+    claims = [line.claim for id in ids for line in lines[id]]
+    before = {claim.line_id: (claim.reserved, claim.allocated, claim.held) for claim in claims}
+    before |= {line.row.id: (line.row.reserved, line.row.allocated, line.row.held) for line in named}
+    stock = Stock(tx, {item for claim in claims for item, _ in claim.parts or ()})
+    reserve((line.claim for id in sorted(ids, key=lambda id: (orders[id].placed_at, id)) for line in lines[id]), stock)
+    parcels = [
+        Parcel(id, to[id].country, to[id].postal_code, [line.claim for line in lines[id]])
+        for id in ids
+        if id not in held
+    ]
+    bindings = allocate(channel, parcels, stock)
+    changed = [claim for claim in claims if (claim.reserved, claim.allocated, claim.held) != before[claim.line_id]]
+    write_claims(tx, changed)
+    write_reservations(tx, changed, known=True)
+    write_bindings(tx, bindings, now)
+    stock.write(now)
+    moved = {claim.line_id for claim in changed}
+    touched = [id for id in ids if any(line.claim.line_id in moved for line in lines[id])]
+    tell(tx, [(id, "resumed", _resumed(lines[id], moved)) for id in touched], channel, now)
+    return len(touched)
+
+
+def _name_unknown(tx: Tx, channel: Channel, lines: list[StoredLine]) -> list[StoredLine]:
+    """Gives held lines their item, where their SKU means one by now; returns those lines."""
+    unknown = [line for line in lines if line.row.held and line.row.item_id is None]
+    if not unknown:
+        return []
+    listed = look_up(tx, channel.id, {line.row.sku for line in unknown}, by_sku=channel.settings.match == "sku")
+    named = [line for line in unknown if line.row.sku in listed]
+    for line in named:
+        line.claim.parts = listed[line.row.sku].parts
+        tx.run("UPDATE lines SET item_id = :item WHERE id = :id", item=listed[line.row.sku].item_id, id=line.row.id)
+    return named
+
+
+def _resumed(lines: list[StoredLine], moved: set[int]) -> str:
+    told: list[Any] = [
+        f"{line.claim.reserved} of {line.row.sku} reserved, {line.claim.allocated} allocated"
+        for line in lines
+        if line.claim.line_id in moved
+    ]
+    return "; ".join(told)

@@ -1,0 +1,22 @@
+"""Releasing work to locations: what is planned and not held may be picked."""
+
+from __future__ import annotations
+
+from core.store.database import Store, Tx
+from core.sync.channel import Channel
+
+
+def release(store: Store, channel: Channel, now: int) -> int:
+    """Releases every planned fulfilment order of the channel that nothing holds; returns how many."""
+
+    def work(tx: Tx) -> int:
+        channel.fence(tx)
+        return tx.run(
+            "UPDATE fulfilment_orders SET state = 'released', released_at = :now WHERE state = 'planned'"
+            " AND order_id IN (SELECT id FROM orders WHERE channel_id = :channel)"
+            " AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = fulfilment_orders.order_id)",
+            now=now,
+            channel=channel.id,
+        )
+
+    return store.transact(work)

@@ -1,0 +1,259 @@
+"""A newer version of an order we have: the difference is released, reserved, or noted; nothing is done twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.model import Fulfiller, Line, Order
+from core.store import tables
+from core.store.catalogue import Listed
+from core.store.database import Tx
+from core.store.moves import Stock
+from core.sync.channel import Channel
+from core.sync.observe import Seen
+from core.sync.outside import Outside
+from core.sync.promise import Claim
+from core.sync.rows import (
+    BUYER_COLUMNS,
+    LINE_COLUMNS,
+    ORDER_COLUMNS,
+    buyer_values,
+    line_values,
+    order_values,
+    tell,
+    write_documents,
+    write_holds,
+)
+from core.sync.stored import Bound, close_fulfilment, give_back, load_bound, parts_of_lines
+
+
+@dataclass(slots=True)
+class LineChange:
+    """One line before and after: `row` is None for a line that was added, `line` for one that was taken away."""
+
+    row: Any
+    line: Line | None
+    item_id: int | None
+    claim: Claim
+    bound: list[Bound]
+    shipped: int = 0
+    cancelled: int = 0
+    ordered: int = 0
+
+
+@dataclass(slots=True)
+class Revision:
+    """One order's change, loaded before anything moves."""
+
+    row: Any
+    seen: Seen
+    order: Order
+    moves_stock: bool
+    """False for the channel's own fulfilment and test orders."""
+    holds: set[str]
+    """Holds that are not the channel's own, and so stay."""
+    channel_holds: set[str]
+    trackings: frozenset[str]
+    rerouted: bool
+    """The address changed: what is not released yet is routed anew."""
+    changes: list[LineChange] = field(default_factory=list)
+    events: list[tuple[str, str]] = field(default_factory=list)
+
+    def claims(self) -> Iterator[Claim]:
+        return (change.claim for change in self.changes)
+
+    def items(self) -> set[int]:
+        return {item for claim in self.claims() for item, _ in claim.parts or ()}
+
+    @property
+    def may_route(self) -> bool:
+        return self.moves_stock and not self.order.holds and not self.holds
+
+
+def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Listed]) -> list[Revision]:
+    """Everything the changes of known, locked orders need."""
+    if not newer:
+        return []
+    ids = [row.id for row, _, _ in newer]
+    lines: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+    for row in tx.rows("SELECT * FROM lines WHERE order_id IN :ids ORDER BY id", ids=ids):
+        lines[row.order_id][row.number] = row
+    line_ids = [row.id for found in lines.values() for row in found.values()]
+    parts = parts_of_lines(tx, line_ids, [row.item_id for found in lines.values() for row in found.values()])
+    bound = load_bound(tx, line_ids)
+    holds: defaultdict[int, dict[str, set[str]]] = defaultdict(lambda: {"channel": set(), "": set()})
+    for row in tx.rows('SELECT order_id, hold, "by" FROM holds WHERE order_id IN :ids', ids=ids):
+        holds[row.order_id]["channel" if row.by == "channel" else ""].add(row.hold)
+    trackings: defaultdict[int, set[str]] = defaultdict(set)
+    for row in tx.rows("SELECT order_id, tracking FROM shipments WHERE order_id IN :ids", ids=ids):
+        trackings[row.order_id].add(row.tracking)
+    codes = {
+        row.order_id: (row.country, row.postal_code)
+        for row in tx.rows("SELECT order_id, country, postal_code FROM buyers WHERE order_id IN :ids", ids=ids)
+    }
+    added = iter(
+        tx.ids(tables.lines, sum(line.number not in lines[row.id] for row, _, order in newer for line in order.lines))
+    )
+    revisions = []
+    for row, seen, order in newer:
+        to = order.ship_to
+        ours = order.fulfiller is Fulfiller.MERCHANT and not order.test
+        revision = Revision(
+            row=row,
+            seen=seen,
+            order=order,
+            moves_stock=ours,
+            holds=holds[row.id][""],
+            channel_holds=holds[row.id]["channel"],
+            trackings=frozenset(trackings[row.id]),
+            rerouted=to is not None and codes.get(row.id) not in (None, ("", ""), (to.country, to.postal_code)),
+        )
+        stored = lines[row.id]
+        now_there = {line.number: line for line in order.lines}
+        for number in {**stored, **now_there}:
+            was, line = stored.get(number), now_there.get(number)
+            found = listed.get(line.sku) if line else None
+            if was is None:
+                parts_now = found.parts if found and ours else None
+                claim = Claim(next(added), parts_now, 0)
+                item_id = found.item_id if found else None
+            else:
+                item_id = was.item_id if was.item_id is not None or found is None else found.item_id
+                parts_now = parts.get(was.id) or (found.parts if found else None)
+                claim = Claim(
+                    was.id,
+                    parts_now,
+                    was.ordered - was.cancelled - was.shipped,
+                    reserved=was.reserved,
+                    allocated=was.allocated,
+                )
+            revision.changes.append(LineChange(was, line, item_id, claim, bound[claim.line_id]))
+        revisions.append(revision)
+    return revisions
+
+
+def revise(revision: Revision, stock: Stock, outside: Outside) -> None:
+    """Brings each line's claim to what its channel says now. What it wants more is reserved afterwards."""
+    for change in revision.changes:
+        _count(revision, change)
+        claim = change.claim
+        already = change.row.shipped if change.row is not None else 0
+        outside.take(
+            revision.row.id,
+            revision.order,
+            claim,
+            change.shipped - already,
+            change.shipped,
+            move=revision.moves_stock,
+            bound=change.bound,
+            known=revision.trackings,
+        )
+        claim.open = change.ordered - change.cancelled - change.shipped
+        if not revision.moves_stock:
+            give_back(claim, change.bound, stock, claim.reserved)
+            claim.parts = None
+        elif claim.reserved > claim.open:
+            released = give_back(claim, change.bound, stock, claim.reserved - claim.open)
+            if released:
+                revision.events.append(("recalled", f"{released} units a location was asked to send are cancelled"))
+        if revision.rerouted and claim.parts is not None:
+            for one in change.bound:
+                if one.state == "planned" and one.open:
+                    stock.allocate(claim.parts, -one.open, one.location_id)
+                    claim.allocated -= one.open
+                    one.quantity = one.shipped
+
+
+def _count(revision: Revision, change: LineChange) -> None:
+    """The line's counts after the change. What has shipped here stays shipped, whatever the channel says."""
+    was, line = change.row, change.line
+    already = was.shipped if was is not None else 0
+    if line is None:  # taken away by an edit: what is open is cancelled
+        change.ordered, change.shipped, change.cancelled = was.ordered, already, was.ordered - already
+    else:
+        change.shipped = max(line.shipped, already)
+        change.ordered = max(line.ordered, change.shipped)
+        change.cancelled = min(line.cancelled, change.ordered - change.shipped)
+        if line.cancelled > change.cancelled:
+            late = line.cancelled - change.cancelled
+            revision.events.append(("cancelled after shipping", f"{late} of {line.sku}: they left already"))
+    before = was.cancelled if was is not None else 0
+    sku = line.sku if line is not None else was.sku
+    if change.cancelled > before and was is not None:
+        revision.events.append(("cancelled at the channel", f"{change.cancelled - before} of {sku}"))
+    if was is not None and change.ordered != was.ordered:
+        revision.events.append(("edited at the channel", f"{sku}: {was.ordered} ordered became {change.ordered}"))
+    if was is None:
+        revision.events.append(("edited at the channel", f"{change.ordered} of {sku} added"))
+
+
+def write_revisions(tx: Tx, channel: Channel, revisions: Sequence[Revision], observed_at: int, now: int) -> None:
+    """The rows of changed orders, lines and fulfilment lines, and what their timelines say."""
+    if not revisions:
+        return
+    tx.update(
+        tables.orders,
+        ("id",),
+        ORDER_COLUMNS,
+        [(r.row.id, *order_values(r.seen, r.order, observed_at, now)) for r in revisions],
+    )
+    tx.update(
+        tables.buyers,
+        ("order_id",),
+        BUYER_COLUMNS,
+        [(r.row.id, *buyer_values(r.order)) for r in revisions if r.order.ship_to is not None],
+    )
+    added, kept = [], []
+    for revision in revisions:
+        for change in revision.changes:
+            values = _line_values(change)
+            if change.row is None and change.line is not None:
+                added.append((change.claim.line_id, revision.row.id, change.line.number, *values))
+            else:
+                kept.append((change.claim.line_id, *values))
+    tx.update(tables.lines, ("id",), LINE_COLUMNS, kept)
+    tx.insert(tables.lines, ("id", "order_id", "number", *LINE_COLUMNS), added)
+    close_fulfilment(tx, [one for r in revisions for change in r.changes for one in change.bound])
+    write_documents(tx, [(r.row.id, r.seen, r.order) for r in revisions], observed_at)
+    _write_holds(tx, revisions, now)
+    _confirm(tx, revisions, now)
+    tell(tx, [(r.row.id, event, detail) for r in revisions for event, detail in r.events], channel, now)
+
+
+def _line_values(change: LineChange) -> tuple[Any, ...]:
+    claim = change.claim
+    if change.line is not None:
+        head = line_values(change.line, change.item_id, claim)[:7]
+    else:
+        head = tuple(getattr(change.row, name) for name in LINE_COLUMNS[:7])
+    counts = (change.ordered, change.cancelled, change.shipped)
+    return (*head, *counts, claim.reserved, claim.backordered, claim.held, claim.allocated)
+
+
+def _write_holds(tx: Tx, revisions: Sequence[Revision], now: int) -> None:
+    """The channel's holds become what it says now; a hold that goes is told."""
+    for revision in revisions:
+        stays = {hold.value for hold in revision.order.holds}
+        for gone in sorted(revision.channel_holds - stays):
+            tx.run("DELETE FROM holds WHERE order_id = :id AND hold = :hold", id=revision.row.id, hold=gone)
+            revision.events.append(("hold lifted", gone))
+    write_holds(tx, [(revision.row.id, hold) for revision in revisions for hold in revision.order.holds], now)
+
+
+def _confirm(tx: Tx, revisions: Sequence[Revision], now: int) -> None:
+    """What the channel itself shows of our pushes is the surest acknowledgement."""
+    shown = {(r.row.id, package.tracking) for r in revisions for package in r.order.packages}
+    acknowledged = {r.row.id for r in revisions if r.order.acknowledged}
+    done = [
+        row.id
+        for row in tx.rows(
+            "SELECT p.id, p.kind, p.order_id, s.tracking FROM pushes p LEFT JOIN shipments s ON s.id = p.shipment_id"
+            " WHERE p.order_id IN :ids AND p.state <> 'confirmed'",
+            ids=[r.row.id for r in revisions],
+        )
+        if (row.order_id in acknowledged if row.kind == "acknowledge" else (row.order_id, row.tracking) in shown)
+    ]
+    tx.run("UPDATE pushes SET state = 'confirmed', reason = '', updated_at = :now WHERE id IN :ids", ids=done, now=now)

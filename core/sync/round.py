@@ -1,0 +1,150 @@
+"""One round of one channel: everything that is due, from its newest order to its newest level.
+
+The order of the steps carries meaning. Levels are read before the pull and pushed after it, so that no push sells the
+units of an order placed before it. Tracking is pushed even when the pull failed, as it is due to buyers either way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from core.errors import ChannelError, Unauthorized
+from core.settings import ChannelSettings
+from core.store.database import Store, Tx
+from core.sync.channel import Channel, Clock
+from core.sync.levels import refresh, touch_changed_rules
+from core.sync.listings import map_by_sku, read_listings
+from core.sync.pull import Progress, pull, pull_orders, wanted_numbers
+from core.sync.push import push_acknowledgements, push_tracking, settle_pushes
+from core.sync.push_levels import push_levels, read_bases, settle_levels
+from core.sync.refill import refill
+from core.sync.release import release
+from core.sync.take_in import Counts
+from core.sync.work import poke
+
+LISTINGS_SECONDS = 6 * 3600
+"""How old the list of a channel's listings may grow before it is read again."""
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What one round did."""
+
+    channel: str
+    orders: Counts = Counts()
+    listings: int = 0
+    resumed: int = 0
+    released: int = 0
+    acknowledged: int = 0
+    tracking: int = 0
+    levels: int = 0
+    poked: tuple[int, ...] = ()
+    """Other channels whose levels this round has made due."""
+
+
+def run_round(
+    store: Store,
+    channel: Channel,
+    channels: Mapping[str, ChannelSettings],
+    clock: Clock,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    progress: Progress = lambda counts: None,
+) -> Outcome:
+    """Runs one round. `channels`: the settings of all configured channels, whose levels follow the same stock.
+
+    Raises what the connector raises. What was done before that is kept.
+    """
+    outcome = Outcome(channel=channel.name)
+    _listings(store, channel, channels, clock, outcome)
+    settle_pushes(store, channel, clock)
+    settle_levels(store, channel, clock)
+    refresh(store, channels, clock())
+    read_bases(store, channel, clock)
+    trouble: ChannelError | None = None
+    try:
+        _requests(store, channel, clock, stopping, progress)
+        outcome.orders = pull(store, channel, clock, stopping=stopping, progress=progress)
+    except Unauthorized:
+        raise
+    except ChannelError as error:
+        trouble = error
+    outcome.resumed = refill(store, channel, clock)
+    outcome.acknowledged = push_acknowledgements(store, channel, clock)
+    outcome.released = release(store, channel, clock())
+    outcome.tracking = push_tracking(store, channel, clock)
+    due = refresh(store, channels, clock())
+    outcome.poked = tuple(sorted(due - {channel.id}))
+    poke(store, outcome.poked, clock())
+    if trouble is not None:
+        raise trouble
+    outcome.levels = push_levels(store, channel, clock)
+    return outcome
+
+
+def _listings(
+    store: Store, channel: Channel, channels: Mapping[str, ChannelSettings], clock: Clock, outcome: Outcome
+) -> None:
+    with store.read() as tx:
+        read = tx.value("SELECT listings_read FROM channels WHERE id = :id", id=channel.id)
+    if read is None or clock() - read > LISTINGS_SECONDS * 1_000_000:
+        outcome.listings = read_listings(store, channel, clock)
+
+    def work(tx: Tx) -> None:
+        channel.fence(tx)
+        map_by_sku(tx, channel)
+
+    store.transact(work)
+    touch_changed_rules(store, channels)
+
+
+def _requests(store: Store, channel: Channel, clock: Clock, stopping: Callable[[], bool], progress: Progress) -> None:
+    """What an operator asked for by hand."""
+    with store.read() as tx:
+        rows = tx.rows(
+            "SELECT * FROM requests WHERE channel_id = :channel AND done_at IS NULL ORDER BY id", channel=channel.id
+        )
+    for row in rows:
+        result = _answer(store, channel, row, clock, stopping, progress)
+
+        def work(tx: Tx, id: int = row.id, result: Any = result) -> None:
+            channel.fence(tx)
+            tx.run(
+                "UPDATE requests SET done_at = :now, outcome = :outcome WHERE id = :id",
+                now=clock(),
+                outcome=json.dumps(result),
+                id=id,
+            )
+
+        store.transact(work)
+
+
+def _answer(
+    store: Store, channel: Channel, row: Any, clock: Clock, stopping: Callable[[], bool], progress: Progress
+) -> Any:
+    if row.kind == "orders":
+        return pull_orders(store, channel, wanted_numbers(row.argument), clock)
+    if row.kind == "since":
+        since = datetime.fromisoformat(json.loads(row.argument)["since"]).astimezone(UTC)
+        counts = pull(store, channel, clock, since=since, stopping=stopping, progress=progress)
+        return msgspec.to_builtins(counts)
+    return {"listings": read_listings(store, channel, clock), "levels": _all_levels_due(store, channel, clock())}
+
+
+def _all_levels_due(store: Store, channel: Channel, now: int) -> int:
+    """Makes every level of the channel due again, the refused ones too; returns how many."""
+
+    def work(tx: Tx) -> int:
+        channel.fence(tx)
+        return tx.run(
+            "UPDATE levels SET state = 'queued', expected = NULL, attempts = 0, reason = '', due_at = :now,"
+            " revision = revision + 1 WHERE channel_id = :channel AND state <> 'accepted'",
+            channel=channel.id,
+            now=now,
+        )
+
+    return store.transact(work)

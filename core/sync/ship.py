@@ -1,0 +1,183 @@
+"""A parcel left: on hand, reserved and allocated fall together, and its tracking is due at the channel at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import UserError
+from core.store import tables
+from core.store.database import Store, Tx
+from core.store.moves import Stock
+from core.sync.promise import write_reservations
+from core.sync.stored import StoredLine, close_fulfilment, load_lines
+from core.sync.work import poke
+
+
+@dataclass(frozen=True)
+class Departure:
+    """One parcel as its sender tells it."""
+
+    order_id: int
+    location: str
+    carrier: str
+    tracking: str
+    shipped_at: int
+    units: Mapping[str, int] | None = None
+    """Units by SKU or line number; None: everything the location was asked for and has not sent."""
+    service: str = ""
+    tracking_url: str = ""
+    origin: str = "operator"
+    actor: str = "operator"
+
+
+def ship(store: Store, departure: Departure, now: int) -> tuple[int, bool]:
+    """Books a departure; returns the shipment's id and whether it is new.
+
+    The same tracking number of the same order is the same parcel: booking it again changes nothing. Raises
+    `UserError` when the order is unknown or held, or when more is shipped than it holds in reservations.
+    """
+    shipment_id, new, channel_id = store.transact(lambda tx: _ship(tx, departure, now))
+    if new:
+        poke(store, [channel_id], now)
+    return shipment_id, new
+
+
+def _ship(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
+    order = tx.row("SELECT * FROM orders WHERE id = :id /*lock*/", id=parcel.order_id)
+    if order is None:
+        raise UserError(f"there is no order {parcel.order_id}; see `ordersync orders`")
+    known = tx.row(
+        "SELECT id FROM shipments WHERE order_id = :id AND tracking = :tracking", id=order.id, tracking=parcel.tracking
+    )
+    if known is not None:
+        return known.id, False, order.channel_id
+    if not parcel.tracking.strip():
+        raise UserError("a shipment needs its tracking number")
+    place = tx.value("SELECT id FROM locations WHERE name = :name", name=parcel.location)
+    if place is None:
+        names = ", ".join(row.name for row in tx.rows("SELECT name FROM locations ORDER BY name"))
+        raise UserError(f"there is no location {parcel.location!r}; there are: {names}")
+    holds = [row.hold for row in tx.rows("SELECT hold FROM holds WHERE order_id = :id ORDER BY hold", id=order.id)]
+    if holds:
+        raise UserError(f"order {order.name} is held ({', '.join(holds)}); it ships once the hold is lifted")
+    lines = load_lines(tx, [order.id])[order.id]
+    units = _units(order, lines, parcel, place)
+    stock = Stock(tx, {item for line, _ in units for item, _ in line.claim.parts or ()})
+    shipment_id = tx.ids(tables.shipments, 1)[0]
+    for line, count in units:
+        _leave(line, count, place, parcel, stock, f"ship:{shipment_id}:{line.row.id}")
+    _write(tx, order, parcel, place, shipment_id, units, stock, now)
+    return shipment_id, True, order.channel_id
+
+
+def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -> list[tuple[StoredLine, int]]:
+    """How many of each line leave; refuses more than the line has reserved."""
+    if parcel.units is None:
+        asked = [(line, sum(one.open for one in line.bound if one.location_id == place)) for line in lines]
+        units = [(line, count) for line, count in asked if count]
+        if not units:
+            raise UserError(
+                f"{parcel.location} was not asked to send anything of order {order.name} that it has not sent; "
+                "name what left with --line SKU=QTY"
+            )
+        return units
+    units = []
+    for name, wanted in parcel.units.items():
+        left = wanted
+        matching = [line for line in lines if name in (line.row.number, line.row.sku)]
+        for line in matching:
+            count = min(left, line.claim.reserved)
+            if count:
+                units.append((line, count))
+                left -= count
+        if not matching:
+            raise UserError(f"order {order.name} has no line {name!r}; see `ordersync order {order.id}`")
+        if left or wanted < 1:
+            able = sum(line.claim.reserved for line in matching)
+            raise UserError(
+                f"{wanted} of {name} cannot ship: order {order.name} has {able} reserved; "
+                "ship those, or receive stock first"
+            )
+    return units
+
+
+def _leave(line: StoredLine, count: int, place: int, parcel: Departure, stock: Stock, cause: str) -> None:
+    """Moves one line's units out of `place`; what another location was asked for is asked from there no more."""
+    claim = line.claim
+    parts = claim.parts or ()
+    left = count
+    for one in sorted(line.bound, key=lambda one: (one.location_id != place, one.state != "released")):
+        bound = min(one.open, left)
+        if one.location_id == place:
+            stock.allocate(parts, -bound, place)
+            one.shipped += bound
+            claim.allocated -= bound
+            left -= bound
+    elsewhere = left - (claim.reserved - claim.allocated - (count - left))
+    for one in line.bound:  # sent from here although another location was asked
+        moved = min(one.open, elsewhere) if one.location_id != place else 0
+        if moved > 0:
+            stock.allocate(parts, -moved, one.location_id)
+            one.quantity -= moved
+            claim.allocated -= moved
+            elsewhere -= moved
+    for item, per in parts:
+        if stock.free_at.get((item, place), 0) < per * count:
+            have = stock.free_at.get((item, place), 0)
+            raise UserError(
+                f"{parcel.location} has {have} of {line.row.sku} that are not another order's; "
+                f"count the stock there (`ordersync stock count`) or name the location the {count} left from"
+            )
+    stock.ship(parts, count, place, cause)
+    claim.reserved -= count
+    claim.open -= count
+
+
+def _write(
+    tx: Tx,
+    order: Any,
+    parcel: Departure,
+    place: int,
+    shipment_id: int,
+    units: list[tuple[StoredLine, int]],
+    stock: Stock,
+    now: int,
+) -> None:
+    tx.insert(
+        tables.shipments,
+        ("id", "order_id", "location_id", "carrier", "tracking", "service", "tracking_url", "origin", "shipped_at"),
+        [
+            (
+                shipment_id, order.id, place, parcel.carrier, parcel.tracking, parcel.service, parcel.tracking_url,
+                parcel.origin, parcel.shipped_at,
+            )
+        ],
+    )  # fmt: skip
+    tx.insert(
+        tables.shipment_lines,
+        ("shipment_id", "line_id", "quantity"),
+        [(shipment_id, line.row.id, count) for line, count in units],
+    )
+    for line, count in units:
+        tx.run(
+            "UPDATE lines SET shipped = shipped + :count, reserved = :reserved, allocated = :allocated WHERE id = :id",
+            count=count,
+            reserved=line.claim.reserved,
+            allocated=line.claim.allocated,
+            id=line.row.id,
+        )
+    claims = [line.claim for line, _ in units]
+    write_reservations(tx, claims, known=True)
+    close_fulfilment(tx, [one for line, _ in units for one in line.bound])
+    stock.write(now)
+    tx.run(
+        "INSERT INTO pushes (channel_id, kind, key, order_id, shipment_id, due_at, created_at, updated_at)"
+        " VALUES (:channel, 'tracking', :key, :order_id, :shipment, :now, :now, :now)",
+        channel=order.channel_id,
+        key=f"shipment:{shipment_id}",
+        order_id=order.id,
+        shipment=shipment_id,
+        now=now,
+    )

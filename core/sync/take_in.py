@@ -1,0 +1,267 @@
+"""Taking a page in: its documents, orders, lines, promises, bindings and cursor, in one transaction.
+
+Any repetition or reordering of the same observations ends in the same state: an order is replaced only by a newer
+version of itself, or by a later look at the same version that shows something else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from core.connector import Ability
+from core.model import Fulfiller, Order, Page, micros
+from core.store import tables
+from core.store.catalogue import Listed, look_up
+from core.store.database import Store, Tx
+from core.store.moves import Stock
+from core.sync.channel import Channel
+from core.sync.observe import Seen, read
+from core.sync.outside import Outside
+from core.sync.promise import Claim, Parcel, allocate, reserve, write_bindings, write_reservations
+from core.sync.revise import load, revise, write_revisions
+from core.sync.rows import (
+    BUYER_COLUMNS,
+    LINE_COLUMNS,
+    ORDER_COLUMNS,
+    buyer_values,
+    line_values,
+    order_values,
+    want_acknowledgement,
+    write_documents,
+    write_holds,
+)
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What became of a page's observations: received = stored + repeated + quarantined."""
+
+    received: int = 0
+    stored: int = 0
+    repeated: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.received + other.received,
+            self.stored + other.stored,
+            self.repeated + other.repeated,
+            self.quarantined + other.quarantined,
+        )
+
+
+def take_in(store: Store, channel: Channel, page: Page, observed_at: int, now: int, *, move: bool = True) -> Counts:
+    """Takes one page in. `observed_at`: when it was asked for; `move`: whether the channel's cursor follows it.
+
+    Raises `Fenced` when another worker has taken up the channel; nothing is kept then.
+    """
+    seen = read(channel.connector, page.observations)
+    cursor = page.cursor if move else None
+    return store.transact(lambda tx: _take_in(tx, channel, seen, len(page.observations), cursor, observed_at, now))
+
+
+def _take_in(
+    tx: Tx, channel: Channel, seen: Sequence[Seen], received: int, cursor: str | None, observed_at: int, now: int
+) -> Counts:
+    channel.fence(tx)
+    readable = {one.number: (one, one.order) for one in seen if one.order is not None}
+    known = {
+        row.number: row
+        for row in tx.rows(
+            "SELECT * FROM orders WHERE channel_id = :channel AND number IN :numbers ORDER BY id /*lock*/",
+            channel=channel.id,
+            numbers=list(readable),
+        )
+    }
+    new = [pair for number, pair in readable.items() if number not in known]
+    newer = [
+        (known[number], *pair)
+        for number, pair in readable.items()
+        if number in known and _is_newer(*pair, known[number], observed_at)
+    ]
+    if new or newer:
+        new.sort(key=lambda pair: (pair[1].placed_at, pair[0].number))  # first come, first served
+        _store(tx, channel, new, newer, observed_at, now)
+    aside = _set_aside(tx, channel, [one for one in seen if one.order is None], observed_at)
+    _resolve(tx, channel, list(readable), observed_at, now)
+    stored = len(new) + len(newer)
+    counts = Counts(received, stored, received - stored - aside, aside)
+    tx.run(
+        "UPDATE channels SET cursor = COALESCE(:cursor, cursor), last_pull = :now, received = received + :received,"
+        " stored = stored + :stored, repeated = repeated + :repeated, quarantined = quarantined + :quarantined"
+        " WHERE id = :id",
+        id=channel.id,
+        cursor=cursor,
+        now=now,
+        **msgspec.to_builtins(counts),
+    )
+    return counts
+
+
+def _is_newer(one: Seen, order: Order, row: Any, observed_at: int) -> bool:
+    if order.version != row.version:
+        return bool(order.version > row.version)
+    return one.digest != bytes(row.digest) and bool(observed_at > row.observed_at)
+
+
+def _store(
+    tx: Tx,
+    channel: Channel,
+    new: Sequence[tuple[Seen, Order]],
+    newer: Sequence[tuple[Any, Seen, Order]],
+    observed_at: int,
+    now: int,
+) -> None:
+    skus = {line.sku for _, order in new for line in order.lines}
+    skus |= {line.sku for _, _, order in newer for line in order.lines}
+    listed = look_up(tx, channel.id, skus, by_sku=channel.settings.match == "sku")
+    fresh = _begin(tx, new, listed)
+    revisions = load(tx, newer, listed)
+    claims = [claim for one in fresh for _, claim in one.lines]
+    items = {item for claim in claims for item, _ in claim.parts or ()}
+    stock = Stock(tx, items.union(*(revision.items() for revision in revisions)))
+    outside = Outside(channel, stock)
+
+    # What has left or is given back comes first, then those who want more, then the new.
+    for one in fresh:
+        move = _is_ours(one.order) and micros(one.order.placed_at) >= channel.since
+        for line, (_, claim) in zip(one.order.lines, one.lines, strict=True):
+            outside.take(one.id, one.order, claim, line.shipped, line.shipped, move=move)
+    for revision in revisions:
+        revise(revision, stock, outside)
+    wanting = [claim for revision in revisions for claim in revision.claims()]
+    reserve(wanting, stock)
+    reserve(claims, stock)
+    parcels = [_parcel(r.row.id, r.order, r.claims()) for r in revisions if r.may_route]
+    parcels += [_parcel(one.id, one.order, [claim for _, claim in one.lines]) for one in fresh if not one.order.holds]
+    bindings = allocate(channel, parcels, stock)
+
+    _write_fresh(tx, channel, fresh, observed_at, now)
+    write_revisions(tx, channel, revisions, observed_at, now)
+    outside.write(tx, now)
+    write_reservations(tx, wanting, known=True)
+    write_reservations(tx, claims)
+    write_bindings(tx, bindings, now)
+    stock.write(now)
+    if Ability.COMPARE_AND_SET in channel.connector.abilities:
+        _expect_less(tx, channel, fresh, listed)
+
+
+@dataclass(slots=True)
+class _Fresh:
+    """The first sight of an order: its row's id, and item and claim of each of its lines."""
+
+    seen: Seen
+    order: Order
+    id: int
+    lines: list[tuple[int | None, Claim]]
+
+
+def _begin(tx: Tx, new: Sequence[tuple[Seen, Order]], listed: dict[str, Listed]) -> list[_Fresh]:
+    order_ids = iter(tx.ids(tables.orders, len(new)))
+    line_ids = iter(tx.ids(tables.lines, sum(len(order.lines) for _, order in new)))
+    fresh = []
+    for one, order in new:
+        ours = _is_ours(order)
+        lines = []
+        for line in order.lines:
+            found = listed.get(line.sku)
+            parts = found.parts if found and ours else None
+            claim = Claim(next(line_ids), parts, line.ordered - line.cancelled - line.shipped)
+            lines.append((found.item_id if found else None, claim))
+        fresh.append(_Fresh(one, order, next(order_ids), lines))
+    return fresh
+
+
+def _is_ours(order: Order) -> bool:
+    """Whether its units come out of the seller's own stock."""
+    return order.fulfiller is Fulfiller.MERCHANT and not order.test
+
+
+def _parcel(order_id: int, order: Order, claims: Iterable[Claim]) -> Parcel:
+    to = order.ship_to
+    return Parcel(order_id, to.country if to else "", to.postal_code if to else "", list(claims))
+
+
+def _write_fresh(tx: Tx, channel: Channel, fresh: Sequence[_Fresh], observed_at: int, now: int) -> None:
+    tx.insert(
+        tables.orders,
+        ("id", "channel_id", "number", "imported_at", *ORDER_COLUMNS),
+        [(o.id, channel.id, o.order.number, now, *order_values(o.seen, o.order, observed_at, now)) for o in fresh],
+    )
+    tx.insert(
+        tables.lines,
+        ("id", "order_id", "number", *LINE_COLUMNS),
+        [
+            (claim.line_id, one.id, line.number, *line_values(line, item_id, claim))
+            for one in fresh
+            for line, (item_id, claim) in zip(one.order.lines, one.lines, strict=True)
+        ],
+    )
+    tx.insert(tables.buyers, ("order_id", *BUYER_COLUMNS), [(one.id, *buyer_values(one.order)) for one in fresh])
+    write_documents(tx, [(one.id, one.seen, one.order) for one in fresh], observed_at)
+    write_holds(tx, [(one.id, hold) for one in fresh for hold in one.order.holds], now)
+    if Ability.ACKNOWLEDGE in channel.connector.abilities:
+        want_acknowledgement(tx, channel, [one.id for one in fresh if not one.order.acknowledged], now)
+
+
+def _set_aside(tx: Tx, channel: Channel, unread: Sequence[Seen], observed_at: int) -> int:
+    """Quarantines documents that cannot be read; returns how many were not there already."""
+    if not unread:
+        return 0
+    count = "SELECT count(*) FROM quarantine WHERE channel_id = :id"
+    before = tx.value(count, id=channel.id)
+    tx.insert(
+        tables.quarantine,
+        ("channel_id", "number", "digest", "body", "reason", "observed_at"),
+        sorted(
+            {
+                one.digest: (channel.id, one.number, one.digest, one.body, one.reason, observed_at) for one in unread
+            }.values()
+        ),
+        "ON CONFLICT (channel_id, digest) DO UPDATE SET state = 'open', reason = excluded.reason,"
+        " observed_at = excluded.observed_at",
+    )
+    return int(tx.value(count, id=channel.id) - before)
+
+
+def _resolve(tx: Tx, channel: Channel, numbers: list[str], observed_at: int, now: int) -> None:
+    """An order that reads well by now needs nobody to look at its older documents."""
+    if numbers:
+        tx.run(
+            "UPDATE quarantine SET state = 'resolved', resolved_at = :now WHERE channel_id = :channel"
+            " AND state = 'open' AND observed_at < :observed_at AND number IN :numbers",
+            channel=channel.id,
+            now=now,
+            observed_at=observed_at,
+            numbers=numbers,
+        )
+
+
+def _expect_less(tx: Tx, channel: Channel, fresh: Sequence[_Fresh], listed: dict[str, Listed]) -> None:
+    """The channel itself lowered its levels when these orders were placed; what we expect of it follows."""
+    only = next(iter(set(channel.places.values()))) if len(set(channel.places.values())) == 1 else ""
+    known = {
+        (row.listing_id, row.place): row.known_at
+        for row in tx.rows(
+            "SELECT listing_id, place, known_at FROM levels WHERE channel_id = :channel AND listing_id IN :ids"
+            " AND expected IS NOT NULL ORDER BY listing_id, place /*lock*/",
+            channel=channel.id,
+            ids=sorted({found.listing_id for found in listed.values() if found.listing_id is not None}),
+        )
+    }
+    units: defaultdict[tuple[int, str], int] = defaultdict(int)
+    for one in fresh:
+        placed = micros(one.order.placed_at)
+        for line in one.order.lines:
+            found = listed.get(line.sku)
+            if found is not None and found.listing_id is not None:
+                key = found.listing_id, line.place or only
+                if placed > known.get(key, placed):
+                    units[key] -= line.ordered - line.cancelled
+    rows = sorted((*key, less) for key, less in units.items())
+    tx.update(tables.levels, ("listing_id", "place"), ("expected+",), rows)

@@ -1,0 +1,76 @@
+"""When a channel is due, and how its last round went: state in its row, so that any process can go on from it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from core.errors import Unauthorized, Unavailable
+from core.store.database import Store, Tx
+
+SECOND = 1_000_000
+LONGEST_WAIT = 300
+"""Seconds between two tries of a channel that does not answer, at most."""
+
+
+def poke(store: Store, channel_ids: Sequence[int], now: int) -> None:
+    """Makes channels due now. A poke during a round is not lost: the next one follows at once."""
+    if channel_ids:
+        store.transact(
+            lambda tx: tx.run(
+                "UPDATE channels SET wanted = wanted + 1,"
+                " next_due = CASE WHEN health = 'ok' THEN :now ELSE next_due END WHERE id IN :ids",
+                ids=sorted(set(channel_ids)),
+                now=now,
+            )
+        )
+
+
+def finished(tx: Tx, channel_id: int, epoch: int, wanted: int, poll_seconds: int, now: int) -> None:
+    """Books a round that went well. `wanted`: what the round saw when it began."""
+    tx.run(
+        "UPDATE channels SET health = 'ok', reason = '', fails = 0, last_success = :now, outage_since = NULL,"
+        " done = :wanted, next_due = CASE WHEN wanted > :wanted THEN :now ELSE :next END"
+        " WHERE id = :id AND epoch = :epoch",
+        id=channel_id,
+        epoch=epoch,
+        wanted=wanted,
+        now=now,
+        next=now + poll_seconds * SECOND,
+    )
+
+
+def failed(tx: Tx, channel_id: int, epoch: int, error: Exception, parked_retry: int, now: int) -> Any:
+    """Books a round that failed; returns the channel's row as it was before.
+
+    `Unavailable` is tried again after the wait it asks for or a growing one; anything else parks the channel.
+    """
+    before = tx.row("SELECT * FROM channels WHERE id = :id AND epoch = :epoch /*lock*/", id=channel_id, epoch=epoch)
+    if before is None:
+        return None
+    if isinstance(error, Unavailable):
+        health = "unavailable"
+        backoff = min(LONGEST_WAIT, 2.0 ** min(before.fails, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        wait = max(backoff, error.after or 0.0)
+    else:
+        health, wait = "parked", float(parked_retry)
+    tx.run(
+        "UPDATE channels SET health = :health, reason = :reason, fails = fails + 1, next_due = :next,"
+        " outage_since = COALESCE(outage_since, :now) WHERE id = :id",
+        id=channel_id,
+        health=health,
+        reason=reason_of(error),
+        next=now + int(wait * SECOND),
+        now=now,
+    )
+    return before
+
+
+def reason_of(error: Exception) -> str:
+    """What status says of a failure: what happened and what to do."""
+    if isinstance(error, Unavailable):
+        return f"{error}; tried again by itself"
+    if isinstance(error, Unauthorized):
+        return str(error)
+    return f"{type(error).__name__}: {error}; see the log, then `ordersync round`"
