@@ -1,0 +1,106 @@
+"""A channel's turn: taken up, one round run, and how it went written down. The daemon and `ordersync round` share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from core.connector import Connector, find
+from core.errors import Fenced, StoreError, Unauthorized, Unavailable
+from core.settings import Settings
+from core.store.database import Store, Tx
+from core.sync.channel import Channel, Clock, clock, take_up
+from core.sync.pull import Progress, Stopped
+from core.sync.round import Outcome, run_round
+from core.sync.take_in import Counts
+from core.sync.work import failed, finished, reason_of
+
+log = structlog.get_logger("ordersync")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a turn ended early; the channel's row says the same."""
+
+    channel: str
+    reason: str
+    parked: bool
+    """True when a person must act; False when it is tried again by itself."""
+
+
+def turn(
+    store: Store,
+    settings: Settings,
+    name: str,
+    *,
+    now: Clock = clock,
+    connector: Connector | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    progress: Progress = lambda counts: None,
+) -> Outcome | Trouble:
+    """One turn of the channel `name`. Its trouble is returned and written to its row, never raised.
+
+    Raises `StoreError` when the store cannot be used, and `Stopped` when `stopping` said so between two pages.
+    `connector` is used and left open when given; else one is opened for this turn.
+    """
+    own = settings.channels[name]
+    using = connector or find(own.connector)(name, own)
+    channel: Channel | None = None
+    try:
+        channel = take_up(
+            store, name, own, using, [place.as_location() for place in settings.locations], settings.routing, now()
+        )
+        return _run(store, settings, channel, now, stopping, progress)
+    except (Stopped, StoreError):
+        raise
+    except Fenced:
+        return Trouble(name, "another process has taken this channel over", parked=False)
+    except Exception as error:
+        if channel is None:
+            raise
+        return _book_trouble(store, channel, error, settings.daemon.parked_retry_seconds, now())
+    finally:
+        if connector is None:
+            using.close()
+
+
+def _run(
+    store: Store, settings: Settings, channel: Channel, now: Clock, stopping: Callable[[], bool], progress: Progress
+) -> Outcome:
+    with store.read() as tx:
+        before = tx.row("SELECT * FROM channels WHERE id = :id", id=channel.id)
+    outcome = run_round(store, channel, settings.channels, now, stopping=stopping, progress=progress)
+
+    def book(tx: Tx) -> None:
+        finished(tx, channel.id, channel.epoch, before.wanted, channel.settings.poll_seconds, now())
+
+    store.transact(book)
+    if before.health != "ok":
+        log.info("channel works again", channel=channel.name, out_since=before.outage_since)
+    if outcome.orders != Counts() or outcome.tracking or outcome.levels:
+        log.info("round", **_told(outcome))
+    return outcome
+
+
+def _told(outcome: Outcome) -> dict[str, object]:
+    return {
+        "channel": outcome.channel,
+        "stored": outcome.orders.stored,
+        "quarantined": outcome.orders.quarantined,
+        "tracking": outcome.tracking,
+        "levels": outcome.levels,
+    }
+
+
+def _book_trouble(store: Store, channel: Channel, error: Exception, parked_retry: int, now: int) -> Trouble:
+    before = store.transact(lambda tx: failed(tx, channel.id, channel.epoch, error, parked_retry, now))
+    expected = isinstance(error, Unavailable | Unauthorized)
+    if before is not None and (before.health == "ok" or (not expected and before.reason != reason_of(error))):
+        # One line when an outage begins, none while it lasts.
+        if isinstance(error, Unavailable):
+            log.warning("channel does not answer", channel=channel.name, reason=reason_of(error))
+        else:
+            log.error("channel is parked", channel=channel.name, reason=reason_of(error), exc_info=not expected)
+    return Trouble(channel.name, reason_of(error), parked=not isinstance(error, Unavailable))
