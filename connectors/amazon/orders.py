@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
+from connectors.amazon.documents import Charge, Item, Money, OrderDocument, PackageDocument, Recipient, Window
 from core.errors import BadDocument
 from core.model import (
-    MAX_QUANTITY,
     ZERO,
     Address,
     Fulfiller,
@@ -72,135 +72,7 @@ _HOLDS: dict[str, Hold | None] = {
     "UNFULFILLABLE": Hold.CHANNEL,
 }
 
-Quantity = Annotated[int, msgspec.Meta(ge=0, le=MAX_QUANTITY)]
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-class _Part(msgspec.Struct, rename="camel", gc=False):
-    """A struct of the vendor's: unknown fields are skipped, null reads as absent."""
-
-
-class _Money(_Part, gc=False):
-    amount: Decimal
-    currency_code: str
-
-
-class _Detail(_Part, gc=False):
-    subtype: str | None = None
-    value: _Money | None = None
-
-
-class _Charge(_Part, gc=False):
-    type: str
-    subtotal: _Money
-    detailed_breakdowns: tuple[_Detail, ...] | None = None
-
-
-class _Proceeds(_Part, gc=False):
-    breakdowns: tuple[_Charge, ...] | None = None
-
-
-class _Total(_Part, gc=False):
-    grand_total: _Money | None = None
-    breakdowns: tuple[_Charge, ...] | None = None
-
-
-class _Price(_Part, gc=False):
-    unit_price: _Money | None = None
-
-
-class _Product(_Part, gc=False):
-    title: str | None = None
-    seller_sku: str | None = None
-    price: _Price | None = None
-
-
-class _Cancellation(_Part, gc=False):
-    cancellation_request: dict[str, Any] | None = None
-    cancellation_execution: dict[str, Any] | None = None
-
-
-class _Units(_Part, gc=False):
-    quantity_fulfilled: Quantity | None = None
-    quantity_unfulfilled: Quantity | None = None
-
-
-class _Item(_Part, gc=False):
-    order_item_id: str
-    quantity_ordered: Quantity
-    product: _Product
-    proceeds: _Proceeds | None = None
-    cancellation: _Cancellation | None = None
-    fulfillment: _Units | None = None
-
-
-class _Window(_Part, gc=False):
-    latest_date_time: Instant | None = None
-
-
-class _Fulfillment(_Part, gc=False):
-    fulfillment_status: str
-    fulfilled_by: str | None = None
-    fulfillment_service_level: str | None = None
-    ship_by_window: _Window | None = None
-    deliver_by_window: _Window | None = None
-
-
-class _Address(_Part, gc=False):
-    name: str | None = None
-    company_name: str | None = None
-    address_line1: str | None = None
-    address_line2: str | None = None
-    address_line3: str | None = None
-    city: str | None = None
-    state_or_region: str | None = None
-    postal_code: str | None = None
-    country_code: str | None = None
-    phone: str | None = None
-
-
-class _Recipient(_Part, gc=False):
-    delivery_address: _Address | None = None
-
-
-class _Buyer(_Part, gc=False):
-    buyer_email: str | None = None
-
-
-class _SalesChannel(_Part, gc=False):
-    marketplace_id: str | None = None
-
-
-class _PackageItem(_Part, gc=False):
-    order_item_id: str
-    quantity: Quantity
-
-
-class _PackageStatus(_Part, gc=False):
-    status: str | None = None
-
-
-class _Package(_Part, gc=False):
-    package_status: _PackageStatus | None = None
-    carrier: str | None = None
-    tracking_number: str | None = None
-    package_items: tuple[_PackageItem, ...] | None = None
-
-
-class _Order(_Part, gc=False):
-    order_id: str
-    created_time: Instant
-    last_updated_time: Instant
-    order_items: tuple[_Item, ...]
-    sales_channel: _SalesChannel | None = None
-    buyer: _Buyer | None = None
-    recipient: _Recipient | None = None
-    proceeds: _Total | None = None
-    fulfillment: _Fulfillment | None = None
-    packages: tuple[_Package, ...] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Order)
+_decoder = msgspec.json.Decoder(OrderDocument)
 
 
 class _Sums:
@@ -212,7 +84,7 @@ class _Sums:
         self.currency = currency
         self.shipping = self.shipping_tax = self.adjustment = ZERO
 
-    def amount(self, money: _Money, where: str) -> Decimal:
+    def amount(self, money: Money, where: str) -> Decimal:
         value = money.amount
         if not value.is_finite():
             raise BadDocument(f"{where}: not a number")
@@ -264,11 +136,11 @@ def normalize(body: bytes) -> Order:
     )
 
 
-def _read(body: bytes) -> _Order:
+def _read(body: bytes) -> OrderDocument:
     try:
         if b"\\u0000" not in body:
             return _decoder.decode(body)
-        return msgspec.convert(_without_nul(msgspec.json.decode(body)), _Order)
+        return msgspec.convert(_without_nul(msgspec.json.decode(body)), OrderDocument)
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at ")
         raise BadDocument(f"{path.strip('`').removeprefix('$').removeprefix('.') or 'document'}: {what}") from None
@@ -287,14 +159,14 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def _currency(found: _Order) -> str:
+def _currency(found: OrderDocument) -> str:
     for item in found.order_items:
         if item.product.price is not None and item.product.price.unit_price is not None:
             return item.product.price.unit_price.currency_code
     return CURRENCIES.get((found.sales_channel.marketplace_id or "") if found.sales_channel is not None else "", "XXX")
 
 
-def _line(item: _Item, status: str, sums: _Sums, priced: bool, where: str) -> Line:
+def _line(item: Item, status: str, sums: _Sums, priced: bool, where: str) -> Line:
     ordered = item.quantity_ordered
     shipped, cancelled = _units(item, status, where)
     price = item.product.price.unit_price if item.product.price is not None else None
@@ -341,7 +213,7 @@ def _settle_goods(goods: Decimal, unit: Decimal, ordered: int, cancelled: int, s
         sums.adjustment += gap
 
 
-def _of_shipping(charge: _Charge, sums: _Sums, where: str) -> Decimal:
+def _of_shipping(charge: Charge, sums: _Sums, where: str) -> Decimal:
     return sum(
         (
             sums.amount(detail.value, f"{where}.proceeds.breakdowns.detailedBreakdowns")
@@ -352,7 +224,7 @@ def _of_shipping(charge: _Charge, sums: _Sums, where: str) -> Decimal:
     )
 
 
-def _units(item: _Item, status: str, where: str) -> tuple[int, int]:
+def _units(item: Item, status: str, where: str) -> tuple[int, int]:
     """Shipped and cancelled units of an item. Raises `BadDocument` where the counts contradict each other."""
     ordered, units = item.quantity_ordered, item.fulfillment
     fulfilled = units.quantity_fulfilled if units is not None else None
@@ -376,7 +248,7 @@ def _units(item: _Item, status: str, where: str) -> tuple[int, int]:
     return fulfilled, ordered - fulfilled - unfulfilled
 
 
-def _holds(found: _Order, status: str, by_channel: bool, ship_to: Address | None) -> tuple[Hold, ...]:
+def _holds(found: OrderDocument, status: str, by_channel: bool, ship_to: Address | None) -> tuple[Hold, ...]:
     holds = []
     hold = _HOLDS.get(status, Hold.UNKNOWN_STATUS)
     if hold is not None:
@@ -389,7 +261,7 @@ def _holds(found: _Order, status: str, by_channel: bool, ship_to: Address | None
     return tuple(holds)
 
 
-def _asks_to_cancel(item: _Item) -> bool:
+def _asks_to_cancel(item: Item) -> bool:
     """Whether the buyer's wish to cancel is still open: not carried out, and something is left to cancel."""
     wish = item.cancellation
     if wish is None or wish.cancellation_request is None or wish.cancellation_execution is not None:
@@ -397,7 +269,7 @@ def _asks_to_cancel(item: _Item) -> bool:
     return item.fulfillment is None or item.fulfillment.quantity_unfulfilled != 0
 
 
-def _address(recipient: _Recipient | None) -> Address | None:
+def _address(recipient: Recipient | None) -> Address | None:
     given = recipient.delivery_address if recipient is not None else None
     if given is None or not (given.address_line1 or given.postal_code or given.city):
         return None
@@ -414,7 +286,7 @@ def _address(recipient: _Recipient | None) -> Address | None:
     )
 
 
-def _packages(packages: Sequence[_Package] | None) -> tuple[Package, ...]:
+def _packages(packages: Sequence[PackageDocument] | None) -> tuple[Package, ...]:
     if not packages:
         return ()
     return tuple(
@@ -428,7 +300,7 @@ def _packages(packages: Sequence[_Package] | None) -> tuple[Package, ...]:
     )
 
 
-def _latest(window: _Window | None) -> datetime | None:
+def _latest(window: Window | None) -> datetime | None:
     if window is None or window.latest_date_time is None:
         return None
     return window.latest_date_time.astimezone(UTC)
