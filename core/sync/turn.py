@@ -1,4 +1,4 @@
-"""A channel's turn: taken up, one round run, and how it went written down. The daemon and `ordersync round` share it."""
+"""A channel's turn: taken up, one round run, and how it went written down; of the daemon and `ordersync round`."""
 
 from __future__ import annotations
 
