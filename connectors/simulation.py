@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from werkzeug.exceptions import HTTPException
@@ -158,6 +158,9 @@ class Simulator(abc.ABC):
 
     places: tuple[str, ...] = ("",)
     """The channel's own location ids; one empty id where it keeps one level a listing."""
+
+    rehearsal: ClassVar[Mapping[str, Any]] = {}
+    """Constructor arguments that turn the vendor's clock fast enough for a rehearsal of a minute. The rules stay."""
 
     def __init__(
         self,

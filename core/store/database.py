@@ -189,7 +189,11 @@ def connect(url: str | sa.URL) -> Engine:
     if backend != "sqlite":
         raise UserError(f"store.url names {backend}; ordersync keeps its store in sqlite or postgresql")
     engine = sa.create_engine(
-        parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+        parsed,
+        hide_parameters=True,
+        pool_size=20,
+        max_overflow=64,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
