@@ -8,8 +8,10 @@
 - retries of what may be repeated, bounded, with jitter, honouring Retry-After; a write whose answer was lost is not
   repeated here but raised as ambiguous, for the caller to read back first;
 - a token bucket for each operation of the account; a long wait is raised, not slept;
-- one refresh of the token on a 401, then one more try;
-- nothing secret and nothing of a buyer in any message: URLs without their query, bodies never.
+- one refresh of the token for a request, on its first 401, then one more try; no token, no request: that is never
+  ambiguous, and not tried again here, as whoever fetches tokens has tried;
+- nothing secret and nothing of a buyer in any message: URLs without their query, bodies never. The log lines of httpx
+  lose their queries too, and those of httpcore, which hold headers, are turned off.
 
 Statuses: 2xx (but 206) and the connector's `expect` are returned; 401 and 403 raise `Unauthorized`, 404 `NotFound`,
 408, 425, 429 and 5xx `Unavailable`, all others `Rejected`.
@@ -17,20 +19,21 @@ Statuses: 2xx (but 206) and the connector's `expect` are returned; 401 and 403 r
 
 from __future__ import annotations
 
-import email.utils
+import logging
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpx
 import msgspec
 import tenacity
-from pyrate_limiter import Limiter, Rate, StateBucket, TokenBucket
+from pyrate_limiter import Rate, RateItem, StateBucket, TokenBucket
 
+from core import answers, sockets
 from core.errors import NotFound, Rejected, Unauthorized, Unavailable
 from core.guard import forbid_in_transaction
 
@@ -43,6 +46,7 @@ PATIENCE = 10.0
 """The longest wait, in seconds, that is slept on the spot; a longer one is raised as `Unavailable(after)`."""
 
 ATTEMPTS = 4
+"""Tries of one request in all."""
 
 Authorise = Callable[[httpx.Request, bool], None]
 """Puts the account's credentials on a request; the flag asks for a token newer than the last one."""
@@ -77,10 +81,12 @@ def client(
     does not answer 401. `safe` says which requests may be repeated although an earlier
     try may have taken effect; `request.extensions["safe"]`, when there, overrules it. `verdict` raises what a status
     does not say, for channels that hide a refusal inside a 200; what it raises is retried like any other failure.
+    A `transport` of the connector's own should wrap `core.sockets.transport()`, which is what keeps the deadline.
     """
+    _keep_logs_clean()
     wire = Wire(
         account,
-        inner=transport or httpx.HTTPTransport(limits=httpx.Limits(keepalive_expiry=30)),
+        inner=transport or sockets.transport(),
         authorise=authorise,
         operation=operation,
         budgets=budgets or {},
@@ -91,7 +97,13 @@ def client(
         deadline=deadline,
         sleep=sleep or (lambda seconds: pause(seconds)),
     )
-    return httpx.Client(transport=wire, timeout=deadline, follow_redirects=False, trust_env=False)
+    return httpx.Client(
+        transport=wire,
+        headers={"accept-encoding": "gzip"},  # the one encoding whose end is checked
+        timeout=deadline,
+        follow_redirects=False,
+        trust_env=False,
+    )
 
 
 def pause(seconds: float) -> None:
@@ -103,7 +115,7 @@ def decode(response: httpx.Response, shape: type[T], *, strict: bool = True) -> 
     """The body of an answer as `shape`. One that does not fit is no answer: `Unavailable`, never an empty value."""
     try:
         return msgspec.json.decode(response.content, type=shape, strict=strict)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unavailable(f"{_place(response.request)} answered what cannot be read: {error}") from None
 
 
@@ -129,7 +141,7 @@ class Wire(httpx.BaseTransport):
         self._inner = inner
         self._authorise = authorise
         self._operation = operation
-        self._limiters = {name: _limiter(budget) for name, budget in budgets.items()}
+        self._buckets = {name: _bucket(budget) for name, budget in budgets.items()}
         self._expect = expect
         self._stale = stale
         self._safe = safe
@@ -151,39 +163,44 @@ class Wire(httpx.BaseTransport):
             sleep=self._sleep,
             reraise=True,
         )
-        return attempts(self._authorised, request)
+        return attempts(self._attempt, request, _Credentials(self._authorise))
 
-    def _authorised(self, request: httpx.Request) -> httpx.Response:
-        if self._authorise is None:
-            return self._exchange(request)
-        self._authorise(request, False)
+    def _attempt(self, request: httpx.Request, credentials: _Credentials) -> httpx.Response:
+        credentials.put_on(request)
         try:
             return self._exchange(request)
         except Unauthorized as error:
-            if error.forbidden:
+            if error.forbidden or not credentials.renew(request):
                 raise
-        self._authorise(request, True)
         return self._exchange(request)
 
     def _exchange(self, request: httpx.Request) -> httpx.Response:
         self._pay(request)
         ends = time.monotonic() + self._deadline
         try:
-            response = self._inner.handle_request(request)
-            try:
-                body = _read(response, ends)
-            finally:
-                response.close()
+            with sockets.within(self._deadline):
+                response = self._inner.handle_request(request)
+                try:
+                    body = answers.body(response, ends)
+                finally:
+                    response.close()
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
+            raise Rejected(f"{_place(request)} cannot be asked so ({type(error).__name__}); check base_url") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unavailable(f"{_place(request)} cannot be reached ({type(error).__name__})") from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise Unavailable(
                 f"{_place(request)} broke off its answer ({type(error).__name__})", ambiguous=True
             ) from None
+        headers = [
+            (name, value)
+            for name, value in response.headers.raw
+            if name.lower() not in (b"content-encoding", b"content-length", b"transfer-encoding")
+        ]
         whole = httpx.Response(
             response.status_code,
-            headers=response.headers,
-            stream=httpx.ByteStream(body),
+            headers=headers,
+            content=body,
             extensions=response.extensions,
             request=request,
         )
@@ -191,21 +208,24 @@ class Wire(httpx.BaseTransport):
         return whole
 
     def _pay(self, request: httpx.Request) -> None:
+        """Takes one token from the operation's bucket; waits for it when that is not long."""
         name = self._operation(request)
-        limiter = self._limiters.get(name)
-        if limiter is not None and not limiter.try_acquire(name, timeout=PATIENCE):
-            raise Unavailable(f"the budget of {name or 'requests'} is spent", after=60.0)
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            return
+        while not bucket.put(one := RateItem(name, int(time.monotonic() * 1000))):
+            wait = float(cast("int", bucket.waiting(one))) / 1000  # ours is no asynchronous bucket
+            if wait > PATIENCE:
+                raise Unavailable(f"the budget of {name or 'requests'} is spent", after=wait)
+            self._sleep(wait)
 
     def _judge(self, request: httpx.Request, response: httpx.Response) -> None:
         """Raises what the answer means, or returns when it may be used."""
         status, where = response.status_code, _place(request)
         if status in self._expect or (200 <= status < 300 and status != 206):
-            response.read()
-            _must_be_whole(where, response)
+            answers.must_be_whole(where, response)
             self._verdict(response)
             return
-        if status == 403:
-            response.read()
         if status == 401 or (status == 403 and self._stale(response)):
             raise Unauthorized(f"{where} refused the credentials of {self._account}; renew them and restart")
         if status == 403:
@@ -215,23 +235,52 @@ class Wire(httpx.BaseTransport):
         if status == 404:
             raise NotFound(f"{where} answered 404")
         if status == 429:
-            raise Unavailable(f"{where} asks to slow down", after=_retry_after(response))
+            raise Unavailable(f"{where} asks to slow down", after=answers.retry_after(response))
         if status in (206, 408, 425) or status >= 500:
-            raise Unavailable(f"{where} answered {status}", after=_retry_after(response), ambiguous=status != 425)
+            raise Unavailable(
+                f"{where} answered {status}", after=answers.retry_after(response), ambiguous=status != 425
+            )
         if 300 <= status < 400:
             raise Rejected(f"{where} redirects elsewhere; credentials are not sent on; check base_url", status=status)
-        response.read()
         raise Rejected(f"{where} answered {status}", status=status, body=response.content)
 
 
-def _limiter(budget: Budget) -> Limiter:
-    # A rate below one a second is one a longer interval; the bucket counts whole requests a whole millisecond.
-    rate = Rate(1, max(1, round(1000 / budget.rate)), burst=budget.burst)
-    return Limiter(StateBucket([rate], algorithm=TokenBucket()))
+class _NoToken(Unavailable):
+    """The credentials could not be had, so the request was never sent."""
+
+
+class _Credentials:
+    """One request's credentials: put on before each try, renewed at most once."""
+
+    def __init__(self, authorise: Authorise | None) -> None:
+        self._authorise = authorise
+        self._renewed = False
+
+    def put_on(self, request: httpx.Request, *, fresh: bool = False) -> None:
+        if self._authorise is None:
+            return
+        try:
+            self._authorise(request, fresh)
+        except Unavailable as error:
+            raise _NoToken(str(error), after=error.after) from None
+
+    def renew(self, request: httpx.Request) -> bool:
+        """Puts newer ones on; False when there are none to be had or they were renewed before."""
+        if self._authorise is None or self._renewed:
+            return False
+        self._renewed = True
+        self.put_on(request, fresh=True)
+        return True
+
+
+def _bucket(budget: Budget) -> StateBucket:
+    # The interval is long so that the rate, kept as whole requests in it, is exact: 0.0056 a second is no integer.
+    rate = Rate(max(1, math.floor(budget.rate * 1_000_000)), 1_000_000_000, burst=budget.burst)
+    return StateBucket([rate], algorithm=TokenBucket())
 
 
 def _worth_another_try(error: BaseException, safe: bool) -> bool:
-    if not isinstance(error, Unavailable):
+    if not isinstance(error, Unavailable) or isinstance(error, _NoToken):
         return False
     if error.after is not None and error.after > PATIENCE:
         return False
@@ -247,47 +296,32 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return random.uniform(0.05, ceiling)  # noqa: S311 - jitter, not a secret
 
 
-def _read(response: httpx.Response, ends: float) -> bytes:
-    chunks = []
-    for chunk in response.iter_raw():
-        chunks.append(chunk)
-        if time.monotonic() > ends:
-            raise httpx.ReadTimeout("the whole exchange took too long")
-    return b"".join(chunks)
-
-
-def _must_be_whole(where: str, response: httpx.Response) -> None:
-    """A page of HTML, or JSON that stops half-way, is an outage whatever its status says."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/html":
-        raise Unavailable(f"{where} answered a page of HTML", ambiguous=True)
-    if (kind == "application/json" or kind.endswith("+json")) and response.content:
-        try:
-            msgspec.json.decode(response.content, type=msgspec.Raw)
-        except msgspec.DecodeError:
-            raise Unavailable(f"{where} answered half a document", ambiguous=True) from None
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds to wait: Retry-After as a number or as an HTTP date; None where it is absent or unreadable."""
-    text = response.headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        due = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (due.astimezone(UTC) - datetime.now(UTC)).total_seconds())
-
-
 def _place(request: httpx.Request) -> str:
     """Method, host and path: what a message may say of a request."""
     url = request.url
-    return f"{request.method} {url.host}{url.path}"
+    path = url.raw_path.partition(b"?")[0].decode("ascii")  # as sent: a line break in it stays %0A
+    return f"{request.method} {url.host}{path}"
+
+
+def _keep_logs_clean() -> None:
+    """httpx logs whole URLs at INFO, httpcore headers at DEBUG: keeps both from every handler there is or will be."""
+    logger = logging.getLogger("httpx")
+    if _without_query not in logger.filters:
+        logger.addFilter(_without_query)
+    # Every logger of httpcore is a child of this one and has no level of its own.
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """A filter that shortens the URLs among a record's arguments to scheme, host and path."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            arg.copy_with(username=None, password=None, query=None, fragment=None)
+            if isinstance(arg, httpx.URL)
+            else arg
+            for arg in record.args
+        )
+    return True
 
 
 class Tokens:
