@@ -60,7 +60,7 @@ class FaultPlan:
 
     def __init__(self, seed: int = 0, rates: Mapping[Fault, float] | None = None) -> None:
         self.seed = seed
-        self._rates = dict(rates or {})
+        self.rates: Mapping[Fault, float] = dict(rates or {})
         self._random = {fault: random.Random(f"{seed}/{fault}") for fault in Fault}  # noqa: S311 - a seeded plan
         self._lock = threading.Lock()
         self.struck: Counter[Fault] = Counter()
@@ -73,14 +73,14 @@ class FaultPlan:
     def strikes(self, fault: Fault) -> bool:
         """Whether `fault` happens now; drawing it counts it as having happened."""
         with self._lock:
-            hit = self._random[fault].random() < self._rates.get(fault, 0.0)
+            hit = self._random[fault].random() < self.rates.get(fault, 0.0)
             self.struck[fault] += hit
             return hit
 
     def set(self, rates: Mapping[Fault, float]) -> None:
         """From now on these probabilities, and none for the faults left out."""
         with self._lock:
-            self._rates = dict(rates)
+            self.rates = dict(rates)
 
     def heal(self) -> None:
         """No more faults."""

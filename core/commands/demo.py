@@ -1,0 +1,145 @@
+"""`ordersync demo`: the whole loop against simulated channels, judged at the end by the channels' own truth."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from connectors.simulation import FaultPlan
+from core.commands.rehearsal import Rehearsal, Row, stop
+from core.errors import UserError
+
+PATIENCE = 90.0
+"""Seconds the play may take to come to rest after the last order."""
+
+
+def demo(
+    orders: Annotated[int, typer.Option(help="Orders placed at each channel.", min=1, max=20_000)] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed plays the same buyers and the same kinds of faults.")] = 7,
+    faults: Annotated[
+        bool, typer.Option(help="Throttling, error pages, cut answers, lost answers, dead tokens.")
+    ] = True,
+    keep: Annotated[Path | None, typer.Option(help="Keep configuration, store and log in this new folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Play the whole loop against simulated channels; exit 0 only if everything holds."""
+    if keep is not None and keep.exists():
+        raise UserError(f"{keep} is there already; name a folder that is not")
+    folder = keep or Path(tempfile.mkdtemp(prefix="ordersync-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    rates = FaultPlan.ordinary_bad_day().rates if faults else {}
+    play = Rehearsal(folder.resolve(), seed=seed, faults=rates)
+    console = Console(stderr=True)
+    try:
+        play.open()
+        rows, breaches, seconds = _play(play, orders, console)
+        struck = {name: {str(f): n for f, n in s.faults.struck.items() if n} for name, s in play.channels.items()}
+    finally:
+        play.close()
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    sound = not breaches and not any(row.problems for row in rows)
+    if as_json:
+        told = {"ok": sound, "seconds": round(seconds, 1), "seed": seed, "faults": struck, "breaches": breaches}
+        typer.echo(json.dumps({**told, "channels": [asdict(row) for row in rows]}))
+    else:
+        _print(rows, breaches, struck, seconds, seed)
+    raise typer.Exit(0 if sound else 1)
+
+
+def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], list[str], float]:
+    log = play.folder / "daemon.log"
+    began = time.monotonic()
+    daemon = play.start_daemon(log)
+    try:
+        bars = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+        with Progress(*bars, TimeElapsedColumn(), console=console, transient=True) as progress:
+            task = progress.add_task("buyers order", total=orders)
+            for number in range(orders):
+                for name in play.channels:
+                    play.buy(name)
+                    if number % 12 == 7:
+                        play.cancel(name)
+                if number == orders // 2:
+                    play.discover()
+                if number % 5 == 4:
+                    play.send()
+                    _must_live(daemon, log)
+                progress.update(task, completed=number + 1)
+                time.sleep(0.05)
+            rest = progress.add_task("coming to rest", total=None)
+            rows, breaches = _settle(play, daemon, log)
+            progress.update(rest, completed=1)
+    finally:
+        code = stop(daemon) if daemon.poll() is None else daemon.returncode
+    if code != 0:
+        breaches.append(f"the daemon ended with exit code {code}; see its log (--keep DIR)")
+    return rows, breaches, time.monotonic() - began
+
+
+def _settle(play: Rehearsal, daemon: subprocess.Popen[bytes], log: Path) -> tuple[list[Row], list[str]]:
+    """Waits until nothing is left to do, or patience ends."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        _must_live(daemon, log)
+        busy = play.send()
+        rows = play.judge()
+        quiet = not busy and not play.pending() and not any(row.problems for row in rows)
+        if quiet or time.monotonic() > ends:
+            return rows, play.breaches()
+        time.sleep(0.3)
+
+
+def _must_live(daemon: subprocess.Popen[bytes], log: Path) -> None:
+    if daemon.poll() is not None:
+        last = log.read_text(errors="replace").splitlines()[-1:] or ["nothing in its log"]
+        raise UserError(f"the daemon ended by itself ({daemon.returncode}): {last[0]}")
+
+
+def _print(rows: list[Row], breaches: list[str], struck: dict[str, Any], seconds: float, seed: int) -> None:
+    console = Console()
+    table = Table()
+    for heading in (
+        "channel",
+        "orders there",
+        "imported",
+        "units shipped",
+        "reserved",
+        "backordered",
+        "held",
+        "quarantined",
+        "parcels confirmed",
+        "levels equal",
+    ):
+        table.add_column(heading, justify="left" if heading == "channel" else "right")
+    for row in rows:
+        table.add_row(
+            row.channel,
+            *(str(n) for n in (row.at_channel, row.imported, row.shipped, row.reserved, row.backordered, row.held)),
+            str(row.quarantined),
+            f"{row.confirmed}/{row.parcels}",
+            f"{row.levels_equal}/{row.levels}",
+        )
+    console.print(table)
+    for name, faults in struck.items():
+        told = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items())) or "none"
+        console.print(f"[dim]faults at {name}: {told}[/dim]")
+    for row in rows:
+        for problem in row.problems[:10]:
+            console.print(f"[red]{row.channel}: {problem}[/red]", highlight=False)
+    for breach in breaches:
+        console.print(f"[red]{breach}[/red]", highlight=False)
+    sound = not breaches and not any(row.problems for row in rows)
+    verdict = "[green]all checks hold[/green]" if sound else "[red]not all checks hold[/red]"
+    console.print(f"{verdict} after {seconds:.0f} s (seed {seed})")
