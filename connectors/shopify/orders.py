@@ -55,14 +55,22 @@ KNOWN = frozenset(("OPEN", "IN_PROGRESS")) | WAITING | OVER
 MOST_FULFILLMENTS = 250
 """As many as Shopify lists of one order: there may be more."""
 
+_MOST_MONEY = 10**15
+
 _document = msgspec.json.Decoder(Document)
 _id = msgspec.json.Decoder(Id)
+_CURRENCY = re.compile("[A-Z]{3}")
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def short(gid: str) -> str:
     """The number at the end of a global id ("gid://shopify/Order/1" is "1"): what people and the admin's URLs say."""
     return gid.rpartition("/")[2]
+
+
+def is_number(text: str) -> bool:
+    """Whether `text` is such a number."""
+    return text.isascii() and text.isdecimal()
 
 
 def gid(kind: str, number: str) -> str:
@@ -93,10 +101,17 @@ def normalize(body: bytes, places: Mapping[str, str]) -> Order:
         raise BadDocument(f"{path.rstrip('`')}: {what}" if what else f"order: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadDocument(f"order: {error}") from None
-    return _order(document, places)
+    try:
+        return _order(document, places)
+    except ArithmeticError:
+        raise BadDocument("order: an amount or an instant lies beyond all bounds") from None
 
 
 def _order(document: Document, places: Mapping[str, str]) -> Order:
+    if not is_number(short(document.id)):
+        raise BadDocument("id: no order's id")
+    if not _CURRENCY.fullmatch(document.currency_code):
+        raise BadDocument("currencyCode: no currency")
     _must_be_whole(document)
     shipped = _shipped(document.fulfillments)
     assigned = _assigned(document.fulfillment_orders.nodes, places)
@@ -139,6 +154,8 @@ def _order(document: Document, places: Mapping[str, str]) -> Order:
 
 
 def _line(at: int, item: LineItem, document: Document, shipped: int, place: str) -> Line:
+    if not is_number(short(item.id)):
+        raise BadDocument(f"lineItems.nodes[{at}].id: no line's id")
     ordered, removed = item.quantity, item.quantity - item.current_quantity
     if removed < 0:
         raise BadDocument(f"lineItems.nodes[{at}].currentQuantity: more than the {ordered} ordered")
@@ -295,5 +312,5 @@ def _must_be_finite(order: Order) -> None:
     money = order.total + order.shipping + order.shipping_tax + order.adjustment + order.presentment_total
     for line in order.lines:
         money += line.unit_price + line.tax + line.discount
-    if not money.is_finite():
-        raise BadDocument("totalPriceSet: an amount is no number")
+    if not money.is_finite() or abs(money) > _MOST_MONEY:
+        raise BadDocument("totalPriceSet: some amount is none")

@@ -21,7 +21,7 @@ import msgspec
 from connectors.shopify import queries
 from connectors.shopify.documents import Record
 from connectors.shopify.graph import Graph
-from connectors.shopify.reading import batches
+from connectors.shopify.reading import batches, is_item
 from connectors.shopify.reading import levels as read
 from core.errors import Rejected
 from core.model import Ack, AckState, Level, LevelKey
@@ -30,11 +30,11 @@ _ATTEMPTS = 3
 _REMEMBERED = 10_000
 
 CURES = {
-    "INVALID_INVENTORY_ITEM": "Shopify no longer has this variant; read its listings anew, or map the SKU anew",
-    "INVALID_LOCATION": "Shopify does not know this location; correct `locations` in the channel's file",
-    "INVALID_QUANTITY_NEGATIVE": "Shopify takes no quantity below zero; correct the item's stock",
-    "INVALID_QUANTITY_TOO_HIGH": "Shopify takes no quantity above 1,000,000,000; set a `cap`",
-    "NON_MUTABLE_INVENTORY_ITEM": "Shopify derives this quantity itself (a bundle); take the listing off this channel",
+    "INVALID_INVENTORY_ITEM": "there is no such variant; read its listings anew, or map the SKU anew",
+    "INVALID_LOCATION": "there is no such location; correct `locations` in the channel's file",
+    "INVALID_QUANTITY_NEGATIVE": "it takes no quantity below zero; correct the item's stock",
+    "INVALID_QUANTITY_TOO_HIGH": "it takes no quantity above 1,000,000,000; set a `cap`",
+    "NON_MUTABLE_INVENTORY_ITEM": "it derives this quantity itself, as of a bundle; take the listing off this channel",
 }
 """What Shopify's codes mean to an operator."""
 
@@ -74,6 +74,8 @@ def push(graph: Graph, levels: Sequence[Level], place: Callable[[str], str], spe
         where = place(level.place)
         if not where:
             yield _refused(level, "no location is named; map one in `locations` of the channel's file")
+        elif not is_item(level.handle):
+            yield _refused(level, "the listing's handle is no inventory item; read the channel's listings anew")
         elif level.expected is None:
             yield _stale(level)
         else:
@@ -86,25 +88,32 @@ def push(graph: Graph, levels: Sequence[Level], place: Callable[[str], str], spe
     for rows in rounds:
         for batch in batches(list(rows.values()), queries.LEVELS):
             acks = _set(graph, batch, spent)
-            yield from _oversold(graph, acks, {row.level.key: row for row in batch}, place, spent)
+            yield from _doubted(graph, acks, {row.level.key: row for row in batch}, place, spent)
 
 
-def _oversold(
+def _doubted(
     graph: Graph, acks: Iterator[Ack], rows: dict[str, Row], place: Callable[[str], str], spent: set[str]
 ) -> Iterator[Ack]:
-    """Quantities below zero are known to the caller as 0: such a row is not stale, it is sent with the true number."""
-    doubtful = []
+    """What is said to be stale is read: it may stand as wanted already, as after a repeat, or below zero, which the
+    caller knows as 0; the latter is sent again with the true number."""
+    doubtful = {}
     for ack in acks:
-        if ack.state is AckState.STALE and rows[ack.key].expected == 0:
-            doubtful.append(rows[ack.key].level)
+        if ack.state is AckState.STALE:
+            doubtful[ack.key] = rows[ack.key].level
         else:
             yield ack
     if not doubtful:
         return
-    keys = [LevelKey(key=level.key, sku=level.sku, handle=level.handle, place=level.place) for level in doubtful]
-    below = {key: quantity for key, quantity in read(graph, keys, place) if quantity < 0}
-    yield from (_stale(level) for level in doubtful if level.key not in below)
-    again = [Row(level, place(level.place), below[level.key]) for level in doubtful if level.key in below]
+    keys = [LevelKey(key=key, sku=one.sku, handle=one.handle, place=one.place) for key, one in doubtful.items()]
+    held = dict(read(graph, keys, place))
+    again = []
+    for key, level in doubtful.items():
+        if held.get(key) == level.quantity:
+            yield Ack(key=key, state=AckState.APPLIED)
+        elif held.get(key, 0) < 0 and level.expected == 0:
+            again.append(Row(level, place(level.place), held[key]))
+        else:
+            yield _stale(level)
     if again:
         yield from _set(graph, again, spent)
 
@@ -146,8 +155,10 @@ def _minded(errors: Sequence[_Error], rows: Sequence[Row]) -> dict[int, _Error]:
 def _answer(level: Level, error: _Error) -> Ack:
     if error.code == "CHANGE_FROM_QUANTITY_STALE":
         return _stale(level)
-    cure = CURES.get(error.code or "", "look the variant up at Shopify and correct it there")
-    return _refused(level, f"Shopify refused the quantity ({error.code or 'no code'}): {cure}")
+    what = CURES.get(
+        error.code or "", f"{error.code or 'no code'}; look the variant up at Shopify and correct it there"
+    )
+    return _refused(level, f"Shopify refused the quantity: {what}")
 
 
 def _send(graph: Graph, rows: Sequence[Row], spent: set[str]) -> list[_Error]:

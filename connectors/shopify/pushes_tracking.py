@@ -20,7 +20,7 @@ import msgspec
 from connectors.shopify import queries
 from connectors.shopify.documents import Id, Nodes, Record, Tracking
 from connectors.shopify.graph import Graph
-from connectors.shopify.orders import LEFT, WAITING, gid, short
+from connectors.shopify.orders import LEFT, WAITING, gid, is_number, short
 from connectors.shopify.reading import batches, finish
 from core.errors import Unavailable
 from core.model import Ack, AckState, Shipment
@@ -137,6 +137,9 @@ def push(graph: Graph, shipments: Sequence[Shipment], *, place: Callable[[str], 
     """One ack a shipment. `place` gives a location's global id; `notify` lets Shopify write to the buyers."""
     by_order: dict[str, list[Shipment]] = {}
     for shipment in shipments:
+        if not is_number(short(shipment.order)):
+            yield _refused(shipment, "this is no order id of Shopify")
+            continue
         by_order.setdefault(gid("Order", shipment.order), []).append(shipment)
     for orders in batches(list(by_order), queries.SHIPPED_ORDERS):
         known = _read(graph, orders)
@@ -170,21 +173,40 @@ def _tell(graph: Graph, parcels: Sequence[tuple[Shipment, list[dict[str, Any]]]]
 def _write(graph: Graph, batch: Sequence[tuple[Shipment, list[dict[str, Any]]]]) -> Iterator[Ack]:
     inputs = [(shipment.key, given) for shipment, several in batch for given in several]
     variables = {f"p{at}": given for at, (_, given) in enumerate(inputs)}
-    answers, errors = graph.tell(queries.fulfil(len(inputs)), variables, dict[str, _Answer | None])
+    try:
+        answers, errors = graph.tell(queries.fulfil(len(inputs)), variables, dict[str, _Answer | None])
+    except Unavailable as error:
+        if error.ambiguous:
+            yield from _arrived(graph, [shipment for shipment, _ in batch])
+        raise
     told: dict[str, list[_Answer | None]] = {}
     for at, (key, _) in enumerate(inputs):
         told.setdefault(key, []).append(answers.get(f"p{at}"))
-    lost = False
+    lost = []
     for shipment, _ in batch:
         mine = told[shipment.key]
         if all(answer is not None and answer.fulfillment is not None and not answer.user_errors for answer in mine):
             yield Ack(key=shipment.key, state=AckState.APPLIED)
         elif None in mine:
-            lost = True
+            lost.append(shipment)
         else:
             yield _look_again(graph, shipment, [error for answer in mine if answer for error in answer.user_errors])
     if lost:
+        yield from _arrived(graph, lost)
         raise graph.lost(errors)
+
+
+def _arrived(graph: Graph, shipments: Sequence[Shipment]) -> Iterator[Ack]:
+    """Acks for those parcels whose answer was lost and which are there all the same, as far as that can be read."""
+    for batch in batches(shipments, queries.SHIPPED_ORDERS):
+        try:
+            known = _read(graph, list(dict.fromkeys(gid("Order", shipment.order) for shipment in batch)))
+        except Unavailable:
+            return  # what was raised for the write says it all
+        for shipment in batch:
+            found = known.get(gid("Order", shipment.order))
+            if found is not None and not _missing(shipment, found):
+                yield Ack(key=shipment.key, state=AckState.APPLIED)
 
 
 def _look_again(graph: Graph, shipment: Shipment, errors: list[_UserError]) -> Ack:

@@ -11,7 +11,7 @@ import msgspec
 from connectors.shopify import queries
 from connectors.shopify.documents import Instant, PageInfo, Record
 from connectors.shopify.graph import Graph, TooCostly
-from connectors.shopify.orders import gid, observe
+from connectors.shopify.orders import gid, is_number, observe, short
 from core.errors import NotFound, Rejected, Unavailable
 from core.model import ChannelListing, LevelKey, Page
 
@@ -94,7 +94,7 @@ def _window(graph: Graph, bound: datetime, *, places: bool) -> Iterator[list[msg
 
 def whole(graph: Graph, number: str, *, places: bool) -> bytes:
     """One order with every row of its lists, as it stands. Raises `NotFound`."""
-    if not number.rpartition("/")[2].isdecimal():
+    if not is_number(short(number)):
         raise NotFound(f"{number[:40]!r} is no order id of Shopify")
     for _ in range(_TRIES):
         order = graph.ask(queries.order(places), {"id": gid("Order", number)}, _Order).order
@@ -179,7 +179,7 @@ def levels(graph: Graph, keys: Sequence[LevelKey], place: Callable[[str], str]) 
     """
     wanted: dict[str, list[tuple[str, str]]] = {}
     for key in keys:
-        if place(key.place):
+        if place(key.place) and is_item(key.handle):
             wanted.setdefault(key.handle, []).append((key.key, place(key.place)))
     names = {where: f"l{at}" for at, where in enumerate(sorted({row[1] for rows in wanted.values() for row in rows}))}
     given = {name: where for where, name in names.items()}
@@ -190,6 +190,11 @@ def levels(graph: Graph, keys: Sequence[LevelKey], place: Callable[[str], str]) 
                 held = node.get(names[where]) if node else None
                 if isinstance(held, _Held) and held.quantities:
                     yield name, held.quantities[0].quantity
+
+
+def is_item(handle: str) -> bool:
+    """Whether a handle is an inventory item's id: one that is none would void the whole request it stands in."""
+    return handle == gid("InventoryItem", short(handle)) and is_number(short(handle))
 
 
 def listings(graph: Graph, name: Callable[[str], str]) -> Iterator[ChannelListing]:

@@ -1,0 +1,301 @@
+"""The far end of one Shopify shop: the Admin GraphQL API 2026-10, executed over our own part of its schema.
+
+Stricter than the schema: the token's header and life, points (1,000 a request, a bucket refilled by plan), `first` at
+most 250 and never left out, 250 rows an input list, 25,000 rows behind one query, the search syntax, `@idempotent`
+and `changeFromQuantity` on quantities, one location and one order a fulfilment, and never more than is left of it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    execute_sync,
+    parse,
+    validate,
+)
+from graphql.execution.values import get_variable_values
+from werkzeug.wrappers import Request, Response
+
+from connectors.shopify.simulator.cost import Meter
+from connectors.shopify.simulator.schema import World, schema
+from connectors.shopify.simulator.shop import Shop, units_by_sku
+from connectors.simulation import Effect, Fault, FaultPlan, OrderTruth, SimulatedListing, SimulatedOrder, Simulator
+
+VERSION = "2026-10"
+PATH = f"/admin/api/{VERSION}/graphql.json"
+TOKEN_PATH = "/admin/oauth/access_token"  # noqa: S105 - a path
+TOKEN_LIFE = 86_399.0
+MOST_POINTS = 1_000
+BUCKET_SECONDS = 20
+"""The bucket holds so many seconds' worth of the plan's points."""
+
+_SCHEMA = schema()
+_UNKNOWN_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105
+
+
+class ShopifySimulator(Simulator):
+    """One shop with two locations."""
+
+    connector = "shopify"
+    places: tuple[str, ...] = ("gid://shopify/Location/101", "gid://shopify/Location/102")
+
+    def __init__(
+        self,
+        *,
+        name: str = "",
+        listings: Iterable[SimulatedListing] = (),
+        faults: FaultPlan | None = None,
+        seed: int = 0,
+        pace: float = 1.0,
+        plan_points: int = 100,
+        places: Sequence[str] | None = None,
+    ) -> None:
+        """`plan_points` are what the shop's plan restores a second; `pace` multiplies them."""
+        if places is not None:
+            self.places = tuple(places)
+        self.shop = Shop(name or self.connector, self.places)
+        super().__init__(name=name, listings=listings, faults=faults, seed=seed)
+        self._world = World(self.shop, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
+        self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
+        self._tokens: dict[str, float] = {}
+        self._issued = 0
+        self._restore = plan_points * pace
+        self._size = float(max(plan_points * BUCKET_SECONDS, MOST_POINTS))
+        self._points, self._filled = self._size, time.monotonic()
+
+    # The far end's people.
+
+    def offer(self, listing: SimulatedListing) -> None:
+        with self.lock:
+            self.shop.offer(listing)
+
+    def place(self, order: SimulatedOrder) -> str:
+        with self.lock:
+            return self.shop.place(order).number
+
+    def cancel(self, number: str, *, sku: str | None = None, quantity: int | None = None) -> None:
+        with self.lock:
+            self.shop.cancel(number, sku, quantity)
+
+    def confirm(self, number: str) -> None:
+        with self.lock:
+            self.shop.confirm(number)
+
+    def truths(self) -> dict[str, OrderTruth]:
+        with self.lock:
+            return {
+                number: OrderTruth(
+                    number=number,
+                    ordered=units_by_sku((line.sku, line.quantity) for line in order.lines),
+                    cancelled=units_by_sku((line.sku, line.quantity - line.currentQuantity) for line in order.lines),
+                    shipped=units_by_sku((line.sku, line.shipped) for line in order.lines),
+                    acknowledged=True,
+                    by_channel=False,
+                )
+                for number, order in self.shop.orders.items()
+            }
+
+    def effects(self) -> Sequence[Effect]:
+        with self.lock:
+            found = [
+                (parcel.createdAt, order.number, parcel)
+                for order in self.shop.orders.values()
+                for parcel in order.shipped
+            ]
+        return [
+            Effect(
+                order=number,
+                tracking=next((tracking["number"] or "" for tracking in parcel.trackingInfo), ""),
+                carrier=next((tracking["company"] or "" for tracking in parcel.trackingInfo), ""),
+                lines=units_by_sku((row.lineItem.sku, row.quantity) for row in parcel.lines),
+            )
+            for _, number, parcel in sorted(found, key=lambda entry: entry[0])
+        ]
+
+    def levels(self) -> dict[tuple[str, str], int]:
+        with self.lock:
+            return {
+                (item.sku, place): level.available
+                for item in self.shop.items.values()
+                for place, level in item.levels.items()
+            }
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "connector": self.connector,
+            "base_url": self.base_url,
+            "shop": re.sub("[^a-z0-9-]", "-", self.name.lower()),
+            "client_id": self._client_id,
+            "client_secret": f"secret:{self._secret_name}",
+        }
+
+    def secrets(self) -> dict[str, str]:
+        return {self._secret_name: self._client_secret}
+
+    @property
+    def _client_id(self) -> str:
+        return f"client-{self.name}"
+
+    @property
+    def _client_secret(self) -> str:
+        return f"shpss-{self.name}"
+
+    @property
+    def _secret_name(self) -> str:
+        return f"SHOPIFY_{re.sub('[^A-Z0-9]', '_', self.name.upper())}_SECRET"
+
+    def issue_token(self) -> str:
+        """A token that is valid for a day, as the admin shows one for a custom app."""
+        with self.lock:
+            self._issued += 1
+            token = f"shpat_{self.name}_{self._issued}"
+            self._tokens[token] = time.monotonic() + TOKEN_LIFE
+            return token
+
+    def expire_tokens(self) -> None:
+        """No token issued so far is valid any longer."""
+        with self.lock:
+            self._tokens.clear()
+
+    # The API.
+
+    def is_write(self, request: Request) -> bool:
+        return request.path == PATH and b'"mutation ' in request.get_data()
+
+    def throttled(self, after: int | None) -> Response:
+        response = _json({"errors": "Exceeded 2 calls per second for api client."}, 429)
+        if after is not None:
+            response.headers["Retry-After"] = str(float(after))
+        return response
+
+    def handle(self, request: Request) -> Response:
+        if request.path == TOKEN_PATH:
+            return self._token(request)
+        if request.path != PATH:
+            return _json({"errors": "Not Found"}, 404)
+        if request.method != "POST":
+            return _json({"errors": "Method Not Allowed"}, 405)
+        with self.lock:
+            token = request.headers.get("X-Shopify-Access-Token", "")
+            if self.faults.strikes(Fault.TOKEN_EXPIRY):
+                self._tokens.pop(token, None)
+            if self._tokens.get(token, 0.0) <= time.monotonic():
+                return _json({"errors": _UNKNOWN_TOKEN}, 401)
+            if request.mimetype != "application/json":
+                return _json({"errors": "Unsupported Media Type"}, 415)
+            response = self._graphql(request.get_data())
+        response.headers["X-Shopify-API-Version"] = VERSION
+        return response
+
+    def _token(self, request: Request) -> Response:
+        if request.method != "POST":
+            return _json({"errors": "Method Not Allowed"}, 405)
+        self.calls["access_token"] += 1
+        given = request.form if request.mimetype == "application/x-www-form-urlencoded" else {}
+        if given.get("grant_type") != "client_credentials":
+            return _json({"error": "unsupported_grant_type", "error_description": "Grant type is not supported"}, 400)
+        if (given.get("client_id"), given.get("client_secret")) != (self._client_id, self._client_secret):
+            return _json({"error": "application_cannot_be_found", "error_description": "Unknown client"}, 400)
+        scope = "read_orders,read_inventory,write_inventory,read_products,write_merchant_managed_fulfillment_orders"
+        return _json({"access_token": self.issue_token(), "scope": scope, "expires_in": int(TOKEN_LIFE)})
+
+    def _graphql(self, body: bytes) -> Response:
+        try:
+            asked = msgspec.json.decode(body, type=_Asked)
+        except msgspec.DecodeError:
+            return _json({"errors": "Bad Request"}, 400)
+        document = self._parse(asked.query)
+        if isinstance(document, list):
+            return _json({"errors": [error.formatted for error in document]})
+        operation = next((one for one in document.definitions if isinstance(one, OperationDefinitionNode)), None)
+        if operation is None:
+            return _json({"errors": [{"message": "No query string was present"}]})
+        variables = get_variable_values(_SCHEMA, operation.variable_definitions or (), asked.variables or {})
+        if isinstance(variables, list):
+            return _json({"errors": [{**error.formatted, "extensions": _INVALID} for error in variables]})
+        self._count(operation)
+        return self._run(document, operation, variables)
+
+    def _parse(self, text: str) -> DocumentNode | list[GraphQLError]:
+        """A document once seen is not parsed again."""
+        if text not in self._parsed:
+            if len(self._parsed) > 500:
+                self._parsed.clear()
+            try:
+                document = parse(text, no_location=True)
+                self._parsed[text] = validate(_SCHEMA, document) or document
+            except GraphQLError as error:
+                self._parsed[text] = [error]
+        return self._parsed[text]
+
+    def _count(self, operation: OperationDefinitionNode) -> None:
+        fields = [one.name.value for one in operation.selection_set.selections if isinstance(one, FieldNode)]
+        self.calls[fields[0]] += 1
+
+    def _run(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
+    ) -> Response:
+        fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+        meter = Meter(_SCHEMA, fragments, variables)
+        root = _SCHEMA.mutation_type if operation.operation is OperationType.MUTATION else _SCHEMA.query_type
+        assert root is not None  # noqa: S101 - the schema has both
+        try:
+            price = meter.asked(operation.selection_set, root)
+        except GraphQLError as error:
+            return _json({"errors": [error.formatted]})
+        if price > MOST_POINTS:
+            what = f"Query cost is {price}, which exceeds the single query max cost limit ({MOST_POINTS})."
+            extensions = {"code": "MAX_COST_EXCEEDED", "cost": price, "maxCost": MOST_POINTS}
+            return _json({"errors": [{"message": what, "extensions": extensions}]})
+        self._refill()
+        if price > self._points:
+            return _json(
+                {
+                    "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],
+                    "extensions": self._cost(price, None),
+                }
+            )
+        result = execute_sync(_SCHEMA, document, context_value=self._world, variable_values=dict(variables))
+        data, errors = result.data, result.errors
+        spent = meter.found(operation.selection_set, root, data) if data else 1
+        self._points -= min(price, spent)
+        answer: dict[str, Any] = {"data": data}
+        if errors:
+            answer["errors"] = [error.formatted for error in errors]
+        return _json(answer | {"extensions": self._cost(price, spent)})
+
+    def _refill(self) -> None:
+        now = time.monotonic()
+        self._points = min(self._size, self._points + (now - self._filled) * self._restore)
+        self._filled = now
+
+    def _cost(self, price: int, spent: int | None) -> dict[str, Any]:
+        status = {
+            "maximumAvailable": self._size,
+            "currentlyAvailable": int(self._points),
+            "restoreRate": float(self._restore),
+        }
+        return {"cost": {"requestedQueryCost": price, "actualQueryCost": spent, "throttleStatus": status}}
+
+
+class _Asked(msgspec.Struct):
+    query: str
+    variables: dict[str, Any] | None = None
+
+
+_INVALID = {"code": "INVALID_VARIABLE"}
+
+
+def _json(value: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, mimetype="application/json")

@@ -1,0 +1,282 @@
+"""The simulated shop: its stock, its orders, and the order in which they changed."""
+
+from __future__ import annotations
+
+import bisect
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from connectors.shopify.simulator.records import (
+    FulfilledLine,
+    Fulfillment,
+    FulfillmentOrder,
+    Item,
+    Level,
+    LineItem,
+    Location,
+    Order,
+    Variant,
+    WorkLine,
+    bag,
+    cents,
+)
+from connectors.simulation import SimulatedLine, SimulatedListing, SimulatedOrder
+
+SHIPPING = Decimal("4.95")
+TAX = Decimal("0.08")
+DISCOUNT = Decimal("0.10")
+DISCOUNTED_EVERY = 5
+"""Every fifth order has a tenth off, spread over its lines."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Shop:
+    """One shop's state. Not safe for threads by itself: the simulator holds its lock."""
+
+    def __init__(self, name: str, places: Sequence[str]) -> None:
+        self._base = (zlib.crc32(name.encode()) % 9_000 + 1_000) * 1_000_000_000
+        self._made = 0
+        self.locations = {place: Location(place, f"Warehouse {at}") for at, place in enumerate(places, start=1)}
+        self.variants: dict[str, Variant] = {}
+        self.items: dict[str, Item] = {}
+        self.orders: dict[str, Order] = {}
+        """By number."""
+        self.nodes: dict[str, Any] = dict(self.locations)
+        """Everything that can be asked for by its global id."""
+        self._changes: list[tuple[int, str]] = []
+        self._clock = 0
+
+    def gid(self, kind: str) -> str:
+        self._made += 1
+        return f"gid://shopify/{kind}/{self._base + self._made}"
+
+    def tick(self) -> int:
+        """Now, in microseconds since 1970, and later than ever before."""
+        self._clock = max(self._clock + 1, micros(datetime.now(UTC)))
+        return self._clock
+
+    def touch(self, order: Order, at: int | None = None) -> None:
+        """The order has changed: it moves behind all others."""
+        order.changed = self.tick() if at is None else at
+        order.updatedAt = text(order.changed)
+        bisect.insort(self._changes, (order.changed, order.number))
+        if len(self._changes) > 2 * len(self.orders) + 1000:
+            self._changes = [(when, number) for when, number in self._changes if self.orders[number].changed == when]
+
+    def changed(self, start: tuple[int, str]) -> Iterator[Order]:
+        """Orders by their last change, from behind `start` on."""
+        for at in range(bisect.bisect_right(self._changes, start), len(self._changes)):
+            when, number = self._changes[at]
+            order = self.orders[number]
+            if order.changed == when:
+                yield order
+
+    def changed_before(self, end: tuple[int, str]) -> Iterator[Order]:
+        """Orders by their last change, backwards from `end` on, itself included."""
+        for at in range(bisect.bisect_right(self._changes, end) - 1, -1, -1):
+            when, number = self._changes[at]
+            order = self.orders[number]
+            if order.changed == when:
+                yield order
+
+    def between(self, start: tuple[int, str], end: tuple[int, str]) -> int:
+        """Changes behind `start` and up to `end`, outdated ones included."""
+        return bisect.bisect_right(self._changes, end) - bisect.bisect_right(self._changes, start)
+
+    # Stock.
+
+    def offer(self, listing: SimulatedListing) -> None:
+        variant = self.variants.get(listing.sku)
+        if variant is None:
+            item = Item(self.gid("InventoryItem"), listing.sku, {})
+            variant = Variant(self.gid("ProductVariant"), listing.sku, listing.title, item)
+            self.variants[listing.sku] = variant
+            self.items[item.id] = item
+            self.nodes |= {item.id: item, variant.id: variant}
+        variant.displayName, variant.inventoryItem.price = listing.title, listing.price
+        levels = variant.inventoryItem.levels
+        for place in levels.keys() - listing.quantities.keys():
+            del levels[place]
+        for place, quantity in listing.quantities.items():
+            if place in levels:
+                levels[place].available = quantity
+            else:
+                levels[place] = Level(self.locations[place], quantity)
+
+    def _take(self, sku: str, units: int) -> tuple[Level | None, int]:
+        """Promises units from where most are available; how many were there."""
+        variant = self.variants.get(sku)
+        if variant is None or not variant.inventoryItem.levels:
+            return None, 0
+        level = max(variant.inventoryItem.levels.values(), key=lambda level: level.available)
+        taken = max(0, min(units, level.available))
+        level.available -= taken
+        level.committed += taken
+        return level, taken
+
+    # Orders.
+
+    def place(self, wanted: SimulatedOrder) -> Order:
+        now = self.tick()
+        placed = now if wanted.placed_at is None else micros(wanted.placed_at)
+        serial = len(self.orders) + 1
+        share = DISCOUNT if serial % DISCOUNTED_EVERY == 0 else Decimal(0)
+        lines, sums = [], [Decimal(0)]
+        for line in wanted.lines:
+            made, due = self._line(line, share)
+            lines.append(made)
+            sums.append(due)
+        gid = self.gid("Order")
+        number = gid.rpartition("/")[2]
+        freight_tax = cents(SHIPPING * TAX)
+        order = Order(
+            id=gid,
+            number=number,
+            name=f"#{1000 + serial}",
+            createdAt=text(placed),
+            processedAt=text(placed),
+            updatedAt="",
+            changed=0,
+            email=wanted.email,
+            displayFinancialStatus="PENDING" if wanted.pending else "PAID",
+            totalPriceSet=bag(sum(sums, SHIPPING + freight_tax)),
+            shippingLine={
+                "title": "Standard",
+                "discountedPriceSet": bag(SHIPPING),
+                "taxLines": [{"title": "State Tax", "priceSet": bag(freight_tax)}],
+            },
+            shippingAddress={
+                **dict.fromkeys(("company", "address2", "phone")),
+                "name": wanted.name,
+                "address1": wanted.line1,
+                "city": wanted.city,
+                "province": wanted.region,
+                "provinceCode": wanted.region,
+                "zip": wanted.postal_code,
+                "countryCodeV2": "US",
+            },
+            lines=lines,
+        )
+        self._assign(order)
+        self.orders[number] = self.nodes[order.id] = order
+        self.touch(order, now if wanted.placed_at is None else placed)
+        return order
+
+    def _line(self, wanted: SimulatedLine, share: Decimal) -> tuple[LineItem, Decimal]:
+        """A line and what the buyer owes for it."""
+        variant = self.variants.get(wanted.sku)
+        price = wanted.price if wanted.price is not None else variant.inventoryItem.price if variant else Decimal(10)
+        discount = cents(price * wanted.quantity * share)
+        tax = cents((price * wanted.quantity - discount) * TAX)
+        level, taken = self._take(wanted.sku, wanted.quantity)
+        title = variant.displayName if variant else wanted.sku
+        line = LineItem(
+            id=self.gid("LineItem"),
+            sku=wanted.sku,
+            name=title,
+            title=title,
+            quantity=wanted.quantity,
+            currentQuantity=wanted.quantity,
+            unfulfilledQuantity=wanted.quantity,
+            originalUnitPriceSet=bag(price),
+            discountAllocations=[{"allocatedAmountSet": bag(discount)}] if discount else [],
+            taxLines=[{"title": "State Tax", "priceSet": bag(tax)}],
+            level=level,
+            taken=taken,
+        )
+        return line, price * wanted.quantity - discount + tax
+
+    def _assign(self, order: Order) -> None:
+        """One fulfilment order for each location that gives units."""
+        for line in order.lines:
+            location = line.level.location if line.level else next(iter(self.locations.values()))
+            part = next((part for part in order.parts if part.location is location), None)
+            if part is None:
+                part = FulfillmentOrder(self.gid("FulfillmentOrder"), order, location, [])
+                order.parts.append(part)
+                self.nodes[part.id] = part
+            row = WorkLine(self.gid("FulfillmentOrderLineItem"), line, line.quantity, line.quantity)
+            part.lines.append(row)
+
+    def cancel(self, number: str, sku: str | None, quantity: int | None) -> None:
+        """Gives up to `quantity` unshipped units (None: all) of a SKU (None: of every line) back."""
+        order = self.orders[number]
+        left = quantity
+        for part in order.parts:
+            for row in part.lines:
+                line = row.lineItem
+                if sku is not None and line.sku != sku:
+                    continue
+                units = row.remainingQuantity if left is None else min(left, row.remainingQuantity)
+                left = None if left is None else left - units
+                row.remainingQuantity -= units
+                row.totalQuantity -= units
+                line.currentQuantity -= units
+                line.unfulfilledQuantity -= units
+                back = min(units, line.taken)
+                if line.level is not None:
+                    line.level.available += back
+                    line.level.committed -= back
+                    line.taken -= back
+            part.settle()
+        self.touch(order)
+        if all(line.currentQuantity == 0 for line in order.lines):
+            order.cancelledAt = order.updatedAt
+            order.displayFinancialStatus = "VOIDED" if order.displayFinancialStatus == "PENDING" else "REFUNDED"
+        elif order.displayFinancialStatus == "PAID":
+            order.displayFinancialStatus = "PARTIALLY_REFUNDED"
+
+    def confirm(self, number: str) -> None:
+        order = self.orders[number]
+        if order.displayFinancialStatus == "PENDING":
+            order.displayFinancialStatus = "PAID"
+            self.touch(order)
+
+    def ship(
+        self, rows: Sequence[tuple[FulfillmentOrder, WorkLine, int]], tracking: list[dict[str, str | None]]
+    ) -> Fulfillment:
+        """Units leave: checked by whoever calls."""
+        lines = []
+        for part, row, units in rows:
+            line = row.lineItem
+            row.remainingQuantity -= units
+            line.unfulfilledQuantity -= units
+            line.shipped += units
+            gone = min(units, line.taken)
+            line.taken -= gone
+            if line.level is not None:
+                line.level.committed -= gone
+            lines.append(FulfilledLine(self.gid("FulfillmentLineItem"), line, units))
+            part.status = "IN_PROGRESS"
+        order = rows[0][0].order
+        for part, _, _ in rows:
+            part.settle()
+        self.touch(order)
+        fulfillment = Fulfillment(self.gid("Fulfillment"), order.updatedAt, tracking, lines)
+        order.shipped.append(fulfillment)
+        self.nodes[fulfillment.id] = fulfillment
+        return fulfillment
+
+
+def text(at: int) -> str:
+    """An instant as the API writes it. Shopify counts whole seconds; here every change is told apart."""
+    return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def units_by_sku(pairs: Iterator[tuple[str | None, int]]) -> Mapping[str, int]:
+    """Units added up by SKU; SKUs without any are left out."""
+    units: dict[str, int] = {}
+    for sku, count in pairs:
+        if count:
+            units[sku or ""] = units.get(sku or "", 0) + count
+    return units
