@@ -27,9 +27,7 @@ PATIENCE = 90.0
 def demo(
     orders: Annotated[int, typer.Option(help="Orders placed at each channel.", min=1, max=20_000)] = 60,
     seed: Annotated[int, typer.Option(help="The same seed plays the same buyers and the same kinds of faults.")] = 7,
-    faults: Annotated[
-        bool, typer.Option(help="Throttling, error pages, cut answers, lost answers, dead tokens.")
-    ] = True,
+    faults: Annotated[bool, typer.Option(help="Throttling, error pages, cut and lost answers, dead tokens.")] = True,
     keep: Annotated[Path | None, typer.Option(help="Keep configuration, store and log in this new folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

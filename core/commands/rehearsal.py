@@ -51,7 +51,7 @@ SKUS = [
     *(f"BAG-{number}" for number in range(1, 7)),
     SCARCE,
 ]
-ZIPS = [
+TOWNS = [
     ("10001", "New York", "NY"),
     ("60601", "Chicago", "IL"),
     ("73301", "Austin", "TX"),
