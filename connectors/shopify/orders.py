@@ -29,6 +29,7 @@ from typing import TypeVar
 import msgspec
 
 from connectors.shopify.documents import (
+    Discount,
     Document,
     Fulfillment,
     FulfillmentOrder,
@@ -115,13 +116,13 @@ def _order(document: Document, places: Mapping[str, str]) -> Order:
     _must_be_whole(document)
     shipped = _shipped(document.fulfillments)
     assigned = _assigned(document.fulfillment_orders.nodes, places)
+    items = document.line_items.nodes
     lines = tuple(
-        _line(number, item, document, shipped.pop(item.id, 0), assigned.get(item.id, ""))
-        for number, item in enumerate(document.line_items.nodes)
+        [_line(at, item, document, shipped.pop(item.id, 0), assigned.get(item.id, "")) for at, item in enumerate(items)]
     )
     if shipped:
         raise BadDocument("fulfillments: hold lines that the order does not have")
-    if len({line.number for line in lines}) < len(lines):
+    if len({item.id for item in items}) < len(items):
         raise BadDocument("lineItems: a line stands twice")
     freight = document.shipping_line
     total = document.total_price_set
@@ -154,7 +155,8 @@ def _order(document: Document, places: Mapping[str, str]) -> Order:
 
 
 def _line(at: int, item: LineItem, document: Document, shipped: int, place: str) -> Line:
-    if not is_number(short(item.id)):
+    line = short(item.id)
+    if not is_number(line):
         raise BadDocument(f"lineItems.nodes[{at}].id: no line's id")
     ordered, removed = item.quantity, item.quantity - item.current_quantity
     if removed < 0:
@@ -172,23 +174,31 @@ def _line(at: int, item: LineItem, document: Document, shipped: int, place: str)
     if not item.requires_shipping:
         shipped = ordered - cancelled
     return Line(
-        number=short(item.id),
+        number=line,
         sku=item.sku or "",
         title=item.name,
         ordered=ordered,
         cancelled=cancelled,
         shipped=shipped,
         unit_price=item.original_unit_price_set.shop_money.amount,
-        tax=_taxes(item.tax_lines) if item.tax_lines and not document.taxes_included else ZERO,
-        discount=sum((part.allocated_amount_set.shop_money.amount for part in item.discount_allocations), ZERO)
-        if item.discount_allocations
-        else ZERO,
+        tax=_taxes(item.tax_lines) if not document.taxes_included else ZERO,
+        discount=_discounts(item.discount_allocations),
         place=place,
     )
 
 
 def _taxes(lines: Iterable[Tax]) -> Decimal:
-    return sum((line.price_set.shop_money.amount for line in lines), ZERO)
+    total = ZERO
+    for line in lines:
+        total += line.price_set.shop_money.amount
+    return total
+
+
+def _discounts(parts: Iterable[Discount]) -> Decimal:
+    total = ZERO
+    for part in parts:
+        total += part.allocated_amount_set.shop_money.amount
+    return total
 
 
 def _adjustment(document: Document) -> Decimal:
@@ -250,18 +260,26 @@ def _packages(fulfillments: Iterable[Fulfillment]) -> Iterable[Package]:
 def _holds(document: Document, lines: tuple[Line, ...], address: Address | None) -> tuple[Hold, ...]:
     """Why what is still open may not ship; an order with nothing left to ship is only marked as a test."""
     holds = [Hold.TEST] if document.test else []
-    if all(line.ordered == line.cancelled + line.shipped for line in lines):
+    for line in lines:
+        if line.ordered > line.cancelled + line.shipped:
+            break
+    else:
         return tuple(holds)
     status = document.display_financial_status
+    unknown = status not in UNPAID and status not in PAID
+    waits = False
+    for part in document.fulfillment_orders.nodes:
+        waits = waits or part.status in WAITING
+        unknown = unknown or part.status not in KNOWN
+    for fulfillment in document.fulfillments:
+        unknown = unknown or (fulfillment.status not in LEFT and fulfillment.status not in NOT_LEFT)
     if status in UNPAID:
         holds.append(Hold.PAYMENT)
     if document.risk is not None and document.risk.recommendation == "CANCEL":
         holds.append(Hold.FRAUD)
-    statuses = {part.status for part in document.fulfillment_orders.nodes}
-    if not WAITING.isdisjoint(statuses):
+    if waits:
         holds.append(Hold.CHANNEL)
-    gone = {fulfillment.status for fulfillment in document.fulfillments}
-    if (status not in UNPAID and status not in PAID) or statuses - KNOWN or gone - LEFT - NOT_LEFT:
+    if unknown:
         holds.append(Hold.UNKNOWN_STATUS)
     if address is None:
         holds.append(Hold.ADDRESS)
@@ -269,8 +287,12 @@ def _holds(document: Document, lines: tuple[Line, ...], address: Address | None)
 
 
 def _ship_by(fulfillment_orders: Iterable[FulfillmentOrder]) -> datetime | None:
-    due = [part.fulfill_by for part in fulfillment_orders if part.fulfill_by is not None and part.status not in OVER]
-    return min(due).astimezone(UTC) if due else None
+    first = None
+    for part in fulfillment_orders:
+        due = part.fulfill_by
+        if due is not None and part.status not in OVER and (first is None or due < first):
+            first = due
+    return None if first is None else first.astimezone(UTC)
 
 
 def _address(given: MailingAddress | None) -> Address | None:
