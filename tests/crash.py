@@ -103,7 +103,8 @@ class Crash:
         """What happened, in lines."""
         lines = [f"seed {self.seed}: {self.kills} kills; found in flight: {dict(self.moments) or 'nothing'}"]
         for name, simulator in self.play.channels.items():
-            lines.append(f"{name}: faults {dict((str(f), n) for f, n in simulator.faults.struck.items() if n)}")
+            faults = {str(fault): count for fault, count in simulator.faults.struck.items() if count}
+            lines.append(f"{name}: faults {faults}")
         for row in self.rows:
             lines.append(
                 f"{row.channel}: {row.at_channel} orders there, {row.imported} here, {row.parcels} parcels,"
