@@ -13,6 +13,7 @@ vendor's own words (a repeated page, an expired token, a GraphQL throttle) where
 from __future__ import annotations
 
 import abc
+import functools
 import os
 import random
 import socket
@@ -231,7 +232,8 @@ class Simulator(abc.ABC):
     def start(self, port: int = 0) -> str:
         """Serves on the loopback interface; returns the base URL."""
         self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=_Handler)
-        threading.Thread(target=self._server.serve_forever, name=f"simulator-{self.name}", daemon=True).start()
+        serve = functools.partial(self._server.serve_forever, poll_interval=0.02)  # how soon it heeds stop()
+        threading.Thread(target=serve, name=f"simulator-{self.name}", daemon=True).start()
         return self.base_url
 
     def stop(self) -> None:

@@ -3,8 +3,9 @@
 **The window.** A pull asks for everything updated since the last window's end less the overlap, and names no end of its
 own: Amazon then takes the latest instant it answers for (two minutes ago) and says which that was. That echo, on
 Amazon's clock, is the next watermark. It is trusted only once the window's last page is read; until then a cursor holds
-the window's beginning and the token of the next page. A token lives 24 hours and goes with exactly the parameters it
-was given for; one that is refused starts its window again.
+the window's beginning and the token of the next page; a pull that resumes there finishes that window and goes on with
+the one behind it. A token lives 24 hours and goes with exactly the parameters it was given for; one that is refused
+starts its window again.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ class Amazon:
         """Orders updated since the cursor, window by window; see the module."""
         place = self._start(since) if cursor is None else self._resume(cursor)
         after, token, watermark = place.after, place.token, place.until
+        resumed = bool(token)
         progress = _Progress(self.name)
         while True:
             try:
@@ -101,7 +103,11 @@ class Amazon:
             if not token:
                 until = _later(page.last_updated_before or _answered(answer), watermark)
                 yield Page(observations=observations, cursor=_encode(_Cursor(until=until)))
-                return
+                if not resumed:
+                    return
+                place, resumed = self._behind(until), False  # the window was an old one: what changed since follows
+                after, watermark = place.after, place.until
+                continue
             progress.note(token, observations)
             yield Page(observations=observations, cursor=_encode(_Cursor(after=after, token=token)))
 
@@ -126,10 +132,14 @@ class Amazon:
             place = msgspec.json.decode(cursor, type=_Cursor)
             if place.token:
                 return place
-            begin = datetime.fromisoformat(place.until) - timedelta(seconds=self.settings.overlap_seconds)
+            return self._behind(place.until)
         except (msgspec.DecodeError, ValueError):
             raise Rejected(f"the saved position of {self.name} cannot be read; resync it with --since") from None
-        return _Cursor(until=place.until, after=_zulu(begin))
+
+    def _behind(self, until: str) -> _Cursor:
+        """The window behind one that ended at `until`."""
+        begin = datetime.fromisoformat(until) - timedelta(seconds=self.settings.overlap_seconds)
+        return _Cursor(until=until, after=_zulu(begin))
 
     def _search(self, after: str, token: str) -> httpx.Response:
         parameters = {

@@ -11,6 +11,7 @@ import msgspec
 from core.model import MAX_QUANTITY
 
 Quantity = Annotated[int, msgspec.Meta(ge=0, le=MAX_QUANTITY)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -64,7 +65,7 @@ class Units(Part, gc=False):
 
 
 class Item(Part, gc=False):
-    order_item_id: str
+    order_item_id: Name
     quantity_ordered: Quantity
     product: Product
     proceeds: Proceeds | None = None
@@ -110,7 +111,7 @@ class SalesChannel(Part, gc=False):
 
 
 class PackageItem(Part, gc=False):
-    order_item_id: str
+    order_item_id: Name
     quantity: Quantity
 
 
@@ -126,7 +127,7 @@ class PackageDocument(Part, gc=False):
 
 
 class OrderDocument(Part, gc=False):
-    order_id: str
+    order_id: Name
     created_time: Instant
     last_updated_time: Instant
     order_items: tuple[Item, ...]

@@ -21,6 +21,7 @@ import msgspec
 from connectors.amazon.documents import Charge, Item, Money, OrderDocument, PackageDocument, Recipient, Window
 from core.errors import BadDocument
 from core.model import (
+    MAX_QUANTITY,
     ZERO,
     Address,
     Fulfiller,
@@ -75,19 +76,25 @@ _HOLDS: dict[str, Hold | None] = {
 _decoder = msgspec.json.Decoder(OrderDocument)
 
 
+DIGITS = 12
+"""An amount has so many digits before its point at most: what the store can keep."""
+
+
 class _Sums:
     """What a document's charges come to beside the lines themselves. Charges in another currency are refused."""
 
     __slots__ = ("adjustment", "currency", "shipping", "shipping_tax")
 
     def __init__(self, currency: str) -> None:
+        if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
+            raise BadDocument("proceeds.grandTotal.currencyCode: not a currency")
         self.currency = currency
         self.shipping = self.shipping_tax = self.adjustment = ZERO
 
     def amount(self, money: Money, where: str) -> Decimal:
         value = money.amount
-        if not value.is_finite():
-            raise BadDocument(f"{where}: not a number")
+        if not value.is_finite() or value.adjusted() >= DIGITS:
+            raise BadDocument(f"{where}: not an amount of money")
         if money.currency_code != self.currency:
             raise BadDocument(f"{where}: another currency than the order's total")
         return value
@@ -96,6 +103,13 @@ class _Sums:
 def normalize(body: bytes) -> Order:
     """The document as an order. Raises `BadDocument` naming the path and what is wrong there."""
     found = _read(body)
+    try:
+        return _order(found)
+    except OverflowError:
+        raise BadDocument("an instant lies outside the years that can be told") from None
+
+
+def _order(found: OrderDocument) -> Order:
     fulfillment = found.fulfillment
     status = fulfillment.fulfillment_status if fulfillment is not None else ""
     total = found.proceeds.grand_total if found.proceeds is not None else None
@@ -144,7 +158,7 @@ def _read(body: bytes) -> OrderDocument:
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at ")
         raise BadDocument(f"{path.strip('`').removeprefix('$').removeprefix('.') or 'document'}: {what}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadDocument("document: not JSON") from None
 
 
@@ -293,11 +307,20 @@ def _packages(packages: Sequence[PackageDocument] | None) -> tuple[Package, ...]
         Package(
             tracking=package.tracking_number or "",
             carrier=package.carrier or "",
-            lines={item.order_item_id: item.quantity for item in package.package_items or ()},
+            lines=_packed(package),
         )
         for package in packages
         if package.package_status is None or package.package_status.status != "CANCELLED"
     )
+
+
+def _packed(package: PackageDocument) -> dict[str, int]:
+    units: dict[str, int] = {}
+    for item in package.package_items or ():
+        units[item.order_item_id] = units.get(item.order_item_id, 0) + item.quantity
+        if units[item.order_item_id] > MAX_QUANTITY:
+            raise BadDocument("packages.packageItems.quantity: more units than can be counted")
+    return units
 
 
 def _latest(window: Window | None) -> datetime | None:
