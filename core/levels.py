@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-Parts = tuple[tuple[int, int], ...]
-"""What one unit of a listing takes: (item, units)."""
+from core.model import Parts
 
 
 class Rule(msgspec.Struct, frozen=True):

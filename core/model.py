@@ -18,6 +18,9 @@ MAX_QUANTITY = 2**31 - 1
 
 ZERO = Decimal(0)
 
+Parts = tuple[tuple[int, int], ...]
+"""What one unit of a line or a listing takes from stock: (item's id, units). Itself once, or a kit's components."""
+
 
 class Address(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where an order goes. Personal data: kept apart from the order and never logged."""

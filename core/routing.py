@@ -14,9 +14,7 @@ from functools import cache
 import msgspec
 import zipcodes
 
-from core.model import Location
-
-Parts = tuple[tuple[int, int], ...]
+from core.model import Location, Parts
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +55,8 @@ class Decision(msgspec.Struct, frozen=True):
     shares: tuple[Share, ...]
     unplaced: int
     rule: str
+    short: tuple[int, ...] = ()
+    """Locations that were passed over, as they do not hold everything."""
 
 
 def candidates(sites: Sequence[Site], rank: Sequence[str], country: str, postal_code: str) -> tuple[Candidate, ...]:
@@ -86,19 +86,25 @@ def route(
     """Divides `pieces` among `ranked`, given what is `free` by (item, location)."""
     able = [candidate.id for candidate in ranked if not candidate.dropped]
     need: dict[int, int] = {}
+    wanted: dict[int, int] = {}
     for piece in pieces:
+        wanted[piece.line_id] = piece.quantity
         for item, per in piece.parts:
             need[item] = need.get(item, 0) + per * piece.quantity
-    for place in able:
-        if all(free.get((item, place), 0) >= units for item, units in need.items()):
-            return Decision((Share(place, {piece.line_id: piece.quantity for piece in pieces}),), 0, "holds everything")
-    wanted = {piece.line_id: piece.quantity for piece in pieces}
+    for passed, place in enumerate(able):
+        for item, units in need.items():
+            if free.get((item, place), 0) < units:
+                break
+        else:
+            return Decision((Share(place, wanted),), 0, "holds everything", tuple(able[:passed]))
     if not split:
-        return Decision((), sum(wanted.values()), "no single location holds everything, and splitting is off")
+        rule = "no single location holds everything, and splitting is off"
+        return Decision((), sum(wanted.values()), rule, tuple(able))
     left = dict(free)
     shares: list[Share] = []
     while any(wanted.values()):
-        units, place = _best(pieces, wanted, left, [place for place in able if place not in {s.location_id for s in shares}])
+        used = {share.location_id for share in shares}
+        units, place = _best(pieces, wanted, left, [place for place in able if place not in used])
         if not units:
             break
         for piece in pieces:
@@ -106,7 +112,7 @@ def route(
                 left[item, place] = left.get((item, place), 0) - per * units.get(piece.line_id, 0)
             wanted[piece.line_id] -= units.get(piece.line_id, 0)
         shares.append(Share(place, units))
-    return Decision(tuple(shares), sum(wanted.values()), "most units first")
+    return Decision(tuple(shares), sum(wanted.values()), "most units first", tuple(able))
 
 
 def _best(
@@ -158,6 +164,6 @@ def _centre(country: str, postal_code: str) -> tuple[float, float] | None:
 def _centres() -> dict[str, tuple[float, float]]:
     return {
         entry["zip_code"]: (math.radians(float(entry["lat"])), math.radians(float(entry["long"])))
-        for entry in zipcodes.list_all()
+        for entry in zipcodes.list_all()  # type: ignore[no-untyped-call]
         if entry["lat"] and entry["long"]
     }

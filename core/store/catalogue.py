@@ -7,10 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from core.model import Parts
 from core.store.database import Tx
-
-Parts = tuple[tuple[int, int], ...]
-"""What one unit of an item takes from stock: (item, units). One pair of itself, or a kit's components."""
 
 
 class Listed(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from core.model import Parts
 from core.store import tables
-from core.store.catalogue import Parts
 from core.store.database import Tx
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from core.model import Parts
 from core.routing import Candidate, Piece, candidates, route
 from core.store import tables
-from core.store.catalogue import Parts
 from core.store.database import Tx
 from core.store.moves import Stock
 from core.sync.channel import Channel

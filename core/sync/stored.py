@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.model import Parts
 from core.store import tables
-from core.store.catalogue import Parts, parts_of
+from core.store.catalogue import parts_of
 from core.store.database import Tx
 from core.store.moves import Stock
 from core.sync.promise import Claim
