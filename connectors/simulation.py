@@ -27,6 +27,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 import msgspec
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
@@ -272,6 +273,7 @@ class Simulator(abc.ABC):
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
+        request.headers = Headers(environ["simulation.headers"])
         request.get_data(cache=True, parse_form_data=False)
         strikes = self.faults.strikes
         if strikes(Fault.RESET):
@@ -315,7 +317,13 @@ def _cut(response: Response, environ: dict[str, Any], start_response: Any) -> It
 
 
 class _Handler(WSGIRequestHandler):
-    """Silent, and ends the connection when a fault wants it."""
+    """Silent, ends the connection when a fault wants it, and keeps every header under its own name.
+
+    A WSGI environment has no place for names with an underscore, which some vendors' headers have.
+    """
+
+    def make_environ(self) -> dict[str, Any]:
+        return {**super().make_environ(), "simulation.headers": list(self.headers.items())}
 
     def log(self, type: str, message: str, *args: Any) -> None:
         return

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
+from core import sockets
 from core.errors import NotFound, Unauthorized, Unavailable
 from core.http import Budget, Tokens, client, decode
 
@@ -64,7 +65,7 @@ class Api:
             operation=_operation,
             budgets=budgets,
             expect=(404,),
-            transport=Replenished(httpx.HTTPTransport(limits=httpx.Limits(keepalive_expiry=30))),
+            transport=Replenished(sockets.transport()),
         )
         self._token_client = client(
             account, authorise=self._introduce, operation=_operation, budgets=budgets, expect=(400,)

@@ -59,8 +59,9 @@ def normalize(body: bytes) -> Order:
             newest = line.status_date
     if not lines:
         raise BadDocument("orderLines.orderLine: empty")
-    if len({line.number for line in lines}) != len(lines):
-        raise BadDocument("orderLines.orderLine: a lineNumber stands twice")
+    numbers = {line.number for line in lines}
+    if len(numbers) != len(lines) or "" in numbers:
+        raise BadDocument("orderLines.orderLine: a lineNumber is empty or stands twice")
     shipping = document.shipping_info or ShippingInfo()
     ship_to = _address(shipping)
     if ship_to is None and waiting and not by_channel:
@@ -164,6 +165,8 @@ class _Sums:
         if money.currency != self.currency:
             if self.currency:
                 raise BadDocument(f"orderLines.orderLine[{index}].charges: amounts in two currencies")
+            if not (len(money.currency) == 3 and money.currency.isascii() and money.currency.isupper()):
+                raise BadDocument(f"orderLines.orderLine[{index}].charges: no ISO 4217 currency")
             self.currency = money.currency
         value = money.amount
         if not value.is_finite() or abs(value) >= _LARGEST:

@@ -80,13 +80,17 @@ class Found(msgspec.Struct, frozen=True):
 def pages(api: Api, kinds: Sequence[str], cursor: str | None, *, since: datetime, overlap: int) -> Iterator[Page]:
     """See `Connector.pages`. A first pull starts at `since`; `kinds` are the ship node types to search, one by one."""
     place = _start(kinds, cursor, since, overlap)
-    progress = _Progress()
+    progress = _Progress(resumed=cursor is not None and place == msgspec.json.decode(cursor, type=Place))
     while (window := place.window) is not None:
         found = _search(api, window, window.kind or kinds[0])
         if found is None:
             place = Place(place.reached, progress.again(window))
             continue
         place = _advance(place, window, found, kinds, progress)
+        if place.window is None and progress.resumed:
+            # The window was opened in an earlier call; what changed since belongs to this one.
+            progress.resumed = False
+            place = _start(kinds, msgspec.json.encode(place).decode(), since, overlap)
         if found.observations or place.window is None:
             yield Page(observations=found.observations, cursor=msgspec.json.encode(place).decode())
 
@@ -134,7 +138,8 @@ def _advance(place: Place, window: Window, found: Found, kinds: Sequence[str], p
 class _Progress:
     """Sees to it that a pull gets on: what would go on for ever is raised as `Unavailable`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumed: bool) -> None:
+        self.resumed = resumed
         self._restarts = 0
         self.new_search()
 

@@ -1,0 +1,30 @@
+"""Walmart keeps the connector contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from connectors.walmart import Walmart
+from connectors.walmart.simulator import WalmartSimulator
+from core.conformance import Conformance
+from tests.connectors.farend import SimulatedFarEnd
+from tests.connectors.walmart.conftest import settings_for
+
+
+@pytest.mark.usefixtures("no_pauses")
+class TestConformance(Conformance):
+    out_of_order = "Walmart lists a search by order date, newest first, and has no other order"
+
+    @pytest.fixture
+    def far_end(self, simulator: WalmartSimulator) -> SimulatedFarEnd:
+        return SimulatedFarEnd(simulator)
+
+    @pytest.fixture
+    def connector(self, far_end: SimulatedFarEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Walmart]:
+        monkeypatch.setattr("connectors.walmart.pull.LIMIT", 3)
+        assert isinstance(far_end.simulator, WalmartSimulator)
+        connector = Walmart("walmart-us", settings_for(far_end.simulator))
+        yield connector
+        connector.close()
