@@ -10,6 +10,7 @@ starts its window again.
 
 from __future__ import annotations
 
+import email.utils
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -217,7 +218,7 @@ def _observe(body: bytes) -> Observation:
 def _answered(answer: httpx.Response) -> str:
     """The end of a window Amazon did not name: what its own clock, not ours, says is settled."""
     try:
-        stamp = datetime.strptime(answer.headers.get("date", ""), "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+        stamp = email.utils.parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
     except ValueError:
         raise Unavailable("the order list says neither how far it reaches nor when it was made") from None
     return _zulu(stamp - SETTLED)

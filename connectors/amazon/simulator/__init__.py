@@ -45,6 +45,8 @@ class AmazonSimulator(Simulator):
 
     connector = "amazon"
 
+    rehearsal = MappingProxyType({"pace": 600.0, "data_lag_seconds": 0.0, "token_seconds": 20.0})
+
     def __init__(
         self,
         *,

@@ -93,12 +93,13 @@ class OrdersApi:
         if after > until:
             raise bad(f"{by}After lies after the end of the window")
         search = hashlib.sha256(repr(sorted((n, v) for n, v in given.items() if n not in FREE)).encode()).hexdigest()
-        start, previous = None, None
+        start, repeated = None, False
         if "paginationToken" in given:
             token = _read(given["paginationToken"], search)
-            start, previous, until = token.place, token.before, token.until
-            if previous >= 0 and self._faults.strikes(Fault.REPEATED_PAGE):
-                start, previous = previous, -1
+            start, until = token.place, token.until
+            repeated = token.before >= 0 and self._faults.strikes(Fault.REPEATED_PAGE)
+            if repeated:
+                start = token.before
         found = self.book.between(after, until, by="created" if by == "created" else "updated", start=start)
         page: list[tuple[int, Entry]] = list(
             islice((row for row in found if _wanted(row[1], statuses, fulfilled_by)), size + 1)
@@ -108,7 +109,8 @@ class OrdersApi:
             "createdBefore" if by == "created" else "lastUpdatedBefore": iso(until),
         }
         if len(page) > size:
-            body["pagination"] = {"nextToken": self._token(page[size][0], page[0][0], until, search)}
+            earlier = -1 if repeated else page[0][0]  # a page is repeated once, not for ever
+            body["pagination"] = {"nextToken": self._token(page[size][0], earlier, until, search)}
         return answer(body)
 
     def get(self, request: Request, number: str) -> Response:
