@@ -92,8 +92,8 @@ def route(
         for item, per in piece.parts:
             need[item] = need.get(item, 0) + per * piece.quantity
     for passed, place in enumerate(able):
-        for item, units in need.items():
-            if free.get((item, place), 0) < units:
+        for item, count in need.items():
+            if free.get((item, place), 0) < count:
                 break
         else:
             return Decision((Share(place, wanted),), 0, "holds everything", tuple(able[:passed]))
