@@ -1,0 +1,224 @@
+"""`ordersync`: the commands, and the background service `ordersync run`.
+
+The service only schedules: what is due, and how the last turn went, stands in the channels' rows, so a service that
+was killed goes on where it stopped. Each channel has one turn at a time, in a thread of its own; a tick a second looks
+what is due, and a turn that makes other channels due calls the next tick at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import typer
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from core.commands.app import build
+from core.commands.given import FOLDER, Config, open_at
+from core.commands.logs import configure
+from core.connector import Connector, find
+from core.errors import StoreError, UserError
+from core.settings import ChannelSettings, Settings, Watched
+from core.store.database import Store
+from core.sync.channel import clock
+from core.sync.pull import Stopped
+from core.sync.turn import turn
+from core.sync.work import poke
+
+log = structlog.get_logger("ordersync")
+
+MOST_THREADS = 64
+
+
+class Service:
+    """The daemon of one store: started once, stopped once."""
+
+    def __init__(self, watched: Watched, store: Store) -> None:
+        self._watched = watched
+        self._store = store
+        self._stopping = threading.Event()
+        self._running: set[str] = set()
+        self._connectors: dict[str, tuple[ChannelSettings, Connector]] = {}
+        self._lock = threading.Lock()
+        self._store_trouble = ""
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={
+                "default": ThreadPoolExecutor(MOST_THREADS),
+                # Ticks never wait for a free thread behind the channels' turns.
+                "ticks": ThreadPoolExecutor(1),
+            },
+        )
+
+    def start(self) -> None:
+        """Begins to work off what is due."""
+        seconds = self._watched.settings.daemon.tick_seconds
+        self._scheduler.add_job(
+            self._tick,
+            "interval",
+            seconds=seconds,
+            id="tick",
+            executor="ticks",
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+            next_run_time=datetime.now(UTC),
+        )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Lets each channel finish the page at hand and ends; what takes longer than the grace is left behind."""
+        self._stopping.set()
+        ends = time.monotonic() + self._watched.settings.daemon.stop_grace_seconds
+        while self._running and time.monotonic() < ends:
+            time.sleep(0.02)
+        left = sorted(self._running)
+        if left:
+            log.warning("stopping without waiting longer; it goes on from its last page", channels=left)
+        self._scheduler.shutdown(wait=False)
+        for _, connector in self._connectors.values():
+            if not left:
+                connector.close()
+
+    def _tick(self) -> None:
+        self._reload()
+        settings = self._watched.settings
+        try:
+            due = self._due(settings.channels)
+        except StoreError as error:
+            self._store_failed(error)
+            return
+        if self._store_trouble:
+            self._store_trouble = ""
+            log.info("store works again")
+        for name in due:
+            self._begin(settings, name)
+
+    def _due(self, channels: Mapping[str, ChannelSettings]) -> list[str]:
+        now = clock()
+        with self._store.read() as tx:
+            rows = {row.name: row for row in tx.rows("SELECT name, next_due, wanted, done, health FROM channels")}
+        return [
+            name
+            for name in channels
+            if name not in rows
+            or rows[name].next_due <= now
+            or (rows[name].wanted > rows[name].done and rows[name].health == "ok")
+        ]
+
+    def _begin(self, settings: Settings, name: str) -> None:
+        with self._lock:
+            if name in self._running or self._stopping.is_set():
+                return
+            self._running.add(name)
+        self._scheduler.add_job(self._turn, args=(settings, name), misfire_grace_time=None)
+
+    def _turn(self, settings: Settings, name: str) -> None:
+        poked: tuple[int, ...] = ()
+        try:
+            connector = self._connector(name, settings.channels[name])
+            done = turn(self._store, settings, name, connector=connector, stopping=self._stopping.is_set)
+            poked = getattr(done, "poked", ())
+        except Stopped:
+            pass
+        except StoreError as error:
+            self._store_failed(error)
+        except Exception:
+            # The turn books every trouble of its channel; what comes here is a bug of ours, told and tried again.
+            log.exception("turn failed", channel=name)
+        finally:
+            with self._lock:
+                self._running.discard(name)
+        if poked and not self._stopping.is_set():
+            self._scheduler.add_job(self._tick, id="now", replace_existing=True, executor="ticks")
+
+    def _connector(self, name: str, settings: ChannelSettings) -> Connector:
+        """The channel's connector, opened anew when its settings changed."""
+        known = self._connectors.get(name)
+        if known is not None and known[0] == settings:
+            return known[1]
+        if known is not None:
+            known[1].close()
+        opened = find(settings.connector)(name, settings)
+        self._connectors[name] = settings, opened
+        return opened
+
+    def _store_failed(self, error: StoreError) -> None:
+        """One line when the store's trouble begins; each tick tries again."""
+        if not self._store_trouble:
+            log.error("store cannot be used; nothing is lost, it is tried again", reason=str(error))
+        self._store_trouble = str(error)
+
+    def _reload(self) -> None:
+        seen = self._watched.look()
+        if seen is None:
+            return
+        for problem in seen.problems:
+            log.error("configuration is wrong; the last good one stays", problem=str(problem))
+        for change in seen.changes:
+            log.info("configuration changed", change=str(change))
+        names = sorted({change.file.removeprefix("channels/").removesuffix(".toml") for change in seen.changes})
+        with self._store.read() as tx:
+            ids = [row.id for row in tx.rows("SELECT id FROM channels WHERE name IN :names", names=names)]
+        self._store.transact(lambda tx: tx.run("UPDATE channels SET next_due = 0 WHERE id IN :ids", ids=ids))
+        poke(self._store, ids, clock())
+
+
+def serve(config: Path) -> None:
+    """`ordersync run`: works until SIGTERM or SIGINT; a second signal ends it at once."""
+    watched = Watched(config)
+    settings = watched.settings
+    configure(settings.log)
+    for problem in settings.problems:
+        log.error("configuration is wrong; this is left out", problem=str(problem))
+    store = open_at(settings)
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            os._exit(128 + number)
+        asked.set()
+
+    with store.sole_instance() as sole:
+        if not sole:
+            raise UserError("another ordersync works on this store already; stop it first (see `ordersync status`)")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, ask)
+        service = Service(watched, store)
+        service.start()
+        log.info("started", channels=sorted(settings.channels))
+        asked.wait()
+        log.info("stopping")
+        service.stop()
+        log.info("stopped")
+        if threading.active_count() > 1:  # a turn that outlived its grace must not keep the process
+            os._exit(0)
+
+
+def run(config: Config = FOLDER) -> None:
+    """Run the background service until it is told to stop."""
+    serve(config)
+
+
+def app() -> typer.Typer:
+    """The whole command line."""
+    commands = build()
+    commands.command("run")(run)
+    return commands
+
+
+def main() -> None:
+    """The `ordersync` script."""
+    app()(prog_name="ordersync")
+
+
+if __name__ == "__main__":
+    main()
