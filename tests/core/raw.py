@@ -1,0 +1,152 @@
+"""A server that says exactly the bytes it is told to, and breaks off exactly as it is told to."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class Drip(NamedTuple):
+    """One byte, a pause, the next byte."""
+
+    data: bytes
+    pause: float = 0.05
+
+
+class Close(NamedTuple):
+    """These bytes, then a clean end."""
+
+    data: bytes
+
+
+class Reset(NamedTuple):
+    """These bytes, then a connection reset."""
+
+    data: bytes = b""
+
+
+class Silence(NamedTuple):
+    """Nothing at all, for as long as the client stays; with `deaf`, its request's body is not even read."""
+
+    deaf: bool = False
+
+
+Said = bytes | Drip | Close | Reset | Silence
+
+
+def answer(
+    status: int = 200,
+    body: bytes = b'{"a":1}',
+    *headers: str,
+    kind: str = "application/json",
+    length: int | None = None,
+) -> bytes:
+    """An HTTP answer; `length` is what it claims of its body, where that is not the truth."""
+    lines = [
+        f"HTTP/1.1 {status} Said",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(body) if length is None else length}",
+        *headers,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def undelimited(body: bytes, *headers: str) -> Close:
+    """An answer whose body ends where the connection does."""
+    lines = ["HTTP/1.1 200 Said", "Content-Type: application/json", "Connection: close", *headers]
+    return Close("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+
+class RawServer:
+    """Says `script` one answer a request; the last one again and again."""
+
+    def __init__(self, script: list[Said]) -> None:
+        self.script = script
+        self.requests: list[bytes] = []
+        self.dripped = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._open = True
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._open = False
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts, so the port is really closed
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while self._open:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                while self._open and self._say(connection):
+                    pass
+            except OSError:
+                return  # the client has left
+
+    def _say(self, connection: socket.socket) -> bool:
+        """One request and its answer; whether the connection goes on."""
+        said = self.script[min(len(self.requests), len(self.script) - 1)]
+        if isinstance(said, Silence) and said.deaf:
+            while self._open:
+                time.sleep(0.01)
+            return False
+        request = _read(connection)
+        if not request:
+            return False
+        self.requests.append(request)
+        match said:
+            case bytes():
+                connection.sendall(said)
+                return True
+            case Drip():
+                for at in range(len(said.data)):
+                    connection.sendall(said.data[at : at + 1])
+                    self.dripped += 1
+                    time.sleep(said.pause)
+            case Close():
+                connection.sendall(said.data)
+            case Reset():
+                connection.sendall(said.data)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            case Silence():
+                connection.recv(1)
+        return False
+
+
+def _read(connection: socket.socket) -> bytes:
+    """One whole request, or nothing when the client has gone."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+    while len(body) < length:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        body += more
+    return head + b"\r\n\r\n" + body
+
+
+@contextmanager
+def saying(*script: Said) -> Iterator[RawServer]:
+    server = RawServer(list(script))
+    try:
+        yield server
+    finally:
+        server.close()
