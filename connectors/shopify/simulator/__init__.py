@@ -28,7 +28,7 @@ from graphql.execution.values import get_variable_values
 from werkzeug.wrappers import Request, Response
 
 from connectors.shopify.simulator.cost import Meter
-from connectors.shopify.simulator.schema import World, schema
+from connectors.shopify.simulator.schema import World, build
 from connectors.shopify.simulator.shop import Shop, units_by_sku
 from connectors.simulation import Effect, Fault, FaultPlan, OrderTruth, SimulatedListing, SimulatedOrder, Simulator
 
@@ -40,7 +40,7 @@ MOST_POINTS = 1_000
 BUCKET_SECONDS = 20
 """The bucket holds so many seconds' worth of the plan's points."""
 
-_SCHEMA = schema()
+_SCHEMA = build()
 _UNKNOWN_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105
 
 

@@ -46,7 +46,7 @@ class World:
         self.keys: dict[str, tuple[bytes, list[dict[str, Any]]]] = {}
 
 
-def schema() -> GraphQLSchema:
+def build() -> GraphQLSchema:
     """The schema with its resolvers; every other field is an attribute or a key of what it is asked of."""
     made = build_schema(Path(__file__).parent.with_name("simulator.graphql").read_text())
     for kind in made.type_map.values():
@@ -115,7 +115,7 @@ def _orders(
     if after is not None:
         place = _position(after)
         start = (place["changed"], place["number"])
-        if world.shop.between(bound, start) > MOST_PAGED:
+        if world.shop.exceeds(MOST_PAGED, bound, start):
             raise refusal("Pagination beyond 25,000 objects is not possible; narrow the query.", "BAD_REQUEST")
         if world.repeat_page():
             rows = [order for order in islice(world.shop.changed_before(start), first) if _key(order) > bound]

@@ -84,8 +84,14 @@ class Shop:
                 yield order
 
     def between(self, start: tuple[int, str], end: tuple[int, str]) -> int:
-        """Changes behind `start` and up to `end`, outdated ones included."""
-        return bisect.bisect_right(self._changes, end) - bisect.bisect_right(self._changes, start)
+        """Orders behind `start` and up to `end`."""
+        first, last = bisect.bisect_right(self._changes, start), bisect.bisect_right(self._changes, end)
+        return sum(self.orders[number].changed == when for when, number in self._changes[first:last])
+
+    def exceeds(self, most: int, start: tuple[int, str], end: tuple[int, str]) -> bool:
+        """Whether there are more than `most` orders between; cheap where there are far fewer."""
+        entries = bisect.bisect_right(self._changes, end) - bisect.bisect_right(self._changes, start)
+        return entries > most and self.between(start, end) > most
 
     # Stock.
 

@@ -1,0 +1,99 @@
+"""What the tests of the Shopify connector share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pydantic import SecretStr
+
+from connectors.shopify import Shopify, ShopifySettings
+from connectors.shopify.simulator import ShopifySimulator
+from connectors.simulation import SimulatedLine, SimulatedListing, SimulatedOrder
+from core.model import Ack, Level, Order, Shipment
+
+FIXTURES = Path(__file__).parents[3] / "fixtures" / "shopify"
+EAST, WEST = ShopifySimulator.places
+SKUS = ("MUG-1", "TEE-2", "CAP-3")
+
+
+def goods(units: int = 500, skus: Sequence[str] = SKUS) -> list[SimulatedListing]:
+    return [
+        SimulatedListing(
+            sku=sku,
+            title=f"The {sku}",
+            price=Decimal("12.99"),
+            quantities=dict.fromkeys(ShopifySimulator.places, units),
+        )
+        for sku in skus
+    ]
+
+
+def settings(simulator: ShopifySimulator, **keys: Any) -> ShopifySettings:
+    config = dict(simulator.config())
+    config["client_secret"] = SecretStr(next(iter(simulator.secrets().values())))
+    return ShopifySettings(**(config | keys))
+
+
+def connector(simulator: ShopifySimulator, **keys: Any) -> Shopify:
+    return Shopify("shop", settings(simulator, **keys))
+
+
+def order_of(*lines: tuple[str, int], **more: Any) -> SimulatedOrder:
+    return SimulatedOrder(lines=tuple(SimulatedLine(sku=sku, quantity=units) for sku, units in lines), **more)
+
+
+def parcel(order: Order, tracking: str = "1Z1", *, units: int | None = None, line: int = 0, **more: Any) -> Shipment:
+    """One parcel with units (None: all) of one line."""
+    sent = order.lines[line]
+    values: dict[str, Any] = {
+        "key": f"{order.number}/{tracking}",
+        "serial": 1,
+        "order": order.number,
+        "lines": {sent.number: sent.ordered if units is None else units},
+        "carrier": "ups",
+        "tracking": tracking,
+        "shipped_at": datetime.now(UTC),
+    }
+    return Shipment(**(values | more))
+
+
+def levels_of(
+    shop: Shopify, simulator: ShopifySimulator, quantity: int, *, revision: int = 1, place: str = EAST
+) -> list[Level]:
+    """This quantity for each SKU at one place, expecting what the shop holds."""
+    held = simulator.levels()
+    return [
+        Level(
+            key=f"{listing.sku}@{place}",
+            sku=listing.sku,
+            handle=listing.handle,
+            place=place,
+            quantity=quantity,
+            revision=revision,
+            expected=held[listing.sku, place],
+        )
+        for listing in shop.listings()
+    ]
+
+
+def states(acks: Iterator[Ack]) -> dict[str, str]:
+    return {ack.key: ack.state.value for ack in acks}
+
+
+def pulled(shop: Shopify, cursor: str | None = None) -> dict[str, Order]:
+    """Every order of one pull, in its last version."""
+    return {seen.number: shop.normalize(seen.body) for page in shop.pages(cursor) for seen in page.observations}
+
+
+def document(name: str) -> bytes:
+    return (FIXTURES / f"{name}.json").read_bytes()
+
+
+def changed(body: bytes, **fields: Any) -> bytes:
+    """A document with top-level fields replaced."""
+    return msgspec.json.encode(msgspec.json.decode(body) | fields)

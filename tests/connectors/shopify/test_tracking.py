@@ -1,0 +1,190 @@
+"""Telling Shopify of parcels."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from connectors.shopify import Shopify
+from connectors.shopify.pushes_tracking import company
+from connectors.shopify.simulator import ShopifySimulator
+from connectors.simulation import Fault
+from core.errors import Unavailable
+from core.model import AckState, Order
+from tests.connectors.shopify.given import EAST, SKUS, WEST, order_of, parcel, pulled, states
+
+
+def placed(simulator: ShopifySimulator, shop: Shopify, *lines: tuple[str, int]) -> Order:
+    number = simulator.place(order_of(*(lines or (("MUG-1", 3),))))
+    return shop.normalize(shop.fetch(number).body)
+
+
+def now(shop: Shopify, order: Order) -> Order:
+    return shop.normalize(shop.fetch(order.number).body)
+
+
+def test_a_parcel_arrives_with_a_carrier_that_shopify_links(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop)
+    sent = parcel(order, "1Z1", units=2, tracking_url="https://track.example/1Z1")
+    assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+    (effect,) = simulator.effects()
+    assert (effect.tracking, effect.carrier, effect.lines) == ("1Z1", "UPS", {"MUG-1": 2})
+    after = now(shop, order)
+    assert after.lines[0].shipped == 2
+    assert [(package.tracking, package.lines) for package in after.packages] == [("1Z1", {order.lines[0].number: 2})]
+    assert after.version > order.version
+
+
+def test_carriers_are_written_as_shopify_writes_them() -> None:
+    assert [company(name) for name in ("ups", "Fed Ex", "DHL-eCommerce", "Pony Express")] == [
+        "UPS",
+        "FedEx",
+        "DHL eCommerce",
+        "Pony Express",
+    ]
+
+
+def test_a_parcel_told_twice_is_looked_up_and_not_written_again(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop)
+    sent = parcel(order, units=1)
+    for _ in range(3):
+        assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+    assert len(simulator.effects()) == 1
+    assert simulator.calls["fulfillmentCreate"] == 1
+
+
+def test_many_parcels_take_two_requests_for_every_sixteen_orders(simulator: ShopifySimulator, shop: Shopify) -> None:
+    orders = [placed(simulator, shop, ("MUG-1", 2), ("TEE-2", 1)) for _ in range(32)]
+    simulator.calls.clear()
+    parcels = [parcel(order, f"T{at}-{line}", line=line) for at, order in enumerate(orders) for line in (0, 1)]
+    assert set(states(shop.push_tracking(parcels)).values()) == {"applied"}
+    assert simulator.calls == {"nodes": 2, "fulfillmentCreate": 2}
+    assert len(simulator.effects()) == 64
+
+
+def test_two_parcels_of_one_batch_never_take_the_same_units(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop)
+    parcels = [parcel(order, "A", units=2), parcel(order, "B", units=1), parcel(order, "C", units=1)]
+    assert list(states(shop.push_tracking(parcels)).values()) == ["refused", "applied", "applied"]
+    assert sorted(effect.tracking for effect in simulator.effects()) == ["A", "B"]
+
+
+def test_an_order_over_two_locations_ships_from_each_under_one_number(
+    simulator: ShopifySimulator, shop: Shopify
+) -> None:
+    simulator.shop.items[next(iter(simulator.shop.items))].levels[EAST].available = 0
+    order = placed(simulator, shop, ("MUG-1", 1), ("TEE-2", 1))
+    assert {part.location.id for part in simulator.shop.orders[order.number].parts} == {EAST, WEST}
+    sent = parcel(order, "BOTH", lines={line.number: 1 for line in order.lines})
+    assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+    assert [effect.lines for effect in simulator.effects()] == [{"MUG-1": 1}, {"TEE-2": 1}]
+    assert {effect.tracking for effect in simulator.effects()} == {"BOTH"}
+    # Only a part of it there: the rest is written, the part is not repeated.
+    simulator.shop.orders[order.number].shipped[1].status = "CANCELLED"
+    row = simulator.shop.orders[order.number].parts[1].lines[0]
+    row.remainingQuantity, simulator.shop.orders[order.number].parts[1].status = 1, "OPEN"
+    assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+    assert [effect.lines for effect in simulator.effects()][2:] == [{"TEE-2": 1}]
+
+
+def test_the_parcels_own_place_is_preferred(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop, ("MUG-1", 2))
+    kept = simulator.shop.orders[order.number]
+    other = kept.parts[0].lines[0]
+    other.totalQuantity = other.remainingQuantity = 1
+    kept.lines[0].level = simulator.shop.items[next(iter(simulator.shop.items))].levels[WEST]
+    simulator.shop._assign(kept)
+    kept.parts[1].lines[0].totalQuantity = kept.parts[1].lines[0].remainingQuantity = 1
+    sent = parcel(order, units=1, place=WEST.rpartition("/")[2])
+    assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+    assert [part.status for part in kept.parts] == ["OPEN", "CLOSED"]
+
+
+def test_an_order_with_many_parts_is_read_whole_before_anything_is_written(
+    simulator: ShopifySimulator, shop: Shopify
+) -> None:
+    order = placed(simulator, shop, *((SKUS[at % 3], 6) for at in range(30)))
+    for at in range(6):
+        sent = parcel(order, f"P{at}", lines={line.number: 1 for line in order.lines})
+        assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+        assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+    assert all(line.shipped == 6 for line in pulled(shop)[order.number].lines)
+    assert len({effect.tracking for effect in simulator.effects()}) == 6
+
+
+def test_what_shopify_has_no_work_left_for_is_refused_with_a_cure(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop)
+    list(shop.push_tracking([parcel(order, "FIRST")]))
+    (ack,) = shop.push_tracking([parcel(order, "SECOND", units=1)])
+    assert ack.state is AckState.REFUSED
+    assert ack.reason.endswith("mend it there or cancel the parcel here")
+    assert len(simulator.effects()) == 1
+
+
+def test_an_unknown_order_or_line_sinks_no_other(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop)
+    good = parcel(order, "GOOD", units=1)
+    others = [
+        msgspec.structs.replace(good, key="no order", order="77"),
+        msgspec.structs.replace(good, key="no id", order="W-77"),
+        msgspec.structs.replace(good, key="no line", tracking="X", lines={"77": 1}),
+    ]
+    told = states(shop.push_tracking([*others, good]))
+    assert told == {"no order": "refused", "no id": "refused", "no line": "refused", good.key: "applied"}
+
+
+def test_work_on_hold_is_to_be_told_again_later(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop)
+    part = simulator.shop.orders[order.number].parts[0]
+    part.status = "ON_HOLD"
+    sent = parcel(order)
+    assert now(shop, order).holds == ("channel",)
+    (ack,) = shop.push_tracking([sent])
+    assert ack.state is AckState.RETRY
+    assert "hold" in ack.reason
+    part.status = "OPEN"
+    assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+
+
+def test_a_refusal_at_the_last_moment_is_read_back(
+    simulator: ShopifySimulator, shop: Shopify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [placed(simulator, shop) for _ in range(3)]
+    theirs, ours, third = (parcel(order, f"T{at}") for at, order in enumerate(orders))
+    tell = shop._graph.tell
+
+    def late(document: str, variables: dict[str, object], *rest: object) -> object:
+        """Between our look and our write somebody ships one order otherwise, and one as we would."""
+        for order, tracking in ((orders[0], "OTHER"), (orders[1], "T1")):
+            part = simulator.shop.orders[order.number].parts[0]
+            simulator.shop.ship([(part, part.lines[0], 3)], [{"number": tracking, "company": "UPS", "url": None}])
+        return tell(document, variables, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shop._graph, "tell", late)
+    acks = {ack.key: ack for ack in shop.push_tracking([theirs, ours, third])}
+    assert {key: ack.state for key, ack in acks.items()} == {
+        theirs.key: AckState.REFUSED,
+        ours.key: AckState.APPLIED,
+        third.key: AckState.APPLIED,
+    }
+    assert "unfulfillable status" in acks[theirs.key].reason
+
+
+def test_a_lost_answer_is_read_back_and_raised_only_where_that_fails(
+    simulator: ShopifySimulator, shop: Shopify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.http.pause", lambda seconds: None)
+    first, second = placed(simulator, shop), placed(simulator, shop)
+    simulator.faults.set({Fault.RESET_AFTER_WRITE: 1.0})
+    acks = shop.push_tracking([parcel(first)])
+    assert next(acks).state is AckState.APPLIED
+    with pytest.raises(Unavailable) as lost:
+        next(acks)
+    assert lost.value.ambiguous
+    monkeypatch.setattr("connectors.shopify.pushes_tracking._arrived", lambda graph, shipments: iter(()))
+    with pytest.raises(Unavailable) as lost:
+        list(shop.push_tracking([parcel(second)]))
+    assert lost.value.ambiguous
+    simulator.faults.heal()
+    assert states(shop.push_tracking([parcel(first), parcel(second)])).keys() == {parcel(first).key, parcel(second).key}
+    assert len(simulator.effects()) == 2
