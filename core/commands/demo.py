@@ -107,32 +107,21 @@ def _must_live(daemon: subprocess.Popen[bytes], log: Path) -> None:
 
 def _print(rows: list[Row], breaches: list[str], struck: dict[str, Any], seconds: float, seed: int) -> None:
     console = Console()
+    console.width = max(console.width, 100)
     table = Table()
     for heading in (
-        "channel",
-        "orders there",
-        "imported",
-        "units shipped",
-        "reserved",
-        "backordered",
-        "held",
-        "quarantined",
-        "parcels confirmed",
-        "levels equal",
-    ):
+        "channel", "orders\nthere", "stored\nhere", "units\nreserved", "back-\nordered", "held", "quaran-\ntined",
+        "units\nshipped", "tracking\nconfirmed", "levels\nequal",
+    ):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "channel" else "right")
     for row in rows:
-        table.add_row(
-            row.channel,
-            *(str(n) for n in (row.at_channel, row.imported, row.shipped, row.reserved, row.backordered, row.held)),
-            str(row.quarantined),
-            f"{row.confirmed}/{row.parcels}",
-            f"{row.levels_equal}/{row.levels}",
-        )
+        counts = (row.at_channel, row.imported, row.reserved, row.backordered, row.held, row.quarantined, row.shipped)
+        told = (f"{row.confirmed}/{row.parcels}", f"{row.levels_equal}/{row.levels}")
+        table.add_row(row.channel, *map(str, counts), *told)
     console.print(table)
     for name, faults in struck.items():
-        told = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items())) or "none"
-        console.print(f"[dim]faults at {name}: {told}[/dim]")
+        words = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()) if count) or "none"
+        console.print(f"[dim]faults at {name}: {words}[/dim]")
     for row in rows:
         for problem in row.problems[:10]:
             console.print(f"[red]{row.channel}: {problem}[/red]", highlight=False)

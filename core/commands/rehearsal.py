@@ -330,23 +330,33 @@ def _orders(tx: Any, row: Row, channel_id: int, truths: Mapping[str, Any]) -> No
 
 
 def _shipments(tx: Any, row: Row, channel_id: int, simulator: Simulator) -> None:
-    """Every shipment took effect at the channel exactly once."""
-    effects = Counter((effect.order, effect.tracking) for effect in simulator.effects())
-    states = tx.rows(
-        "SELECT o.number, s.tracking, p.state FROM pushes p JOIN shipments s ON s.id = p.shipment_id"
-        " JOIN orders o ON o.id = p.order_id WHERE p.channel_id = :id AND p.kind = 'tracking'",
+    """Every parcel took effect at the channel exactly once, unit by unit.
+
+    A channel may book one parcel as several effects (Shopify one for each of its own locations): their units add up.
+    """
+    there: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for effect in simulator.effects():
+        there[effect.order, effect.tracking].update(effect.lines)
+    here: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    states = {}
+    for found in tx.rows(
+        "SELECT o.number, s.tracking, p.state, l.sku, u.quantity FROM pushes p JOIN shipments s ON s.id = p.shipment_id"
+        " JOIN orders o ON o.id = p.order_id JOIN shipment_lines u ON u.shipment_id = s.id"
+        " JOIN lines l ON l.id = u.line_id WHERE p.channel_id = :id AND p.kind = 'tracking'",
         id=channel_id,
-    )
-    row.parcels = len(states)
-    row.confirmed = sum(found.state == "confirmed" for found in states)
-    for found in states:
-        count = effects.pop((found.number, found.tracking), 0)
-        if count != 1:
-            row.problems.append(f"shipment {found.tracking} of {found.number} took effect {count} times")
-        elif found.state != "confirmed":
-            row.problems.append(f"shipment {found.tracking} of {found.number} is {found.state}, not confirmed")
-    if effects:
-        row.problems.append(f"{len(effects)} shipments at the channel did not come from here")
+    ):
+        here[found.number, found.tracking][found.sku] += found.quantity
+        states[found.number, found.tracking] = found.state
+    row.parcels = len(here)
+    row.confirmed = sum(state == "confirmed" for state in states.values())
+    for key, units in here.items():
+        if there.get(key) != units:
+            row.problems.append(f"parcel {key[1]} of {key[0]}: {dict(there.get(key, {}))} there, {dict(units)} here")
+        elif states[key] != "confirmed":
+            row.problems.append(f"parcel {key[1]} of {key[0]} is {states[key]}, not confirmed")
+    strange = there.keys() - here.keys()
+    if strange:
+        row.problems.append(f"{len(strange)} parcels at the channel did not leave here")
 
 
 def _levels(tx: Any, row: Row, channel_id: int, simulator: Simulator) -> None:

@@ -14,7 +14,6 @@ from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock, clock, take_up
 from core.sync.pull import Progress, Stopped
 from core.sync.round import Outcome, run_round
-from core.sync.take_in import Counts
 from core.sync.work import failed, finished, reason_of
 
 log = structlog.get_logger("ordersync")
@@ -79,7 +78,7 @@ def _run(
     store.transact(book)
     if before.health != "ok":
         log.info("channel works again", channel=channel.name, out_since=before.outage_since)
-    if outcome.orders != Counts() or outcome.tracking or outcome.levels:
+    if outcome.orders.stored or outcome.orders.quarantined or outcome.tracking or outcome.levels:
         log.info("round", **_told(outcome))
     return outcome
 
