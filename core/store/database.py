@@ -41,6 +41,7 @@ class Tx:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.sqlite = connection.dialect.name == "sqlite"
+        self._last_id: dict[str, int] = {}
 
     def rows(self, sql: str, **params: Any) -> Sequence[Any]:
         """All rows of a query."""
@@ -63,8 +64,10 @@ class Tx:
         """`count` fresh ids for `table`, ascending. A transaction that rolls back may leave a gap."""
         if count == 0:
             return ()
-        if self.sqlite:  # the one writer holds the lock, so the highest id cannot move
-            first = int(self.value(f"SELECT COALESCE(MAX(id), 0) FROM {table.name}")) + 1
+        if self.sqlite:  # the one writer holds the lock, so the highest id moves only with what is handed out here
+            highest = int(self.value(f"SELECT COALESCE(MAX(id), 0) FROM {table.name}"))
+            first = max(highest, self._last_id.get(table.name, 0)) + 1
+            self._last_id[table.name] = first + count - 1
             return range(first, first + count)
         sql = "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)"
         return sorted(row[0] for row in self.rows(sql, table=table.name, count=count))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
 from core.connector import Connector
 from core.errors import BadDocument
-from core.model import MAX_QUANTITY, Observation, Order
+from core.model import MAX_QUANTITY, ZERO, Observation, Order, money_off
+
+_MAX_DIGITS = 12
+"""Digits an amount may have before its point: what a 64-bit column keeps in millionths."""
+
+_MAX_VERSION = 2**63 - 1
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
@@ -20,6 +30,10 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     digest: bytes
     order: Order | None
     reason: str = ""
+    money_off: Decimal = ZERO
+    """By how much the order's amounts miss its total."""
+    mended: bool = False
+    """A later document of the same page and order reads well."""
 
 
 def read(connector: Connector, observations: Iterable[Observation]) -> list[Seen]:
@@ -34,31 +48,70 @@ def read(connector: Connector, observations: Iterable[Observation]) -> list[Seen
         known = newest.get(seen.number)
         if known is None or known.order is None or known.order.version <= seen.order.version:
             newest[seen.number] = seen
+        if unread:
+            unread = [msgspec.structs.replace(u, mended=u.mended or u.number == seen.number) for u in unread]
     return [*newest.values(), *unread]
 
 
+def clean(text: str) -> str:
+    """`text` as every database keeps it: NUL and lone surrogates become U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
 def _read_one(connector: Connector, observation: Observation) -> Seen:
-    digest = blake2b(observation.body, digest_size=16).digest()
+    body = observation.body
+    digest = blake2b(body, digest_size=16).digest()
     try:
-        order = connector.normalize(observation.body)
-        _check(order, observation)
+        order = connector.normalize(body)
+        if b"\\u" in body or b"\0" in body:  # only an escape or a bare NUL can bring what a database refuses
+            order = _clean(order)
+        number = clean(observation.number)
+        _check(order, number)
+        off = money_off(order)
+        _check_amount("what the amounts miss the total by", off)
     except BadDocument as error:
-        return Seen(observation.number, observation.body, digest, None, str(error))
-    return Seen(order.number, observation.body, digest, order)
+        return Seen(clean(observation.number), body, digest, None, clean(str(error)))
+    return Seen(order.number, body, digest, order, money_off=off)
 
 
-def _check(order: Order, observation: Observation) -> None:
+def _clean(value: Any) -> Any:
+    """A value of the model with all its texts clean."""
+    if type(value) is str:  # not an enum, which is a text of our own
+        return clean(value)
+    if isinstance(value, tuple):
+        return tuple(_clean(one) for one in value)
+    if isinstance(value, Mapping):
+        return {_clean(key): _clean(one) for key, one in value.items()}
+    if isinstance(value, msgspec.Struct):
+        return type(value)(**{name: _clean(getattr(value, name)) for name in value.__struct_fields__})
+    return value
+
+
+def _check(order: Order, number: str) -> None:
     """What every connector promises, checked where the store would otherwise refuse a whole page."""
-    if not order.number or (observation.number and observation.number != order.number):
-        raise BadDocument(f"the order calls itself {order.number!r}, its page {observation.number!r}")
+    if not order.number or (number and number != order.number):
+        raise BadDocument(f"the order calls itself {order.number!r}, its page {number!r}")
+    if not 0 <= order.version <= _MAX_VERSION:
+        raise BadDocument(f"version {order.version} is no instant")
+    for name in ("total", "shipping", "shipping_tax", "discount", "adjustment", "presentment_total"):
+        _check_amount(name, getattr(order, name))
     numbers = set()
     for line in order.lines:
         if line.number in numbers:
             raise BadDocument(f"line {line.number} is there twice")
         numbers.add(line.number)
-        if not (line.cancelled >= 0 and line.shipped >= 0 and line.cancelled + line.shipped <= line.ordered):
-            raise BadDocument(
-                f"line {line.number}: {line.ordered} ordered, {line.cancelled} cancelled, {line.shipped} shipped"
-            )
-        if line.ordered > MAX_QUANTITY:
-            raise BadDocument(f"line {line.number}: {line.ordered} units are more than a line can hold")
+        ordered, cancelled, shipped = line.ordered, line.cancelled, line.shipped
+        if not type(ordered) is type(cancelled) is type(shipped) is int:
+            raise BadDocument(f"line {line.number}: its units are no whole numbers")
+        if not (cancelled >= 0 and shipped >= 0 and cancelled + shipped <= ordered):
+            raise BadDocument(f"line {line.number}: {ordered} ordered, {cancelled} cancelled, {shipped} shipped")
+        if ordered > MAX_QUANTITY:
+            raise BadDocument(f"line {line.number}: {ordered} units are more than a line can hold")
+        _check_amount("unit_price", line.unit_price)
+        _check_amount("tax", line.tax)
+        _check_amount("discount", line.discount)
+
+
+def _check_amount(name: str, amount: Decimal) -> None:
+    if amount and (not amount.is_finite() or amount.adjusted() >= _MAX_DIGITS):
+        raise BadDocument(f"{name}: {amount} is no amount the store can keep")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from core.model import Hold, Line, Order, micros, money_off
+from core.model import Hold, Line, Order, micros
 from core.store import tables
 from core.store.database import Tx
 from core.sync.channel import Channel
@@ -46,7 +46,7 @@ def order_values(one: Seen, order: Order, observed_at: int, now: int) -> tuple[A
         millionths(order.shipping_tax),
         millionths(order.discount),
         millionths(order.adjustment),
-        millionths(money_off(order)),
+        millionths(one.money_off),
         order.presentment_currency,
         millionths(order.presentment_total),
         order.fulfiller.value,

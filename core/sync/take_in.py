@@ -86,7 +86,7 @@ def _take_in(
     if new or newer:
         new.sort(key=lambda pair: (pair[1].placed_at, pair[0].number))  # first come, first served
         _store(tx, channel, new, newer, observed_at, now)
-    aside = _set_aside(tx, channel, [one for one in seen if one.order is None], observed_at)
+    aside = _set_aside(tx, channel, [one for one in seen if one.order is None], observed_at, now)
     _resolve(tx, channel, list(readable), observed_at, now)
     stored = len(new) + len(newer)
     counts = Counts(received, stored, received - stored - aside, aside)
@@ -209,24 +209,28 @@ def _write_fresh(tx: Tx, channel: Channel, fresh: Sequence[_Fresh], observed_at:
         want_acknowledgement(tx, channel, [one.id for one in fresh if not one.order.acknowledged], now)
 
 
-def _set_aside(tx: Tx, channel: Channel, unread: Sequence[Seen], observed_at: int) -> int:
+def _set_aside(tx: Tx, channel: Channel, unread: Sequence[Seen], observed_at: int, now: int) -> int:
     """Quarantines documents that cannot be read; returns how many were not there already."""
     if not unread:
         return 0
     count = "SELECT count(*) FROM quarantine WHERE channel_id = :id"
     before = tx.value(count, id=channel.id)
+    rows = {
+        one.digest: (channel.id, one.number, one.digest, one.body, one.reason, observed_at, *_state(one, now))
+        for one in unread
+    }
     tx.insert(
         tables.quarantine,
-        ("channel_id", "number", "digest", "body", "reason", "observed_at"),
-        sorted(
-            {
-                one.digest: (channel.id, one.number, one.digest, one.body, one.reason, observed_at) for one in unread
-            }.values()
-        ),
-        "ON CONFLICT (channel_id, digest) DO UPDATE SET state = 'open', reason = excluded.reason,"
-        " observed_at = excluded.observed_at",
+        ("channel_id", "number", "digest", "body", "reason", "observed_at", "state", "resolved_at"),
+        [rows[digest] for digest in sorted(rows)],
+        "ON CONFLICT (channel_id, digest) DO UPDATE SET reason = excluded.reason,"
+        " observed_at = excluded.observed_at, state = excluded.state, resolved_at = excluded.resolved_at",
     )
     return int(tx.value(count, id=channel.id) - before)
+
+
+def _state(one: Seen, now: int) -> tuple[str, int | None]:
+    return ("resolved", now) if one.mended else ("open", None)
 
 
 def _resolve(tx: Tx, channel: Channel, numbers: list[str], observed_at: int, now: int) -> None:

@@ -1,0 +1,23 @@
+"""Every test of the rounds gets a world, and every world is checked when its test ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.store.database import Store
+from tests.core.sync.world import World, check
+
+
+@pytest.fixture
+def world(store: Store) -> Iterator[World]:
+    yield World(store)
+    check(store)
+
+
+@pytest.fixture
+def small_world(sqlite_store: Store) -> Iterator[World]:
+    """For what does not depend on the database."""
+    yield World(sqlite_store)
+    check(sqlite_store)
