@@ -40,7 +40,7 @@ class WalmartSimulator(Simulator):
     """
 
     connector = "walmart"
-    rehearsal = MappingProxyType({"pace": 60.0})
+    rehearsal = MappingProxyType({"pace": 300.0})
 
     def __init__(
         self,

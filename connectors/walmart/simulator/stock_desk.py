@@ -239,10 +239,13 @@ def _file(asked: Asked) -> bytes:
     # The body was read before anyone asked for its form.
     environ = asked.request.environ | {"wsgi.input": io.BytesIO(asked.request.get_data())}
     files = parse_form_data(environ)[2]
-    file = files.get("file")
-    if file is None:
-        raise answers.feeds(400, "MISSING_FILE", "the multipart field 'file' is missing")
-    return bytes(file.read())
+    try:
+        if "file" not in files:
+            raise answers.feeds(400, "MISSING_FILE", "the multipart field 'file' is missing")
+        return bytes(files["file"].read())
+    finally:
+        for file in files.values():
+            file.close()
 
 
 def _wrong_unit(quantity: _Quantity) -> str:

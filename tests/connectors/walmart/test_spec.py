@@ -1,0 +1,57 @@
+"""What goes over the wire keeps to the vendor's specs, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from connectors.simulation import SimulatedListing
+from connectors.walmart.simulator import WalmartSimulator
+from core.model import AckState, LevelKey
+from tests.connectors.walmart.conftest import Connect
+from tests.connectors.walmart.trade import SKUS, acknowledged, level, parcel, place, pulled, settle
+from tests.specs import Spec, Watch, specs  # noqa: F401 - a fixture
+
+SPECS = ("order-management", "inventory-management", "feed-management", "authentication")
+
+_WRAPPED = "the spec shows the single order bare; the vendor's answers, and its own examples, wrap it as `order`"
+
+DIFFERENCES = {
+    "response 200: body: '": _WRAPPED,
+    "('order' was unexpected)": _WRAPPED,
+    "trackingInfo.carrierName.carrier: None": "another carrier's name leaves this one null, in the vendor's answers",
+    "None is not of type": "the spec says nothing may be null; the vendor's answers, and one of its own examples, "
+    "write out what is absent",
+}
+
+
+def test_what_is_said_on_the_wire_keeps_to_the_vendors_spec(
+    specs: Callable[[str], Spec],  # noqa: F811
+    simulator: WalmartSimulator,
+    connect: Connect,
+) -> None:
+    watch = Watch(simulator, [specs(f"walmart/{name}.openapi.json") for name in SPECS], DIFFERENCES)
+    connector = connect()
+    simulator.offer(SimulatedListing(sku="WFS-1", title="ours", price=Decimal(5), quantities={}, by_channel=True))
+    first, second = acknowledged(simulator, connector), acknowledged(simulator, connector)
+    place(simulator, by_channel=True)
+    place(simulator)
+    simulator.cancel(second, sku=SKUS[0], quantity=1)
+    pulled(connector)
+    shipments = [
+        parcel(first, {"1": 1, "2": 1}, 1),
+        parcel(first, {"1": 1}, 2, carrier="Local Bikes", tracking_url="https://bikes.example/2"),
+        parcel(second, {"1": 5}, 3),
+    ]
+    list(connector.push_tracking(shipments))
+    connector.fetch(first)
+    list(connector.push_levels([level(sku, 7, node) for sku in SKUS for node in simulator.places]))
+    list(connector.push_levels([level(SKUS[1], 8, "")]))
+    many = [level(f"KIT-{i}", 5) for i in range(30)]
+    settled = settle(simulator, connector, list(connector.push_levels(many)))
+    assert {ack.state for ack in settled.values()} == {AckState.APPLIED, AckState.REFUSED}
+    list(connector.read_levels([LevelKey(key="a", sku=SKUS[1], handle="", place="")]))
+    list(connector.read_levels([LevelKey(key=sku, sku=sku, handle="", place="100009") for sku in SKUS]))
+    list(connector.read_levels([LevelKey(key="b", sku=SKUS[1], handle="", place="100009")]))
+    assert {listing.sku for listing in connector.listings()} == {*SKUS, "WFS-1"}
+    watch.check(all_used=True)
