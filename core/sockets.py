@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpcore
@@ -41,7 +42,7 @@ def within(seconds: float) -> Iterator[None]:
 
 def transport() -> httpx.HTTPTransport:
     """An httpx transport whose sockets keep to `within`. Proxies and certificates of the environment are not used."""
-    context = httpx.create_ssl_context(trust_env=False)
+    context = _context()
     made = httpx.HTTPTransport(verify=context, trust_env=False)
     # httpx hands no network backend on; its pool is httpcore's own class, made here with one.
     made._pool = httpcore.ConnectionPool(
@@ -52,6 +53,12 @@ def transport() -> httpx.HTTPTransport:
         network_backend=_Backend(),
     )
     return made
+
+
+@cache
+def _context() -> ssl.SSLContext:
+    # Reading the certificates takes some twenty milliseconds; the context is nobody's own and never changed.
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _left(timeout: float | None, late: type[Exception]) -> float | None:
