@@ -2,8 +2,8 @@
 
 The SDK raises only on a JSON body with `errors`; anything else, an empty 500 or a page of HTML, it takes for an answer.
 So it is used for what it knows well (paths, parameters, forms) and for nothing else: the wire judges statuses, puts the
-token on and renews it, keeps the budgets and retries; answers are read from their bytes, never through floats; the
-token never passes through the SDK, which would log it.
+token on and renews it, keeps the budgets and retries; answers are read from their bytes, never through floats; nothing
+passes the SDK's log lines, which would hold the token and the buyers.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sp_api.api.orders.orders_2026_01_01 import OrdersV20260101
 from sp_api.api.orders.orders_v0 import OrdersV0
 from sp_api.auth import AccessTokenClient, AccessTokenResponse, Credentials
 from sp_api.base import Marketplaces, fill_query_params, sp_endpoint
+from sp_api.base._core import prepare_request, resolve_method
 from sp_api.base._transport_httpx import HttpxTransport
 from sp_api.base.credential_provider import FromCodeCredentialProvider
 
@@ -138,8 +139,24 @@ class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, OrdersV0):
         """What the SDK adds to a request; the token is the wire's to add."""
         return {"content-type": "application/json", "accept": "application/json", "user-agent": "ordersync"}
 
-    def _check_response(self, res: httpx.Response, *flags: bool) -> httpx.Response:
-        return res
+    def _request(
+        self, path: str, *, data: Any = None, params: Any = None, add_marketplace: bool = True, **flags: Any
+    ) -> httpx.Response:
+        """Sends a request as the SDK would, without its log lines (they hold all that is sent) and its reading."""
+        method, params, data = resolve_method(params, data)
+        prepared = prepare_request(
+            method=method,
+            endpoint=self.endpoint,
+            path=path,
+            params=params,
+            data=data,
+            headers=self.headers,
+            add_marketplace=add_marketplace,
+            marketplace_id=self.marketplace_id,
+            version=self.version,
+        )
+        answer: httpx.Response = self._transport.request(**prepared)
+        return answer
 
     # The SDK's own three send their path, their method or both spellings of the marketplace inside the body.
 
@@ -154,14 +171,10 @@ class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, OrdersV0):
 
     @sp_endpoint("/feeds/2021-06-30/documents/{}")  # type: ignore[untyped-decorator] # no types
     def get_feed_document(self, document: str, *, path: str, method: str) -> httpx.Response:
-        answer: httpx.Response = self._request(
-            fill_query_params(path, document), params={"method": method}, add_marketplace=False
-        )
-        return answer
+        return self._request(fill_query_params(path, document), params={"method": method}, add_marketplace=False)
 
     def _post(self, path: str, data: dict[str, Any]) -> httpx.Response:
-        answer: httpx.Response = self._request(path, data=data, add_marketplace=False)
-        return answer
+        return self._request(path, data=data, add_marketplace=False)
 
 
 class Account:

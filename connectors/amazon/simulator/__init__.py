@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
