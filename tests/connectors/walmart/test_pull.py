@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -235,18 +236,14 @@ def test_a_place_from_days_ago_is_searched_anew(simulator: WalmartSimulator, con
 def test_a_clock_that_is_ahead_of_walmarts_loses_nothing(
     simulator: WalmartSimulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handle: Handle = simulator.handle
-
     def hour_behind() -> datetime:
         return datetime.now(UTC) - timedelta(hours=1)
 
-    def dated(request: Request) -> Response:
-        response = handle(request)
-        response.date = hour_behind()
-        return response
-
     monkeypatch.setattr(simulator, "now", hour_behind)
-    monkeypatch.setattr(simulator, "handle", dated)
+    monkeypatch.setattr(
+        "connectors.simulation._Handler.date_time_string",
+        lambda *_: email.utils.format_datetime(hour_behind(), usegmt=True),
+    )
     connector = connect(overlap_seconds=0)
     cursor = last_cursor(connector)
     number = place(simulator)
