@@ -100,20 +100,15 @@ class Rehearsal:
         self.channels: dict[str, Simulator] = {}
         self.environ: dict[str, str] = {}
         self.called_off: set[tuple[str, str]] = set()
-        listings = [*SKUS, KIT, UNKNOWN]
+        prices = {sku: Decimal(self.random.randrange(500, 6000)) / 100 for sku in (*SKUS, KIT, UNKNOWN)}
         for name in channels or names(SIMULATORS):
             kind = find_simulator(name)
-            offered = [
-                SimulatedListing(
-                    sku=sku,
-                    title=sku.replace("-", " ").title(),
-                    price=Decimal(self.random.randrange(500, 6000)) / 100,
-                    quantities=dict.fromkeys(kind.places, 3),
-                )
-                for sku in listings
-            ]
-            plan = FaultPlan(seed, faults or {})
-            self.channels[name] = kind(name=name, listings=offered, faults=plan, seed=seed, **kind.rehearsal)
+            simulator = kind(name=name, faults=FaultPlan(seed, faults or {}), seed=seed, **kind.rehearsal)
+            for sku, price in prices.items():
+                title = sku.replace("-", " ").title()
+                quantities = dict.fromkeys(simulator.places, 3)
+                simulator.offer(SimulatedListing(sku=sku, title=title, price=price, quantities=quantities))
+            self.channels[name] = simulator
         self.store: Store | None = None
 
     # The set.

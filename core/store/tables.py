@@ -170,6 +170,7 @@ listings = Table(
     _text("handle"),  # the connector's own words for it
     _text("fulfiller", "merchant"),
     _text("mapped_by", "nobody"),
+    Column("listed", Boolean, nullable=False, server_default=text("false")),  # the channel has shown it
     UniqueConstraint("channel_id", "sku"),
     Index(None, "item_id"),
     _one_of("fulfiller", "merchant", "channel"),

@@ -41,7 +41,7 @@ def _in_batches(channel: Channel, size: int = 1000) -> Iterator[list[tuple[Any, 
             fulfiller = listing.fulfiller.value
             known = rows.get(listing.sku)
             if known is None or listing.fulfiller is Fulfiller.MERCHANT:
-                rows[listing.sku] = (channel.id, listing.sku, listing.title, listing.handle, fulfiller)
+                rows[listing.sku] = (channel.id, listing.sku, listing.title, listing.handle, fulfiller, True)
         if len(rows) == size:
             yield list(rows.values())
             rows = {}
@@ -53,10 +53,10 @@ def _take_listings(tx: Tx, channel: Channel, rows: Sequence[tuple[Any, ...]]) ->
     channel.fence(tx)
     tx.insert(
         tables.listings,
-        ("channel_id", "sku", "title", "handle", "fulfiller"),
+        ("channel_id", "sku", "title", "handle", "fulfiller", "listed"),
         rows,
         "ON CONFLICT (channel_id, sku) DO UPDATE SET title = excluded.title, handle = excluded.handle,"
-        " fulfiller = excluded.fulfiller",
+        " fulfiller = excluded.fulfiller, listed = excluded.listed",
     )
     map_by_sku(tx, channel, [row[1] for row in rows])
 

@@ -34,7 +34,7 @@ def read_bases(store: Store, channel: Channel, clock: Clock) -> int:
         rows = tx.rows(
             "SELECT v.listing_id, v.place, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
             " WHERE v.channel_id = :channel AND v.expected IS NULL AND v.state IN ('queued', 'sent')"
-            " AND i.handle <> '' ORDER BY v.listing_id, v.place",
+            " AND i.listed ORDER BY v.listing_id, v.place",
             channel=channel.id,
         )
     if not rows:
@@ -97,7 +97,7 @@ def _take(store: Store, channel: Channel, compare: bool, now: int) -> list[Level
         rows = tx.rows(
             "SELECT v.*, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
             " WHERE v.channel_id = :channel AND v.state IN ('queued', 'sent') AND v.due_at <= :now"
-            " AND i.handle <> '' AND (:compare = 0 OR v.expected IS NOT NULL)"
+            " AND i.listed AND (:compare = 0 OR v.expected IS NOT NULL)"
             " ORDER BY v.listing_id, v.place LIMIT :batch",
             channel=channel.id,
             now=now,

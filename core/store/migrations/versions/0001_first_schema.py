@@ -114,6 +114,7 @@ def upgrade() -> None:
         sa.Column("handle", sa.Text(), server_default="", nullable=False),
         sa.Column("fulfiller", sa.Text(), server_default="merchant", nullable=False),
         sa.Column("mapped_by", sa.Text(), server_default="nobody", nullable=False),
+        sa.Column("listed", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.CheckConstraint("fulfiller IN ('merchant', 'channel')", name=op.f("ck_listings_fulfiller")),
         sa.CheckConstraint("mapped_by IN ('nobody', 'sku', 'operator')", name=op.f("ck_listings_mapped_by")),
         sa.ForeignKeyConstraint(["channel_id"], ["channels.id"], name=op.f("fk_listings_channel_id")),
