@@ -69,6 +69,8 @@ class ShopifySimulator(Simulator):
         self._world = World(self.shop, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
         self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
         self._tokens: dict[str, float] = {}
+        self._used: set[str] = set()
+        """Tokens that have served: only such a one dies early."""
         self._issued = 0
         self._restore = plan_points * pace
         self._size = float(max(plan_points * BUCKET_SECONDS, MOST_POINTS))
@@ -167,6 +169,7 @@ class ShopifySimulator(Simulator):
         """No token issued so far is valid any longer."""
         with self.lock:
             self._tokens.clear()
+            self._used.clear()
 
     # The API.
 
@@ -188,8 +191,9 @@ class ShopifySimulator(Simulator):
             return _json({"errors": "Method Not Allowed"}, 405)
         with self.lock:
             token = request.headers.get("X-Shopify-Access-Token", "")
-            if self.faults.strikes(Fault.TOKEN_EXPIRY):
+            if token in self._used and self.faults.strikes(Fault.TOKEN_EXPIRY):
                 self._tokens.pop(token, None)
+            self._used.add(token)
             if self._tokens.get(token, 0.0) <= time.monotonic():
                 return _json({"errors": _UNKNOWN_TOKEN}, 401)
             if request.mimetype != "application/json":

@@ -231,10 +231,10 @@ def test_listings_are_told_with_the_settings_own_words_for_places(simulator: Sho
 def test_a_plan_without_points_waits_and_goes_on() -> None:
     with ShopifySimulator(listings=goods(), plan_points=60, faults=FaultPlan()) as simulator:
         assert isinstance(simulator, ShopifySimulator)
-        for _ in range(600):
+        for _ in range(300):
             simulator.place(order_of(("MUG-1", 1), ("TEE-2", 1)))
         shop = connector(simulator)
-        simulator._restore = 3000.0
+        simulator._restore = 9000.0
         simulator._points, simulator._filled = 0.0, time.monotonic()
-        assert len(pulled(shop)) == 600
-        assert simulator.calls["orders"] > 3, "some were throttled"
+        assert len(pulled(shop)) == 300
+        assert simulator.calls["orders"] > 2, "some were throttled"
