@@ -20,9 +20,12 @@ from core.sync.stored import Bound
 
 
 @dataclass(slots=True)
-class _Parcel:
+class _Departed:
+    """What left of one order."""
+
     order: Order
     known: frozenset[str]
+    numbers: dict[int, str] = field(default_factory=dict)
     units: dict[int, int] = field(default_factory=dict)
     locations: set[int] = field(default_factory=set)
     unfound: int = 0
@@ -34,12 +37,13 @@ class Outside:
     def __init__(self, channel: Channel, stock: Stock) -> None:
         self._channel = channel
         self._stock = stock
-        self._parcels: dict[int, _Parcel] = {}
+        self._departed: dict[int, _Departed] = {}
 
     def take(
         self,
         order_id: int,
         order: Order,
+        number: str,
         claim: Claim,
         units: int,
         upto: int,
@@ -48,14 +52,15 @@ class Outside:
         bound: Iterable[Bound] = (),
         known: frozenset[str] = frozenset(),
     ) -> None:
-        """`units` of a line left, `upto` in all now. With `move` they leave the stock, `bound` first.
+        """`units` of line `number` left, `upto` in all now. With `move` they leave the stock, `bound` first.
 
         `known`: the tracking numbers the order has here already.
         """
         if not units:
             return
-        parcel = self._parcels.setdefault(order_id, _Parcel(order, known))
-        parcel.units[claim.line_id] = units
+        departed = self._departed.setdefault(order_id, _Departed(order, known))
+        departed.numbers[claim.line_id] = number
+        departed.units[claim.line_id] = units
         if not move or claim.parts is None:
             return
         left = units
@@ -64,14 +69,13 @@ class Outside:
             count = min(one.open, left)
             if count:
                 self._stock.allocate(claim.parts, -count, one.location_id)
-                self._stock.ship(
-                    claim.parts, count, one.location_id, f"{cause}:b{one.location_id}", kind="ship_outside"
-                )
+                why = f"{cause}:b{one.fulfilment_order_id}"
+                self._stock.ship(claim.parts, count, one.location_id, why, kind="ship_outside")
                 one.shipped += count
                 claim.allocated -= count
                 claim.reserved -= count
                 left -= count
-                parcel.locations.add(one.location_id)
+                departed.locations.add(one.location_id)
         promised = min(left, claim.reserved - claim.allocated)
         self._stock.release(claim.parts, promised)
         claim.reserved -= promised
@@ -82,28 +86,44 @@ class Outside:
             if count > 0 and self._stock.reserve(claim.parts, count):
                 self._stock.ship(claim.parts, count, site.id, f"{cause}:f{site.id}", kind="ship_outside")
                 left -= count
-                parcel.locations.add(site.id)
-        parcel.unfound += left
+                departed.locations.add(site.id)
+        departed.unfound += left
 
     def write(self, tx: Tx, now: int) -> None:
         """The shipments and what the timelines say of them; the lines must be stored already."""
-        ids = tx.ids(tables.shipments, len(self._parcels))
-        rows, lines, events = [], [], []
-        for shipment_id, (order_id, parcel) in zip(ids, self._parcels.items(), strict=True):
-            seen = [package for package in parcel.order.packages if package.tracking not in parcel.known]
-            tracking, carrier = (seen[0].tracking, seen[0].carrier) if seen else (f"unseen-{shipment_id}", "")
-            place = next(iter(parcel.locations)) if len(parcel.locations) == 1 else None
-            rows.append((shipment_id, order_id, place, carrier, tracking, "channel", now))
-            lines += [(shipment_id, line_id, units) for line_id, units in parcel.units.items()]
-            if parcel.unfound:
-                events.append(
-                    (order_id, "shipped without stock", f"{parcel.unfound} units left that are not on hand here")
-                )
-        tx.insert(
-            tables.shipments,
-            ("id", "order_id", "location_id", "carrier", "tracking", "origin", "shipped_at"),
-            rows,
-            "ON CONFLICT DO NOTHING",
-        )
+        parcels = [(id, one, parcel) for id, one in self._departed.items() for parcel in _parcels(one)]
+        rows, lines = [], []
+        ids = tx.ids(tables.shipments, len(parcels))
+        for shipment_id, (order_id, one, (tracking, carrier, units)) in zip(ids, parcels, strict=True):
+            place = next(iter(one.locations)) if len(one.locations) == 1 else None
+            rows.append((shipment_id, order_id, place, carrier, tracking or f"unseen-{shipment_id}", "channel", now))
+            lines += [(shipment_id, line_id, count) for line_id, count in units.items()]
+        columns = ("id", "order_id", "location_id", "carrier", "tracking", "origin", "shipped_at")
+        tx.insert(tables.shipments, columns, rows)
         tx.insert(tables.shipment_lines, ("shipment_id", "line_id", "quantity"), lines)
+        events = [
+            (order_id, "shipped without stock", f"{one.unfound} units left that are not on hand here")
+            for order_id, one in self._departed.items()
+            if one.unfound
+        ]
         tell(tx, events, self._channel, now)
+
+
+def _parcels(departed: _Departed) -> list[tuple[str, str, dict[int, int]]]:
+    """What left, by the parcels the channel shows: tracking, carrier, units by line. No tracking: shown in none."""
+    left = dict(departed.units)
+    found: dict[str, tuple[str, dict[int, int]]] = {}
+    silent = "", ""
+    for package in departed.order.packages:
+        if not package.tracking or package.tracking in departed.known or package.tracking in found:
+            continue
+        units = {id: min(count, package.lines.get(departed.numbers[id], 0)) for id, count in left.items()}
+        units = {id: count for id, count in units.items() if count > 0}
+        if units:
+            found[package.tracking] = package.carrier, units
+            left = {id: count - units.get(id, 0) for id, count in left.items()}
+        elif not package.lines and not silent[0]:
+            silent = package.tracking, package.carrier
+    rest = {id: count for id, count in left.items() if count}
+    parcels = [(tracking, carrier, units) for tracking, (carrier, units) in found.items()]
+    return [*parcels, (*silent, rest)] if rest else parcels

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.connector import Ability
 from core.model import Fulfiller, Line, Order
 from core.store import tables
 from core.store.catalogue import Listed
@@ -24,10 +25,14 @@ from core.sync.rows import (
     line_values,
     order_values,
     tell,
+    want_acknowledgement,
     write_documents,
     write_holds,
 )
 from core.sync.stored import Bound, close_fulfilment, give_back, load_bound, parts_of_lines
+
+LEFT_ALREADY = "cancelled after shipping"
+TOO_LATE = "address changed after release"
 
 
 @dataclass(slots=True)
@@ -42,6 +47,10 @@ class LineChange:
     shipped: int = 0
     cancelled: int = 0
     ordered: int = 0
+
+    @property
+    def number(self) -> str:
+        return self.line.number if self.line is not None else str(self.row.number)
 
 
 @dataclass(slots=True)
@@ -144,6 +153,7 @@ def revise(revision: Revision, stock: Stock, outside: Outside) -> None:
         outside.take(
             revision.row.id,
             revision.order,
+            change.number,
             claim,
             change.shipped - already,
             change.shipped,
@@ -160,6 +170,8 @@ def revise(revision: Revision, stock: Stock, outside: Outside) -> None:
             if released:
                 revision.events.append(("recalled", f"{released} units a location was asked to send are cancelled"))
         if revision.rerouted and claim.parts is not None:
+            if any(one.state == "released" and one.open for one in change.bound):
+                revision.events.append((TOO_LATE, f"{change.number} is being sent to the old one; tell its location"))
             for one in change.bound:
                 if one.state == "planned" and one.open:
                     stock.allocate(claim.parts, -one.open, one.location_id)
@@ -176,10 +188,13 @@ def _count(revision: Revision, change: LineChange) -> None:
     else:
         change.shipped = max(line.shipped, already)
         change.ordered = max(line.ordered, change.shipped)
+        if change.ordered > line.ordered:
+            told = f"{line.sku}: the channel says {line.ordered} ordered, {change.shipped} left already"
+            revision.events.append(("edited after shipping", told))
         change.cancelled = min(line.cancelled, change.ordered - change.shipped)
         if line.cancelled > change.cancelled:
             late = line.cancelled - change.cancelled
-            revision.events.append(("cancelled after shipping", f"{late} of {line.sku}: they left already"))
+            revision.events.append((LEFT_ALREADY, f"{late} of {line.sku}: they left already"))
     before = was.cancelled if was is not None else 0
     sku = line.sku if line is not None else was.sku
     if change.cancelled > before and was is not None:
@@ -219,8 +234,10 @@ def write_revisions(tx: Tx, channel: Channel, revisions: Sequence[Revision], obs
     close_fulfilment(tx, [one for r in revisions for change in r.changes for one in change.bound])
     write_documents(tx, [(r.row.id, r.seen, r.order) for r in revisions], observed_at)
     _write_holds(tx, revisions, now)
+    if Ability.ACKNOWLEDGE in channel.connector.abilities:
+        want_acknowledgement(tx, channel, [r.row.id for r in revisions if not r.order.acknowledged], now)
     _confirm(tx, revisions, now)
-    tell(tx, [(r.row.id, event, detail) for r in revisions for event, detail in r.events], channel, now)
+    _tell(tx, channel, revisions, now)
 
 
 def _line_values(change: LineChange) -> tuple[Any, ...]:
@@ -228,19 +245,37 @@ def _line_values(change: LineChange) -> tuple[Any, ...]:
     if change.line is not None:
         head = line_values(change.line, change.item_id, claim)[:7]
     else:
-        head = tuple(getattr(change.row, name) for name in LINE_COLUMNS[:7])
+        # Taken away by an edit: what it cost is no part of the order's money any more.
+        gone = {"unit_price": 0, "tax": 0, "discount": 0}
+        head = tuple(gone.get(name, getattr(change.row, name)) for name in LINE_COLUMNS[:7])
     counts = (change.ordered, change.cancelled, change.shipped)
     return (*head, *counts, claim.reserved, claim.backordered, claim.held, claim.allocated)
 
 
 def _write_holds(tx: Tx, revisions: Sequence[Revision], now: int) -> None:
-    """The channel's holds become what it says now; a hold that goes is told."""
+    """The channel's holds become what it says now; one that comes or goes is told."""
     for revision in revisions:
         stays = {hold.value for hold in revision.order.holds}
+        revision.events += [("held", new) for new in sorted(stays - revision.channel_holds - revision.holds)]
         for gone in sorted(revision.channel_holds - stays):
             tx.run("DELETE FROM holds WHERE order_id = :id AND hold = :hold", id=revision.row.id, hold=gone)
             revision.events.append(("hold lifted", gone))
     write_holds(tx, [(revision.row.id, hold) for revision in revisions for hold in revision.order.holds], now)
+
+
+def _tell(tx: Tx, channel: Channel, revisions: Sequence[Revision], now: int) -> None:
+    """The timelines. A cancellation that came too late stands in every later version, and is told once."""
+    late = [r.row.id for r in revisions if any(event == LEFT_ALREADY for event, _ in r.events)]
+    told = {
+        (row.order_id, row.event, row.detail)
+        for row in tx.rows(
+            "SELECT order_id, event, detail FROM audit WHERE order_id IN :ids AND event = :event",
+            ids=late,
+            event=LEFT_ALREADY,
+        )
+    } if late else set()  # fmt: skip
+    events = [(r.row.id, event, detail) for r in revisions for event, detail in r.events]
+    tell(tx, [event for event in events if event not in told], channel, now)
 
 
 def _confirm(tx: Tx, revisions: Sequence[Revision], now: int) -> None:

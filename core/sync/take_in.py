@@ -130,7 +130,7 @@ def _store(
     for one in fresh:
         move = _is_ours(one.order) and micros(one.order.placed_at) >= channel.since
         for line, (_, claim) in zip(one.order.lines, one.lines, strict=True):
-            outside.take(one.id, one.order, claim, line.shipped, line.shipped, move=move)
+            outside.take(one.id, one.order, line.number, claim, line.shipped, line.shipped, move=move)
     for revision in revisions:
         revise(revision, stock, outside)
     wanting = [claim for revision in revisions for claim in revision.claims()]
