@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from core import sockets
-from core.errors import NotFound, Unauthorized, Unavailable
+from core.errors import NotFound, Rejected, Unauthorized, Unavailable
 from core.http import Budget, Tokens, client, decode
 
 PRODUCTION: Final = "https://marketplace.walmartapis.com"
@@ -96,14 +96,19 @@ class Api:
         content = None
         if body is not None:
             content, headers["Content-Type"] = msgspec.json.encode(body), "application/json"
-        response = self._client.request(
-            method,
-            f"{self._base}{path}{'?' if text else ''}{text}",
-            content=content,
-            files=files,
-            headers=headers,
-            extensions=extensions,
-        )
+        try:
+            response = self._client.request(
+                method,
+                f"{self._base}{path}{'?' if text else ''}{text}",
+                content=content,
+                files=files,
+                headers=headers,
+                extensions=extensions,
+            )
+        except Rejected as refusal:
+            if refusal.status == 423:
+                raise Unavailable(f"{method} {path} is locked by Walmart for a moment", after=30.0) from None
+            raise
         if response.status_code == 404 and not missing_is_an_answer:
             raise NotFound(f"{method} {path} answered 404")
         return response

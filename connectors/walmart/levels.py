@@ -346,7 +346,16 @@ def _settle(api: Api, feeds: Feeds, feed: str, keys: dict[str, list[str]]) -> It
             break
     feeds.done(feed)
     for sku, named in keys.items():
-        yield from _outcome({sku: named}, worst.get(sku))
+        item = worst.get(sku)
+        if len(named) > 1 and item is not None and item.ingestion_status == "DATA_ERROR":
+            # One of its ship nodes may be all that is wrong; told by itself each node has its own answer.
+            feeds.failed([sku])
+            reason = (
+                f"Walmart refuses one of its ship nodes ({_said(item.ingestion_errors)}); it goes by itself next time"
+            )
+            yield from _answers({sku: named}, AckState.RETRY, reason)
+        else:
+            yield from _outcome({sku: named}, item)
 
 
 def _outcome(keys: dict[str, list[str]], item: _Detail | None) -> Iterator[Ack]:
