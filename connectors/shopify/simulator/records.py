@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from typing import Any
 
 CENT = Decimal("0.01")
+
+SOUND = {"recommendation": "ACCEPT"}
 
 Bag = dict[str, dict[str, str]]
 
@@ -18,10 +21,32 @@ def cents(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, ROUND_HALF_EVEN)
 
 
+@lru_cache(maxsize=100_000)
 def bag(amount: Decimal) -> Bag:
-    """A MoneyBag: the shop's currency is the buyer's."""
+    """A MoneyBag: the shop's currency is the buyer's. Equal amounts share one, which nobody changes."""
     money = {"amount": f"{cents(amount):f}", "currencyCode": "USD"}
     return {"shopMoney": money, "presentmentMoney": money}
+
+
+@lru_cache(maxsize=100_000)
+def taxes(amount: Decimal) -> list[dict[str, Any]]:
+    """Tax lines; equal amounts share them."""
+    return [{"title": "State Tax", "priceSet": bag(amount)}]
+
+
+@lru_cache(maxsize=10_000)
+def address(name: str, line1: str, city: str, region: str, postal_code: str) -> dict[str, str | None]:
+    """A mailing address; equal ones are shared."""
+    return {
+        **dict.fromkeys(("company", "address2", "phone")),
+        "name": name,
+        "address1": line1,
+        "city": city,
+        "province": region,
+        "provinceCode": region,
+        "zip": postal_code,
+        "countryCodeV2": "US",
+    }
 
 
 @dataclass(slots=True, eq=False)
@@ -154,7 +179,7 @@ class Order:
     test: bool = False
     taxesIncluded: bool = False  # noqa: N815
     dutiesIncluded: bool = False  # noqa: N815
-    risk: dict[str, str] = field(default_factory=lambda: {"recommendation": "ACCEPT"})
+    risk: dict[str, str] = field(default_factory=lambda: SOUND)
     totalTipReceivedSet: Bag = field(default_factory=lambda: bag(Decimal(0)))  # noqa: N815
     originalTotalDutiesSet: Bag | None = None  # noqa: N815
     originalTotalAdditionalFeesSet: Bag | None = None  # noqa: N815

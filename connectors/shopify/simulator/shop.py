@@ -20,13 +20,17 @@ from connectors.shopify.simulator.records import (
     Order,
     Variant,
     WorkLine,
+    address,
     bag,
     cents,
+    taxes,
 )
 from connectors.simulation import SimulatedLine, SimulatedListing, SimulatedOrder
 
 SHIPPING = Decimal("4.95")
 TAX = Decimal("0.08")
+SHIPPING_TAX = cents(SHIPPING * TAX)
+FREIGHT = {"title": "Standard", "discountedPriceSet": bag(SHIPPING), "taxLines": taxes(SHIPPING_TAX)}
 DISCOUNT = Decimal("0.10")
 DISCOUNTED_EVERY = 5
 """Every fifth order has a tenth off, spread over its lines."""
@@ -138,7 +142,6 @@ class Shop:
             sums.append(due)
         gid = self.gid("Order")
         number = gid.rpartition("/")[2]
-        freight_tax = cents(SHIPPING * TAX)
         order = Order(
             id=gid,
             number=number,
@@ -149,22 +152,9 @@ class Shop:
             changed=0,
             email=wanted.email,
             displayFinancialStatus="PENDING" if wanted.pending else "PAID",
-            totalPriceSet=bag(sum(sums, SHIPPING + freight_tax)),
-            shippingLine={
-                "title": "Standard",
-                "discountedPriceSet": bag(SHIPPING),
-                "taxLines": [{"title": "State Tax", "priceSet": bag(freight_tax)}],
-            },
-            shippingAddress={
-                **dict.fromkeys(("company", "address2", "phone")),
-                "name": wanted.name,
-                "address1": wanted.line1,
-                "city": wanted.city,
-                "province": wanted.region,
-                "provinceCode": wanted.region,
-                "zip": wanted.postal_code,
-                "countryCodeV2": "US",
-            },
+            totalPriceSet=bag(sum(sums, SHIPPING + SHIPPING_TAX)),
+            shippingLine=FREIGHT,
+            shippingAddress=address(wanted.name, wanted.line1, wanted.city, wanted.region, wanted.postal_code),
             lines=lines,
         )
         self._assign(order)
@@ -190,7 +180,7 @@ class Shop:
             unfulfilledQuantity=wanted.quantity,
             originalUnitPriceSet=bag(price),
             discountAllocations=[{"allocatedAmountSet": bag(discount)}] if discount else [],
-            taxLines=[{"title": "State Tax", "priceSet": bag(tax)}],
+            taxLines=taxes(tax),
             level=level,
             taken=taken,
         )
