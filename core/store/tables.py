@@ -77,6 +77,7 @@ channels = Table(
     _text("reason"),  # why it is not ok, ending in what to do
     _count("fails"),
     _big("next_due"),
+    _big("wake_at", null=True),  # when something that waits for its time (a feed, a retry) is due
     _big("wanted"),  # grows with each poke
     _big("done"),  # the `wanted` that the last finished round had seen
     _big("since"),  # orders placed before this instant do not move stock when they are first seen shipped

@@ -216,7 +216,8 @@ def _after(row: Any, ack: Ack, asked: int | None, now: int) -> tuple[Any, ...]:
         state = "queued" if newer else "refused"
         return state, row.told, row.expected, row.known_at, "", ack.reason, row.attempts, now
     if ack.state is AckState.STALE:
-        return "queued", row.told, None, row.known_at, "", "the channel held another quantity", row.attempts, now
+        soon = now + int(min(60.0, 0.1 * 2.0 ** min(row.attempts, 10)) * SECOND)  # read again before that
+        return "queued", row.told, None, row.known_at, "", "the channel held another quantity", row.attempts, soon
     return "queued", row.told, row.expected, row.known_at, "", ack.reason, row.attempts, now + RETRY_SECONDS * SECOND
 
 

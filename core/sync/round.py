@@ -54,10 +54,12 @@ def run_round(
     *,
     stopping: Callable[[], bool] = lambda: False,
     progress: Progress = lambda counts: None,
+    pulling: bool = True,
 ) -> Outcome:
     """Runs one round. `channels`: the settings of all configured channels, whose levels follow the same stock.
 
-    Raises what the connector raises. What was done before that is kept.
+    Not `pulling` leaves out the pull: for rounds that only follow what another channel has changed. Raises what the
+    connector raises. What was done before that is kept.
     """
     outcome = Outcome(channel=channel.name)
     _listings(store, channel, channels, clock, outcome)
@@ -68,7 +70,8 @@ def run_round(
     trouble: ChannelError | None = None
     try:
         _requests(store, channel, clock, stopping, progress)
-        outcome.orders = pull(store, channel, clock, stopping=stopping, progress=progress)
+        if pulling:
+            outcome.orders = pull(store, channel, clock, stopping=stopping, progress=progress)
     except Unauthorized:
         raise
     except ChannelError as error:
@@ -79,7 +82,7 @@ def run_round(
     outcome.tracking = push_tracking(store, channel, clock)
     due = refresh(store, channels, clock())
     outcome.poked = tuple(sorted(due - {channel.id}))
-    poke(store, outcome.poked, clock())
+    poke(store, outcome.poked)
     if trouble is not None:
         raise trouble
     outcome.levels = push_levels(store, channel, clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import UserError
@@ -38,9 +38,10 @@ def ship(store: Store, departure: Departure, now: int) -> tuple[int, bool]:
     The same tracking number of the same order is the same parcel: booking it again changes nothing. Raises
     `UserError` when the order is unknown or held, or when more is shipped than it holds in reservations.
     """
-    shipment_id, new, channel_id = store.transact(lambda tx: _ship(tx, departure, now))
+    parcel = replace(departure, tracking=departure.tracking.strip())
+    shipment_id, new, channel_id = store.transact(lambda tx: _ship(tx, parcel, now))
     if new:
-        poke(store, [channel_id], now)
+        poke(store, [channel_id])
     return shipment_id, new
 
 
@@ -53,7 +54,7 @@ def _ship(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
     )
     if known is not None:
         return known.id, False, order.channel_id
-    if not parcel.tracking.strip():
+    if not parcel.tracking:
         raise UserError("a shipment needs its tracking number")
     place = tx.value("SELECT id FROM locations WHERE name = :name", name=parcel.location)
     if place is None:
@@ -83,24 +84,23 @@ def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -
                 "name what left with --line SKU=QTY"
             )
         return units
-    units = []
+    if not parcel.units:
+        raise UserError("nothing was named that left; name it with --line SKU=QTY")
+    taken: dict[int, int] = {}
     for name, wanted in parcel.units.items():
-        left = wanted
         matching = [line for line in lines if name in (line.row.number, line.row.sku)]
-        for line in matching:
-            count = min(left, line.claim.reserved)
-            if count:
-                units.append((line, count))
-                left -= count
         if not matching:
             raise UserError(f"order {order.name} has no line {name!r}; see `ordersync order {order.id}`")
-        if left or wanted < 1:
-            able = sum(line.claim.reserved for line in matching)
+        able = {line.row.id: line.claim.reserved - taken.get(line.row.id, 0) for line in matching}
+        if not 1 <= wanted <= sum(able.values()):
             raise UserError(
-                f"{wanted} of {name} cannot ship: order {order.name} has {able} reserved; "
+                f"{wanted} of {name} cannot ship: order {order.name} has {sum(able.values())} reserved; "
                 "ship those, or receive stock first"
             )
-    return units
+        for line_id, count in able.items():
+            taken[line_id] = taken.get(line_id, 0) + min(count, wanted)
+            wanted -= min(count, wanted)
+    return [(line, taken[line.row.id]) for line in lines if taken.get(line.row.id)]
 
 
 def _leave(line: StoredLine, count: int, place: int, parcel: Departure, stock: Stock, cause: str) -> None:

@@ -14,9 +14,13 @@ from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock, clock, take_up
 from core.sync.pull import Progress, Stopped
 from core.sync.round import Outcome, run_round
-from core.sync.work import failed, finished, reason_of
+from core.sync.work import SECOND, failed, finished, reason_of
 
 log = structlog.get_logger("ordersync")
+
+DEAR_POLL_SECONDS = 30
+"""A channel polled more rarely than this has few pulls to spend: its turns pull when the clock says so, and not when
+only its levels have to follow another channel's orders."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,13 @@ def _run(
 ) -> Outcome:
     with store.read() as tx:
         before = tx.row("SELECT * FROM channels WHERE id = :id", id=channel.id)
-    outcome = run_round(store, channel, settings.channels, now, stopping=stopping, progress=progress)
+    poll = channel.settings.poll_seconds
+    by_clock = before.next_due <= now() or poll <= DEAR_POLL_SECONDS
+    outcome = run_round(store, channel, settings.channels, now, stopping=stopping, progress=progress, pulling=by_clock)
 
     def book(tx: Tx) -> None:
-        finished(tx, channel.id, channel.epoch, before.wanted, channel.settings.poll_seconds, now())
+        next_due = now() + poll * SECOND if by_clock else before.next_due
+        finished(tx, channel.id, channel.epoch, before.wanted, next_due, now())
 
     store.transact(book)
     if before.health != "ok":

@@ -14,31 +14,35 @@ LONGEST_WAIT = 300
 """Seconds between two tries of a channel that does not answer, at most."""
 
 
-def poke(store: Store, channel_ids: Sequence[int], now: int) -> None:
-    """Makes channels due now. A poke during a round is not lost: the next one follows at once."""
+def poke(store: Store, channel_ids: Sequence[int]) -> None:
+    """Something else than the clock wants a turn of these channels. A poke during a turn is not lost."""
     if channel_ids:
         store.transact(
-            lambda tx: tx.run(
-                "UPDATE channels SET wanted = wanted + 1,"
-                " next_due = CASE WHEN health = 'ok' THEN :now ELSE next_due END WHERE id IN :ids",
-                ids=sorted(set(channel_ids)),
-                now=now,
-            )
+            lambda tx: tx.run("UPDATE channels SET wanted = wanted + 1 WHERE id IN :ids", ids=sorted(set(channel_ids)))
         )
 
 
-def finished(tx: Tx, channel_id: int, epoch: int, wanted: int, poll_seconds: int, now: int) -> None:
-    """Books a round that went well. `wanted`: what the round saw when it began."""
+def finished(tx: Tx, channel_id: int, epoch: int, wanted: int, next_due: int, now: int) -> None:
+    """Books a turn that went well. `wanted`: what it saw when it began."""
     tx.run(
         "UPDATE channels SET health = 'ok', reason = '', fails = 0, last_success = :now, outage_since = NULL,"
-        " done = :wanted, next_due = CASE WHEN wanted > :wanted THEN :now ELSE :next END"
+        " done = :wanted, next_due = :next, wake_at = ("
+        "  SELECT min(due_at) FROM ("
+        "   SELECT due_at FROM levels WHERE channel_id = :id AND state IN ('queued', 'sent', 'accepted')"
+        "   UNION ALL SELECT due_at FROM pushes WHERE channel_id = :id"
+        "    AND state IN ('queued', 'sent', 'unknown', 'accepted')) AS waiting WHERE due_at > :now)"
         " WHERE id = :id AND epoch = :epoch",
         id=channel_id,
         epoch=epoch,
         wanted=wanted,
         now=now,
-        next=now + poll_seconds * SECOND,
+        next=next_due,
     )
+
+
+def due_now(store: Store, name: str) -> None:
+    """Makes a channel's next turn one of the clock's: it pulls, however lately it did."""
+    store.transact(lambda tx: tx.run("UPDATE channels SET next_due = 0 WHERE name = :name", name=name))
 
 
 def failed(tx: Tx, channel_id: int, epoch: int, error: Exception, parked_retry: int, now: int) -> Any:

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("fails", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_due", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("wake_at", sa.BigInteger(), nullable=True),
         sa.Column("wanted", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("done", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("since", sa.BigInteger(), server_default="0", nullable=False),
