@@ -190,7 +190,7 @@ class AmazonSimulator(Simulator):
     def _answered(self, request: Request, path: str) -> Response:
         operation, parts = _route(request.method, path)
         token = request.headers.get("x-amz-access-token")
-        if self.faults.strikes(Fault.TOKEN_EXPIRY):
+        if token in self.login.used and self.faults.strikes(Fault.TOKEN_EXPIRY):  # a new token works once at least
             self.login.expire(token)
         self.login.check(token)
         self.calls[operation] += 1

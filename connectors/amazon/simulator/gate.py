@@ -86,6 +86,8 @@ class Login:
         self.life = life
         self._chance = chance
         self._tokens: dict[str, float] = {}
+        self.used: set[str] = set()
+        """Tokens that have opened the door at least once."""
 
     def grant(self, request: Request) -> Response:
         """The token endpoint; its errors have a shape of their own."""
@@ -121,6 +123,7 @@ class Login:
             )
         if self._tokens[token] <= time.monotonic():
             raise Refused(403, "Unauthorized", DENIED, "The access token you provided has expired.")
+        self.used.add(token)
 
     def expire(self, token: str | None = None) -> None:
         """Ends a token's life, or that of all."""

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Request, Response
 from connectors.amazon import Amazon
 from connectors.amazon.account import BUDGETS, operation
 from connectors.amazon.simulator import AmazonSimulator
+from connectors.amazon.simulator.gate import Refused
 from connectors.simulation import Fault
 from core.errors import Unauthorized, Unavailable
 from core.model import Level, Shipment
@@ -64,8 +65,11 @@ def test_a_token_that_died_early_is_renewed_once(simulator: AmazonSimulator, ama
     assert simulator.calls["token"] == 2
 
 
-def test_tokens_that_die_at_once_end_as_unauthorized(simulator: AmazonSimulator, amazon: Amazon) -> None:
-    simulator.faults.set({Fault.TOKEN_EXPIRY: 1.0})
+def test_tokens_that_are_never_taken_end_as_unauthorized(simulator: AmazonSimulator, amazon: Amazon) -> None:
+    list(amazon.pages(None))
+    simulator.login.check = lambda token: (_ for _ in ()).throw(  # type: ignore[method-assign]
+        Refused(403, "Unauthorized", "Access to requested resource is denied.", "The access token has expired.")
+    )
     with pytest.raises(Unauthorized):
         list(amazon.pages(None))
     assert simulator.calls["token"] == 2
