@@ -340,14 +340,14 @@ def _settle(api: Api, feeds: Feeds, feed: str, keys: dict[str, list[str]]) -> It
         items = (status.item_details.item_ingestion_status if status.item_details is not None else None) or []
         for item in items:
             if item.sku in keys and (item.sku not in worst or worst[item.sku].ingestion_status == "SUCCESS"):
-                worst[item.sku] = item
+                worst[item.sku] = item  # a SKU may be listed once for each of its ship nodes
         offset += len(items)
         if not items or offset >= status.items_received:
             break
     feeds.done(feed)
     for sku, named in keys.items():
-        item = worst.get(sku)
-        if len(named) > 1 and item is not None and item.ingestion_status == "DATA_ERROR":
+        found = worst.get(sku)
+        if len(named) > 1 and found is not None and found.ingestion_status == "DATA_ERROR":
             # One of its ship nodes may be all that is wrong; told by itself each node has its own answer.
             feeds.failed([sku])
             reason = (
@@ -355,7 +355,7 @@ def _settle(api: Api, feeds: Feeds, feed: str, keys: dict[str, list[str]]) -> It
             )
             yield from _answers({sku: named}, AckState.RETRY, reason)
         else:
-            yield from _outcome({sku: named}, item)
+            yield from _outcome({sku: named}, found)
 
 
 def _outcome(keys: dict[str, list[str]], item: _Detail | None) -> Iterator[Ack]:

@@ -220,7 +220,7 @@ class WalmartSimulator(Simulator):
         operation, answer = self._route(asked)
         self.calls[operation] += 1
         if operation != "token":
-            if self.faults.strikes(Fault.TOKEN_EXPIRY):
+            if self._front.has_served(asked) and self.faults.strikes(Fault.TOKEN_EXPIRY):
                 self._front.expire()
             self._front.admit(asked)
         refusal = self._front.pay(operation)

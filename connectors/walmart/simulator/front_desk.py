@@ -82,6 +82,7 @@ class FrontDesk:
         self._token_seconds = token_seconds
         self._random = random
         self._tokens: dict[str, float] = {}
+        self._used: set[str] = set()
         self._buckets = {name: _Bucket(count, pace * count / span) for name, (count, span) in PLAN.items()}
 
     def token(self, asked: Asked) -> Response:
@@ -106,12 +107,17 @@ class FrontDesk:
         """Every token dies now."""
         self._tokens.clear()
 
+    def has_served(self, asked: Asked) -> bool:
+        """Whether the request's token was good for an earlier one: a token dies early, but not before its first use."""
+        return asked.request.headers.get("WM_SEC.ACCESS_TOKEN", "") in self._used
+
     def admit(self, asked: Asked) -> None:
         """Refuses a request without a good token or without the headers that name it."""
         self._identified(asked.request)
-        good_until = self._tokens.get(asked.request.headers.get("WM_SEC.ACCESS_TOKEN", ""), 0.0)
-        if time.monotonic() >= good_until:
+        token = asked.request.headers.get("WM_SEC.ACCESS_TOKEN", "")
+        if time.monotonic() >= self._tokens.get(token, 0.0):
             raise answers.gateway(401, "UNAUTHORIZED", "the access token is unknown or has expired")
+        self._used.add(token)
 
     def pay(self, operation: str) -> Response | None:
         """Takes one of the operation's tokens; where none is left, the refusal."""
