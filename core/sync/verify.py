@@ -40,7 +40,12 @@ def file_is_whole(tx: Tx) -> Iterator[Breach]:
     """SQLite: the file's pages, indexes and constraints are in order."""
     for row in tx.rows(f"PRAGMA integrity_check({MOST})"):
         if row[0] != "ok":
-            cure = "stop the service and restore the newest backup; orders are pulled again from its cursor"
+            counters = str(row[0]).startswith("CHECK constraint failed")
+            cure = (
+                "see what else is told; if nothing is, restore the newest backup"
+                if counters
+                else "stop the service and restore the newest backup; orders are pulled again from its cursor"
+            )
             yield Breach(name="file", subject="the store's file", wrong=str(row[0]), cure=cure)
 
 
