@@ -1,7 +1,8 @@
 """Walmart's connector: its settings, and what it can do.
 
 How requests are made stands in `api.py`; pulling in `pull.py`; what a document means in `orders.py`; what the channel
-is told of orders in `pushes.py` (carriers in `carriers.py`), of stock in `levels.py`; what it holds in `stock.py`.
+is told of orders in `pushes.py` (carriers in `carriers.py`), of stock in `levels.py` and `feeds.py`; what it holds in
+`stock.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from connectors.walmart import levels as stock_pushes
-from connectors.walmart import orders, pull, pushes, stock
+from connectors.walmart import feeds, orders, pull, pushes, stock
+from connectors.walmart import levels as told_levels
 from connectors.walmart.api import PRODUCTION, Api
 from core.connector import Ability
 from core.model import Ack, ChannelLevel, ChannelListing, Level, LevelKey, Observation, Order, Page, Shipment
@@ -65,7 +66,7 @@ class Walmart:
             client_secret=settings.client_secret.get_secret_value(),
             pace=settings.pace,
         )
-        self._feeds = stock_pushes.Feeds()
+        self._feeds = feeds.Feeds()
 
     def pages(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
         """Changed orders, a window at a time; within a window in the vendor's order, which is none of change."""
@@ -90,10 +91,10 @@ class Walmart:
         return pushes.push_tracking(self._api, shipments)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
-        return stock_pushes.push_levels(self._api, self._feeds, levels)
+        return told_levels.push_levels(self._api, self._feeds, levels)
 
     def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
-        return stock_pushes.settle(self._api, self._feeds, pending)
+        return feeds.settle(self._api, self._feeds, pending)
 
     def read_levels(self, keys: Sequence[LevelKey]) -> Iterator[ChannelLevel]:
         return stock.read_levels(self._api, keys)

@@ -31,7 +31,8 @@ def settings_for(simulator: WalmartSimulator, **keys: Any) -> WalmartSettings:
 
 @pytest.fixture
 def simulator() -> Iterator[WalmartSimulator]:
-    with WalmartSimulator(listings=goods(WalmartSimulator()), pace=FAST) as started:
+    # Feeds wait until `settle_feeds`, so that no test depends on how fast it runs.
+    with WalmartSimulator(listings=goods(WalmartSimulator()), pace=FAST, feed_seconds=3600 * FAST) as started:
         assert isinstance(started, WalmartSimulator)
         yield started
 

@@ -10,7 +10,7 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from connectors.simulation import Fault, SimulatedListing
-from connectors.walmart import Walmart, levels
+from connectors.walmart import Walmart, feeds, levels
 from connectors.walmart.simulator import WalmartSimulator, answers
 from core.errors import Unavailable
 from core.model import Ack, AckState, ChannelListing, Fulfiller, LevelKey
@@ -38,7 +38,7 @@ def stocked(simulator: WalmartSimulator) -> WalmartSimulator:
 def one_node() -> Iterator[WalmartSimulator]:
     """An account that keeps one number a SKU."""
     goods = [SimulatedListing(sku=sku, title=sku, price=Decimal(3), quantities={"": 9}) for sku in (*SKUS, *MANY)]
-    with WalmartSimulator(listings=goods, pace=FAST, places=("",)) as started:
+    with WalmartSimulator(listings=goods, pace=FAST, feed_seconds=3600 * FAST, places=("",)) as started:
         assert isinstance(started, WalmartSimulator)
         yield started
 
@@ -258,7 +258,7 @@ def test_a_bad_ship_node_in_a_feed_sinks_no_other_node_of_its_sku(
 def test_a_feed_larger_than_walmart_takes_becomes_several(
     stocked: WalmartSimulator, connector: Walmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(levels, "LARGEST_FEED", 4000)
+    monkeypatch.setattr(feeds, "LARGEST_FEED", 4000)
     acks = list(connector.push_levels([level(sku, 8) for sku in MANY]))
     assert 2 <= stocked.calls["feedInventory"] <= 5
     assert {ack.state for ack in settle(stocked, connector, acks).values()} == {APPLIED}
