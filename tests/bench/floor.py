@@ -119,9 +119,21 @@ class Driver(Protocol):
 
     def lock(self, items: Sequence[int]) -> None: ...
 
-    def run(self, sql: str) -> list[Row]: ...
+    def run(self, sql: str) -> None: ...
+
+    def value(self, sql: str) -> Any:
+        """The first column of the first row."""
+        ...
 
     def commit(self) -> None: ...
+
+    def without_checks(self) -> None:
+        """Leaves foreign keys unchecked, where that is what makes seeding slow; for this connection."""
+        ...
+
+    def settle(self, tables: Sequence[str], *, analyze: bool = True) -> None:
+        """Lets fresh ids follow on those written here, and the planner know what there is, as a server would."""
+        ...
 
 
 _TOUCH = "ON CONFLICT (item_id) DO UPDATE SET mark = touched.mark + 1"
@@ -154,12 +166,23 @@ class SqliteDriver:
     def lock(self, items: Sequence[int]) -> None:
         """The one writer holds everything."""
 
-    def run(self, sql: str) -> list[Row]:
-        return self.connection.execute(sql).fetchall()
+    def run(self, sql: str) -> None:
+        self.connection.execute(sql)
+
+    def value(self, sql: str) -> Any:
+        return self.connection.execute(sql).fetchone()[0]
 
     def commit(self) -> None:
         self.connection.execute("COMMIT")
         self.connection.execute("BEGIN IMMEDIATE")
+
+    def without_checks(self) -> None:
+        self.connection.execute("COMMIT")
+        self.connection.execute("PRAGMA foreign_keys = OFF")
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def settle(self, tables: Sequence[str], *, analyze: bool = True) -> None:
+        """Nothing: ids follow the highest, and the store itself never analyses."""
 
 
 class PostgresDriver:
@@ -186,11 +209,26 @@ class PostgresDriver:
     def lock(self, items: Sequence[int]) -> None:
         self.connection.execute("SELECT id FROM items WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(items)])
 
-    def run(self, sql: str) -> list[Row]:
-        return self.connection.execute(sql.encode()).fetchall()
+    def run(self, sql: str) -> None:
+        self.connection.execute(sql.encode())
+
+    def value(self, sql: str) -> Any:
+        row = self.connection.execute(sql.encode()).fetchone()
+        assert row is not None
+        return row[0]
 
     def commit(self) -> None:
         self.connection.commit()
+
+    def without_checks(self) -> None:
+        self.connection.execute("SET session_replication_role = replica")
+
+    def settle(self, tables: Sequence[str], *, analyze: bool = True) -> None:
+        for table in tables:
+            self.run(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")
+        if analyze:
+            self.run("ANALYZE")
+        self.commit()
 
 
 @contextlib.contextmanager
