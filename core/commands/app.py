@@ -1,0 +1,21 @@
+"""The command line as a whole."""
+
+from __future__ import annotations
+
+import typer
+
+from core.commands import edge, rounds, status
+
+
+def build() -> typer.Typer:
+    """Every command there is; `daemon` adds the background service itself."""
+    app = typer.Typer(
+        name="ordersync",
+        cls=edge.Commands,
+        help="Order management for sellers on several channels: one store, nothing sold twice.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    for module in (rounds, status):
+        module.register(app)
+    return app

@@ -1,0 +1,79 @@
+"""Where commands end: every error a person can mend becomes one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from core.errors import ChannelError, UserError
+
+
+class NeedsAttention(UserError):
+    """What was asked for is not done, as a channel does not work or nobody worked on it."""
+
+    code = 3
+
+
+class CheckFailed(UserError):
+    """What was to be checked does not hold."""
+
+    code = 1
+
+
+class Commands(TyperGroup):
+    """All commands. Whoever calls `main` gets the one-line errors: the script and the tests alike."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        run = partial(super().main, args, prog_name, complete_var, False, windows_expand_args, **extra)
+        return sys.exit(exit_code(run)) if standalone_mode else run()
+
+
+def exit_code(run: Callable[[], Any]) -> int:
+    """Runs a command and returns how it ended, having told a mendable error. Anything else is a bug and passes."""
+    try:
+        ended = run()
+    except UserError as error:
+        for line in str(error).splitlines():
+            tell(line)
+        return error.code
+    except ChannelError as error:
+        tell(f"{error}; see `ordersync status`")
+        return NeedsAttention.code
+    except typer.TyperException as error:
+        _tell_usage(error)
+        return UserError.code
+    except typer.Abort:
+        tell("stopped; nothing was done")
+        return UserError.code
+    return ended if isinstance(ended, int) else 0
+
+
+def tell(line: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"ordersync: {one_line(line)}\n")
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and control characters, whoever wrote it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def _tell_usage(error: typer.TyperException) -> None:
+    said = one_line(error.format_message()).rstrip(".")
+    if said:  # a group called without a command has printed its help already
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "ordersync"
+        tell(f"{said[:1].lower()}{said[1:]}; see `{path} --help`")

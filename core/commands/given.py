@@ -1,0 +1,89 @@
+"""What commands are given: the options they share, the settings and the store behind them, channels by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+
+from core.commands import logs
+from core.errors import StoreError, UserError
+from core.settings import ConfigError, Settings, load
+from core.store.database import Store
+from core.store.schema import open_store
+
+
+def complete_channel(incomplete: str) -> list[str]:
+    """The channels whose names begin so, for the shell; none where the configuration cannot be read."""
+    try:
+        return [name for name in load(FOLDER).channels if name.startswith(incomplete)]
+    except UserError:
+        return []
+
+
+FOLDER = Path("config")
+
+Config = Annotated[Path, typer.Option("--config", metavar="DIR", help="The configuration folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", autocompletion=complete_channel, help="A channel's name.")]
+Channels = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CHANNEL]...", autocompletion=complete_channel, help="Channels; all when none is named."),
+]
+Order = Annotated[
+    str,
+    typer.Argument(metavar="ORDER", help='Our id, the channel\'s number, its name ("#1001") or CHANNEL:NUMBER.'),
+]
+
+
+def settings_in(config: Path) -> Settings:
+    """The settings of a folder, with logging as they say. Raises `ConfigError`."""
+    settings = load(config)
+    logs.configure(settings.log, quiet=True)
+    return settings
+
+
+@contextmanager
+def opened(config: Path) -> Iterator[tuple[Settings, Store]]:
+    """The settings and the open store. Raises `ConfigError`, and `StoreError` when the store cannot be used."""
+    settings = settings_in(config)
+    store = open_at(settings)
+    try:
+        yield settings, store
+    finally:
+        store.close()
+
+
+def open_at(settings: Settings) -> Store:
+    """The store the settings name. Raises `StoreError` also for a file that is no database."""
+    try:
+        return open_store(settings.database)
+    except sa.exc.DatabaseError as error:
+        if "not a database" not in str(error.orig):
+            raise
+        raise StoreError(f"the store cannot be used: {error.orig}; let store.url name another file") from error
+
+
+def chosen(settings: Settings, names: Sequence[str] | None) -> list[str]:
+    """The enabled channels of these names, all of them when none is given. Raises `UserError` for any other name."""
+    if not names:
+        if not settings.channels:
+            raise ConfigError(settings.problems) if settings.problems else UserError(_NONE_ENABLED)
+        return list(settings.channels)
+    for name in names:
+        own = [problem for problem in settings.problems if problem.file.partition(":")[0] == f"channels/{name}.toml"]
+        if name in settings.channels:
+            continue
+        if own:
+            raise ConfigError(own)
+        if name in settings.disabled:
+            raise UserError(f"channel {name} is switched off; take enabled = false out of channels/{name}.toml")
+        raise UserError(f"there is no channel {name!r}; there are: {', '.join(settings.channels) or 'none'}")
+    return list(dict.fromkeys(names))
+
+
+_NONE_ENABLED = "every channel is switched off; take enabled = false out of a file in channels/"

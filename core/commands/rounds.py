@@ -1,0 +1,291 @@
+"""`ordersync round` and `ordersync resync`: a turn now, here or by the daemon that holds the store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.progress import Progress
+
+from core.commands import given, show
+from core.commands.edge import NeedsAttention, tell
+from core.commands.given import Channel, Channels, Config, Json
+from core.connector import find
+from core.errors import UserError
+from core.settings import Settings
+from core.store.database import Store
+from core.sync.ask import Watch, answers, ask_levels, ask_orders, ask_since, ask_turn, channel_row
+from core.sync.channel import clock, take_up
+from core.sync.find import numbers_at
+from core.sync.pull import Stopped
+from core.sync.round import Outcome
+from core.sync.turn import Trouble, turn
+from core.sync.work import due_now
+
+AT_ONCE = 16
+"""Channels worked on side by side."""
+
+LOOK_SECONDS = 0.2
+"""Between two looks at what the daemon has done."""
+
+Wait = Annotated[
+    int, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for a daemon that does the work.")
+]
+
+
+class Done(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """What one channel's turn did. Counts a daemon does not tell are null."""
+
+    channel: str
+    state: str = "ok"
+    """ok, unavailable or parked."""
+    reason: str = ""
+    by: str = "here"
+    """here or daemon."""
+    received: int = 0
+    stored: int = 0
+    repeated: int = 0
+    quarantined: int = 0
+    listings: int | None = None
+    resumed: int | None = None
+    released: int | None = None
+    acknowledged: int | None = None
+    tracking: int | None = None
+    levels: int | None = None
+
+
+def register(app: typer.Typer) -> None:
+    app.command("round")(one_round)
+    app.command("resync")(resync)
+
+
+def one_round(channels: Channels = None, config: Config = given.FOLDER, json: Json = False, wait: Wait = 600) -> None:
+    """One turn of every channel: take in orders, push tracking and levels; then end."""
+    with given.opened(config) as (settings, store):
+        names = given.chosen(settings, channels)
+        done = work(store, settings, names, wait)
+        left_out = () if channels else settings.problems
+        if json:
+            show.document({"channels": done, "problems": [str(problem) for problem in left_out]})
+        else:
+            _print(done)
+        for problem in left_out:
+            tell(str(problem))
+    troubled = any(one.state != "ok" for one in done)
+    if troubled or left_out:
+        raise typer.Exit(NeedsAttention.code if troubled else UserError.code)
+
+
+def resync(
+    channel: Channel,
+    orders: Annotated[
+        list[str] | None, typer.Argument(metavar="[ORDER]...", help="Only these: the channel's numbers, or ours.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"],
+            help="Everything changed since then (UTC, unless it says otherwise).",
+        ),
+    ] = None,
+    levels: Annotated[
+        bool, typer.Option("--levels", help="Read all listings, and tell every level again, refused ones too.")
+    ] = False,
+    config: Config = given.FOLDER,
+    json: Json = False,
+    wait: Wait = 600,
+) -> None:
+    """Look at orders of a channel again, or tell it its levels again."""
+    if not (orders or since or levels):
+        raise UserError(f"nothing to look at; name orders, --since TIME or --levels (see `ordersync round {channel}`)")
+    with given.opened(config) as (settings, store):
+        (name,) = given.chosen(settings, [channel])
+        channel_id = _row_id(store, settings, name)
+        asked = {}
+        if orders:
+            asked[ask_orders(store, channel_id, numbers_at(store, name, orders), clock())] = "orders"
+        if since:
+            instant = since.replace(tzinfo=UTC) if since.tzinfo is None else since.astimezone(UTC)
+            asked[ask_since(store, channel_id, instant, clock())] = "since"
+        if levels:
+            asked[ask_levels(store, channel_id, clock())] = "levels"
+        (done,) = work(store, settings, [name], wait)
+        found = {asked[id]: answer for id, answer in answers(store, list(asked)).items()}
+    if json:
+        show.document({**found, "turn": done})
+    else:
+        _print_answers(found)
+        _print([done])
+    if done.state != "ok" or len(found) < len(asked):
+        reason = done.reason or "not done yet; the next turn of the channel goes on with it"
+        raise NeedsAttention(f"{name}: {reason}")
+    if "not found at the channel" in found.get("orders", {}).values():
+        raise typer.Exit(1)
+
+
+def work(store: Store, settings: Settings, names: Sequence[str], wait: float) -> list[Done]:
+    """One turn of each channel, in this process; while a daemon holds the store it is asked instead and waited for.
+
+    Raises `NeedsAttention` when it has not come to it in `wait` seconds.
+    """
+    with show.progress() as bars:
+        with store.sole_instance() as sole:
+            if sole:
+                return _here(store, settings, names, bars)
+        return _by_daemon(store, settings, names, wait, bars)
+
+
+def _here(store: Store, settings: Settings, names: Sequence[str], bars: Progress) -> list[Done]:
+    """Turns side by side; then once more the channels whose levels follow what the others took in."""
+    stopping = threading.Event()
+    for name in names:
+        due_now(store, name)
+    first = _side_by_side(store, settings, names, bars, stopping)
+    behind = [name for name, done in zip(names, first, strict=True) if done.state == "ok" and _is_poked(store, name)]
+    again = dict(zip(behind, _side_by_side(store, settings, behind, bars, stopping), strict=True))
+    return [_sum(done, again[done.channel]) if done.channel in again else done for done in first]
+
+
+def _side_by_side(
+    store: Store, settings: Settings, names: Sequence[str], bars: Progress, stopping: threading.Event
+) -> list[Done]:
+    def one(name: str) -> Done:
+        task = bars.add_task(name, total=None, told="")
+        done = turn(
+            store,
+            settings,
+            name,
+            stopping=stopping.is_set,
+            progress=lambda counts: bars.update(task, told=f"{counts.stored} orders stored, {counts.received} seen"),
+        )
+        bars.update(task, total=1, completed=1)
+        return _told(done)
+
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="turn") as threads:
+        running = [threads.submit(one, name) for name in names]
+        try:
+            return [future.result() for future in running]
+        except Stopped:
+            raise KeyboardInterrupt from None
+        except BaseException:
+            stopping.set()
+            for future in running:
+                future.cancel()
+            raise
+
+
+def _by_daemon(store: Store, settings: Settings, names: Sequence[str], wait: float, bars: Progress) -> list[Done]:
+    """Asks the daemon for turns and waits for them; does them here as soon as nobody else holds the store."""
+    waiting: dict[str, Watch] = {name: ask_turn(store, _known_id(store, name)) for name in names}
+    tasks = {name: bars.add_task(f"{name} (daemon)", total=None, told="") for name in names}
+    done: dict[str, Done] = {}
+    ends = time.monotonic() + wait
+    while waiting:
+        for name in [name for name, watch in waiting.items() if watch.look(store)]:
+            done[name] = _counted(name, waiting.pop(name))
+            bars.update(tasks[name], total=1, completed=1)
+        if not waiting:
+            break
+        if time.monotonic() >= ends:
+            raise NeedsAttention(
+                f"{', '.join(waiting)}: the daemon has not come to it in {wait:g} s; "
+                "it goes on by itself, see `ordersync status`"
+            )
+        with store.sole_instance() as sole:
+            if sole:
+                done |= zip(waiting, _here(store, settings, list(waiting), bars), strict=True)
+                break
+        time.sleep(LOOK_SECONDS)
+    return [done[name] for name in names]
+
+
+def _told(done: Outcome | Trouble) -> Done:
+    if isinstance(done, Trouble):
+        state = "parked" if done.parked else "unavailable"
+        return Done(channel=done.channel, state=state, reason=done.reason)
+    return Done(
+        channel=done.channel,
+        **msgspec.structs.asdict(done.orders),
+        listings=done.listings,
+        resumed=done.resumed,
+        released=done.released,
+        acknowledged=done.acknowledged,
+        tracking=done.tracking,
+        levels=done.levels,
+    )
+
+
+_COUNTS = ("received", "stored", "repeated", "quarantined")
+_DEEDS = ("listings", "resumed", "released", "acknowledged", "tracking", "levels")
+
+
+def _sum(first: Done, second: Done) -> Done:
+    """Two turns as one: all they did, and how the second ended."""
+    sums = {word: (getattr(first, word) or 0) + (getattr(second, word) or 0) for word in (*_COUNTS, *_DEEDS)}
+    return msgspec.structs.replace(second, **sums)
+
+
+def _counted(name: str, watch: Watch) -> Done:
+    counts = {word: getattr(watch.now, word) - getattr(watch.before, word) for word in _COUNTS}
+    state, reason = (watch.now.health, watch.now.reason) if watch.failed else ("ok", "")
+    return Done(channel=name, state=state, reason=reason, by="daemon", **counts)
+
+
+def _is_poked(store: Store, name: str) -> bool:
+    row = channel_row(store, name)
+    return row is not None and row.wanted > row.done
+
+
+def _row_id(store: Store, settings: Settings, name: str) -> int:
+    """The channel's id; its row is made when this is the first anybody asks of it."""
+    row = channel_row(store, name)
+    if row is not None:
+        return int(row.id)
+    with store.sole_instance() as sole:
+        if sole:
+            own = settings.channels[name]
+            connector = find(own.connector)(name, own)
+            places = [place.as_location() for place in settings.locations]
+            try:
+                return take_up(store, name, own, connector, places, settings.routing, clock()).id
+            finally:
+                connector.close()
+    return _known_id(store, name)
+
+
+def _known_id(store: Store, name: str) -> int:
+    row = channel_row(store, name)
+    if row is None:
+        raise UserError(f"the daemon has not begun with {name} yet; try again in a moment (see `ordersync status`)")
+    return int(row.id)
+
+
+def _print(done: Sequence[Done]) -> None:
+    columns = (*_COUNTS, *_DEEDS)
+    show.table(
+        ("channel", "state", *columns),
+        [(one.channel, one.state, *(getattr(one, word) for word in columns)) for one in done],
+    )
+    for one in done:
+        if one.reason:
+            show.line(f"{one.channel}: {one.reason}")
+
+
+_ANSWERS: dict[str, Callable[[Any], str]] = {
+    "orders": lambda found: "\n".join(f"order {number}: {became}" for number, became in found.items()),
+    "since": lambda found: f"{found['received']} orders seen, {found['stored']} of them new or newer",
+    "levels": lambda found: f"{found['listings']} listings read, {found['levels']} levels due",
+}
+
+
+def _print_answers(found: dict[str, Any]) -> None:
+    for kind, answer in found.items():
+        show.line(_ANSWERS[kind](answer))

@@ -1,0 +1,140 @@
+"""`ordersync status`: how every channel is, what waits, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import typer
+
+from core.commands import given, show
+from core.commands.edge import NeedsAttention
+from core.commands.given import Config, Json
+from core.settings import Settings
+from core.sync.channel import clock
+from core.sync.status import Standing, Waiting, standing
+
+_TROUBLED = ("unavailable", "parked", "misconfigured")
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """One channel as status tells it. Instants are ISO 8601 in UTC, null where there is none yet."""
+
+    channel: str
+    connector: str
+    health: str
+    """ok, unavailable, parked, misconfigured, disabled, new (never worked on) or removed (no file any more)."""
+    reason: str
+    """What is wrong and what to do; empty while it is well."""
+    last_success: str | None = None
+    last_success_seconds: int | None = None
+    lag_seconds: int | None = None
+    """Since the last page of orders was taken in."""
+    outage_since: str | None = None
+    next_turn: str | None = None
+    waiting: Waiting
+    orders: dict[str, int]
+    """received = stored + repeated + quarantined, ever."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("status")(status)
+
+
+def status(config: Config = given.FOLDER, json: Json = False) -> None:
+    """Show each channel's health and backlog; exit 3 when one needs attention."""
+    with given.opened(config) as (settings, store):
+        now = clock()
+        found = standing(store)
+        with store.sole_instance() as sole:
+            running = not sole
+        told = _told(settings, found, now)
+        if json:
+            show.document({"daemon_running": running, "items_to_compute": found.touched, "channels": told})
+        else:
+            _print(told, found, running, now)
+    if any(one.health in _TROUBLED for one in told):
+        raise typer.Exit(NeedsAttention.code)
+
+
+def _told(settings: Settings, found: Standing, now: int) -> list[Told]:
+    wrong = _wrong(settings)
+    names = sorted({*settings.channels, *settings.disabled, *wrong, *found.channels})
+    return [_one(name, settings, wrong, found, now) for name in names]
+
+
+def _wrong(settings: Settings) -> dict[str, str]:
+    """The channels left out because of their files, with the first problem of each."""
+    wrong: dict[str, str] = {}
+    for problem in settings.problems:
+        file = problem.file.partition(":")[0]
+        if file.startswith("channels/"):
+            wrong.setdefault(file.removeprefix("channels/").removesuffix(".toml"), str(problem))
+    return wrong
+
+
+def _one(name: str, settings: Settings, wrong: dict[str, str], found: Standing, now: int) -> Told:
+    row: Any = found.channels.get(name)
+    health, reason = _health(name, row, settings, wrong)
+    counts = ("received", "stored", "repeated", "quarantined")
+    told = Told(
+        channel=name,
+        connector=settings.channels[name].connector if name in settings.channels else row.connector if row else "",
+        health=health,
+        reason=reason,
+        waiting=found.waiting.get(name, Waiting()),
+        orders={word: getattr(row, word) if row else 0 for word in counts},
+    )
+    if row is not None:
+        told.last_success = show.iso(row.last_success)
+        told.last_success_seconds = _seconds(row.last_success, now)
+        told.lag_seconds = _seconds(row.last_pull, now)
+        told.outage_since = show.iso(row.outage_since)
+        told.next_turn = show.iso(row.next_due or None)
+    return told
+
+
+def _health(name: str, row: Any, settings: Settings, wrong: dict[str, str]) -> tuple[str, str]:
+    if name in wrong:
+        return "misconfigured", wrong[name]
+    if name in settings.disabled:
+        return "disabled", ""
+    if name not in settings.channels:
+        return "removed", ""
+    if row is None:
+        return "new", "no turn yet; start `ordersync run`, or `ordersync round` for one turn"
+    return row.health, row.reason
+
+
+def _seconds(since: int | None, now: int) -> int | None:
+    return None if since is None else max(0, now - since) // show.SECOND
+
+
+def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
+    show.table(
+        ("channel", "connector", "health", "last success", "lag", "held", "backordered", "unrouted",
+         "pushes due", "refused", "levels due", "refused", "quarantine"),
+        [
+            (
+                one.channel, one.connector, one.health, _age(one.last_success_seconds),
+                None if one.lag_seconds is None else show.span(one.lag_seconds),
+                one.waiting.held, one.waiting.backordered, one.waiting.unrouted, one.waiting.pushes_due,
+                one.waiting.pushes_refused, one.waiting.levels_due, one.waiting.levels_refused, one.waiting.quarantine,
+            )
+            for one in told
+        ],
+    )  # fmt: skip
+    for one in told:
+        if one.reason:
+            row = found.channels.get(one.channel)
+            out = f" for {show.ago(row.outage_since, now)}" if row is not None and row.outage_since else ""
+            show.line(f"{one.channel} is {one.health}{out}: {one.reason}")
+    if not told:
+        show.line("no channel is configured yet; copy an example in channels/ to channels/NAME.toml and fill it in")
+    if found.touched:
+        show.line(f"{found.touched} items have levels to compute")
+    show.line("the daemon is running" if running else "no daemon is running; start `ordersync run`")
+
+
+def _age(seconds: int | None) -> str | None:
+    return None if seconds is None else f"{show.span(seconds)} ago"

@@ -1,0 +1,139 @@
+"""How things stand, read from the rows alone: each channel's health and backlog, and the status of an order.
+
+An order has no status of its own: `ORDER_STATUS` derives it from the counters of its lines.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from core.store.database import Store, Tx
+
+
+class OrderStatus(StrEnum):
+    """What is to be said of an order as a whole. The first that fits, from the top."""
+
+    EMPTY = "empty"
+    """It has no lines."""
+    CANCELLED = "cancelled"
+    """Nothing of it shipped and nothing will."""
+    RETURNED = "returned"
+    """Everything that shipped came back."""
+    SHIPPED = "shipped"
+    """Everything that was to ship has."""
+    CHANNEL = "channel"
+    """The channel's own warehouse ships what is open."""
+    TEST = "test"
+    """A test order: never shipped."""
+    PENDING = "pending"
+    """The channel has not confirmed it yet."""
+    HELD = "held"
+    """Something holds it, or one of its SKUs is not known."""
+    BACKORDERED = "backordered"
+    """Nothing of what is open could be reserved."""
+    PARTIALLY_BACKORDERED = "partially_backordered"
+    """Some of what is open could not be reserved."""
+    UNROUTED = "unrouted"
+    """Reserved, and no location found for some of it."""
+    PARTIALLY_SHIPPED = "partially_shipped"
+    """Some of it shipped, and the rest is asked of a location."""
+    ALLOCATED = "allocated"
+    """All of it is asked of a location."""
+
+
+ORDER_STATUS = """
+(SELECT CASE
+  WHEN count(*) = 0 THEN 'empty'
+  WHEN sum(l.ordered - l.cancelled) = 0 THEN 'cancelled'
+  WHEN sum(l.ordered - l.cancelled - l.shipped) = 0 AND sum(l.returned) = sum(l.shipped) THEN 'returned'
+  WHEN sum(l.ordered - l.cancelled - l.shipped) = 0 THEN 'shipped'
+  WHEN o.fulfiller = 'channel' THEN 'channel'
+  WHEN o.test THEN 'test'
+  WHEN EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id AND h.hold = 'pending') THEN 'pending'
+  WHEN sum(l.held) > 0 OR EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id) THEN 'held'
+  WHEN sum(l.backordered) > 0 AND sum(l.reserved) = 0 THEN 'backordered'
+  WHEN sum(l.backordered) > 0 THEN 'partially_backordered'
+  WHEN sum(l.reserved) > sum(l.allocated) THEN 'unrouted'
+  WHEN sum(l.shipped) > 0 THEN 'partially_shipped'
+  ELSE 'allocated'
+ END FROM lines l WHERE l.order_id = o.id)
+"""
+"""SQL: the `OrderStatus` of the order `o`."""
+
+
+class Waiting(msgspec.Struct):
+    """A channel's backlog: counts of orders, pushes, levels and documents."""
+
+    held: int = 0
+    """Orders something holds, or with units of an unknown SKU."""
+    backordered: int = 0
+    """Orders that want more than there is."""
+    unrouted: int = 0
+    """Orders nothing holds, with reserved units and no location for them."""
+    pushes_due: int = 0
+    pushes_refused: int = 0
+    levels_due: int = 0
+    levels_refused: int = 0
+    quarantine: int = 0
+    """Documents set aside that nobody has resolved."""
+
+
+class Standing(msgspec.Struct):
+    """The store as it stands."""
+
+    channels: dict[str, Any]
+    """Every channel ever taken up: its row by its name."""
+    waiting: dict[str, Waiting]
+    touched: int
+    """Items whose levels are to be computed again."""
+
+
+_OPEN = "o.fulfiller = 'merchant' AND NOT o.test"
+
+_COUNTS = {
+    "held": f"""
+SELECT o.channel_id, count(*) FROM orders o WHERE {_OPEN} AND (
+  o.id IN (SELECT l.order_id FROM lines l WHERE l.held > 0)
+  OR (o.id IN (SELECT h.order_id FROM holds h)
+    AND EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered > 0)))
+GROUP BY o.channel_id""",
+    "backordered": f"""
+SELECT o.channel_id, count(*) FROM orders o WHERE {_OPEN}
+ AND o.id IN (SELECT l.order_id FROM lines l WHERE l.backordered > 0)
+GROUP BY o.channel_id""",
+    "unrouted": f"""
+SELECT o.channel_id, count(*) FROM orders o WHERE {_OPEN}
+ AND o.id IN (SELECT l.order_id FROM lines l WHERE l.reserved > l.allocated)
+ AND o.id NOT IN (SELECT h.order_id FROM holds h)
+GROUP BY o.channel_id""",
+    "pushes_due": "SELECT channel_id, count(*) FROM pushes"
+    " WHERE state IN ('queued','sent','unknown','accepted') GROUP BY channel_id",
+    "pushes_refused": "SELECT channel_id, count(*) FROM pushes WHERE state = 'refused' GROUP BY channel_id",
+    "levels_due": "SELECT channel_id, count(*) FROM levels"
+    " WHERE state <> 'applied' AND state <> 'refused' GROUP BY channel_id",
+    "levels_refused": "SELECT channel_id, count(*) FROM levels"
+    " WHERE state <> 'applied' AND state = 'refused' GROUP BY channel_id",
+    "quarantine": "SELECT channel_id, count(*) FROM quarantine WHERE state = 'open' GROUP BY channel_id",
+}
+
+
+def standing(store: Store) -> Standing:
+    """Every channel's row and backlog, in one view of the store."""
+    with store.read() as tx:
+        return _standing(tx)
+
+
+def _standing(tx: Tx) -> Standing:
+    rows = {row.id: row for row in tx.rows("SELECT * FROM channels ORDER BY name")}
+    waiting = {id: Waiting() for id in rows}
+    for word, sql in _COUNTS.items():
+        for channel_id, count in tx.rows(sql):
+            setattr(waiting[channel_id], word, int(count))
+    return Standing(
+        {row.name: row for row in rows.values()},
+        {row.name: waiting[id] for id, row in rows.items()},
+        int(tx.value("SELECT count(*) FROM touched")),
+    )
