@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -32,16 +32,16 @@ class Detail(Part, gc=False):
 class Charge(Part, gc=False):
     type: str
     subtotal: Money
-    detailed_breakdowns: tuple[Detail, ...] | None = None
+    detailed_breakdowns: list[Detail] | None = None
 
 
 class Proceeds(Part, gc=False):
-    breakdowns: tuple[Charge, ...] | None = None
+    breakdowns: list[Charge] | None = None
 
 
 class Total(Part, gc=False):
     grand_total: Money | None = None
-    breakdowns: tuple[Charge, ...] | None = None
+    breakdowns: list[Charge] | None = None
 
 
 class Price(Part, gc=False):
@@ -54,9 +54,13 @@ class Product(Part, gc=False):
     price: Price | None = None
 
 
+class Said(Part, gc=False):
+    """Something of which only its being there counts."""
+
+
 class Cancellation(Part, gc=False):
-    cancellation_request: dict[str, Any] | None = None
-    cancellation_execution: dict[str, Any] | None = None
+    cancellation_request: Said | None = None
+    cancellation_execution: Said | None = None
 
 
 class Units(Part, gc=False):
@@ -123,17 +127,17 @@ class PackageDocument(Part, gc=False):
     package_status: PackageStatus | None = None
     carrier: str | None = None
     tracking_number: str | None = None
-    package_items: tuple[PackageItem, ...] | None = None
+    package_items: list[PackageItem] | None = None
 
 
 class OrderDocument(Part, gc=False):
     order_id: Name
     created_time: Instant
     last_updated_time: Instant
-    order_items: tuple[Item, ...]
+    order_items: list[Item]
     sales_channel: SalesChannel | None = None
     buyer: Buyer | None = None
     recipient: Recipient | None = None
     proceeds: Total | None = None
     fulfillment: Fulfillment | None = None
-    packages: tuple[PackageDocument, ...] | None = None
+    packages: list[PackageDocument] | None = None

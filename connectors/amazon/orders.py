@@ -91,13 +91,15 @@ class _Sums:
         self.currency = currency
         self.shipping = self.shipping_tax = self.adjustment = ZERO
 
-    def amount(self, money: Money, where: str) -> Decimal:
+    def amount(self, money: Money, item: int | None, part: str) -> Decimal:
+        """The amount at `part` of the item at this place, or of the order."""
         value = money.amount
-        if not value.is_finite() or value.adjusted() >= DIGITS:
-            raise BadDocument(f"{where}: not an amount of money")
+        if value.is_finite() and value.adjusted() < DIGITS and money.currency_code == self.currency:
+            return value
+        where = part if item is None else f"orderItems[{item}].{part}"
         if money.currency_code != self.currency:
-            raise BadDocument(f"{where}: another currency than the order's total")
-        return value
+            raise BadDocument(f"{where}.currencyCode: another currency than the order's total")
+        raise BadDocument(f"{where}.amount: not an amount of money")
 
 
 def normalize(body: bytes) -> Order:
@@ -114,24 +116,22 @@ def _order(found: OrderDocument) -> Order:
     status = fulfillment.fulfillment_status if fulfillment is not None else ""
     total = found.proceeds.grand_total if found.proceeds is not None else None
     sums = _Sums(total.currency_code if total is not None else _currency(found))
-    grand = sums.amount(total, "proceeds.grandTotal.amount") if total is not None else ZERO
-    lines = tuple(
-        _line(item, status, sums, total is not None, f"orderItems[{index}]")
-        for index, item in enumerate(found.order_items)
-    )
+    grand = sums.amount(total, None, "proceeds.grandTotal") if total is not None else ZERO
+    priced = total is not None
+    lines = tuple([_line(item, status, sums, priced, index) for index, item in enumerate(found.order_items)])
     if len(lines) > 1 and len({line.number for line in lines}) < len(lines):
         raise BadDocument("orderItems: the same orderItemId twice")
     if total is not None and found.proceeds is not None:
         for charge in found.proceeds.breakdowns or ():
             if charge.type == "DELIVERY_TIP":  # all other kinds are sums of the items' own charges
-                sums.adjustment += sums.amount(charge.subtotal, "proceeds.breakdowns")
+                sums.adjustment += sums.amount(charge.subtotal, None, "proceeds.breakdowns")
     by_channel = fulfillment is not None and fulfillment.fulfilled_by == "AMAZON"
     ship_to = _address(found.recipient)
     return Order(
         number=found.order_id,
         name=found.order_id,
         version=micros(found.last_updated_time),
-        placed_at=found.created_time.astimezone(UTC),
+        placed_at=_utc(found.created_time),
         currency=sums.currency,
         total=grand,
         shipping=sums.shipping,
@@ -140,7 +140,7 @@ def _order(found: OrderDocument) -> Order:
         lines=lines,
         holds=_holds(found, status, by_channel, ship_to),
         fulfiller=Fulfiller.CHANNEL if by_channel else Fulfiller.MERCHANT,
-        priced=total is not None and status not in _PENDING,
+        priced=priced and status not in _PENDING,
         service=(fulfillment.fulfillment_service_level or "") if fulfillment is not None else "",
         ship_by=_latest(fulfillment.ship_by_window) if fulfillment is not None else None,
         deliver_by=_latest(fulfillment.deliver_by_window) if fulfillment is not None else None,
@@ -180,21 +180,21 @@ def _currency(found: OrderDocument) -> str:
     return CURRENCIES.get((found.sales_channel.marketplace_id or "") if found.sales_channel is not None else "", "XXX")
 
 
-def _line(item: Item, status: str, sums: _Sums, priced: bool, where: str) -> Line:
+def _line(item: Item, status: str, sums: _Sums, priced: bool, index: int) -> Line:
     ordered = item.quantity_ordered
-    shipped, cancelled = _units(item, status, where)
+    shipped, cancelled = _units(item, status, index)
     price = item.product.price.unit_price if item.product.price is not None else None
-    unit = sums.amount(price, f"{where}.product.price.unitPrice") if price is not None else ZERO
+    unit = sums.amount(price, index, "product.price.unitPrice") if price is not None else ZERO
     tax = discount = ZERO
     if priced and item.proceeds is not None:
         goods: Decimal | None = None
         for charge in item.proceeds.breakdowns or ():
             kind = charge.type
-            amount = sums.amount(charge.subtotal, f"{where}.proceeds.breakdowns")
+            amount = sums.amount(charge.subtotal, index, "proceeds.breakdowns")
             if kind == "ITEM":
                 goods = amount if goods is None else goods + amount
             elif kind == "TAX":
-                on_shipping = _of_shipping(charge, sums, where)
+                on_shipping = _of_shipping(charge, sums, index)
                 sums.shipping_tax += on_shipping
                 tax += amount - on_shipping
             elif kind == "SHIPPING":
@@ -227,34 +227,32 @@ def _settle_goods(goods: Decimal, unit: Decimal, ordered: int, cancelled: int, s
         sums.adjustment += gap
 
 
-def _of_shipping(charge: Charge, sums: _Sums, where: str) -> Decimal:
-    return sum(
-        (
-            sums.amount(detail.value, f"{where}.proceeds.breakdowns.detailedBreakdowns")
-            for detail in charge.detailed_breakdowns or ()
-            if detail.subtype == "SHIPPING" and detail.value is not None
-        ),
-        ZERO,
-    )
+def _of_shipping(charge: Charge, sums: _Sums, index: int) -> Decimal:
+    """The part of a tax that is on shipping."""
+    tax = ZERO
+    for detail in charge.detailed_breakdowns or ():
+        if detail.subtype == "SHIPPING" and detail.value is not None:
+            tax += sums.amount(detail.value, index, "proceeds.breakdowns.detailedBreakdowns")
+    return tax
 
 
-def _units(item: Item, status: str, where: str) -> tuple[int, int]:
+def _units(item: Item, status: str, index: int) -> tuple[int, int]:
     """Shipped and cancelled units of an item. Raises `BadDocument` where the counts contradict each other."""
     ordered, units = item.quantity_ordered, item.fulfillment
     fulfilled = units.quantity_fulfilled if units is not None else None
     unfulfilled = units.quantity_unfulfilled if units is not None else None
     executed = item.cancellation is not None and item.cancellation.cancellation_execution is not None
     if ordered == 0 and status != "CANCELLED" and not executed:
-        raise BadDocument(f"{where}.quantityOrdered: 0 units ordered on a line that was not cancelled")
+        raise BadDocument(f"orderItems[{index}].quantityOrdered: 0 units ordered on a line that was not cancelled")
     if fulfilled is None:
         if status == "SHIPPED":
             fulfilled = ordered - (unfulfilled or 0)
         elif unfulfilled in (None, ordered) or status == "CANCELLED" or status in _PENDING:
             fulfilled = 0
         else:
-            raise BadDocument(f"{where}.fulfillment.quantityFulfilled: absent beside quantityUnfulfilled")
+            raise BadDocument(f"orderItems[{index}].fulfillment.quantityFulfilled: absent beside quantityUnfulfilled")
     if fulfilled > ordered or (fulfilled + (unfulfilled or 0) > ordered):
-        raise BadDocument(f"{where}.fulfillment: more units fulfilled and unfulfilled than were ordered")
+        raise BadDocument(f"orderItems[{index}].fulfillment: more units fulfilled and unfulfilled than were ordered")
     if status == "CANCELLED":
         return fulfilled, ordered - fulfilled
     if unfulfilled is None or status in _PENDING:
@@ -326,4 +324,8 @@ def _packed(package: PackageDocument) -> dict[str, int]:
 def _latest(window: Window | None) -> datetime | None:
     if window is None or window.latest_date_time is None:
         return None
-    return window.latest_date_time.astimezone(UTC)
+    return _utc(window.latest_date_time)
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)

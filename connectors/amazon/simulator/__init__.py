@@ -151,6 +151,7 @@ class AmazonSimulator(Simulator):
             "client_secret": f"secret:{self._secret('CLIENT_SECRET')}",
             "refresh_token": f"secret:{self._secret('REFRESH_TOKEN')}",
             "pace": self.pace,
+            "landing_seconds": 1.0 + 5 * self.shop.delay,
         }
 
     def secrets(self) -> dict[str, str]:
