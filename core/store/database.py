@@ -94,7 +94,7 @@ class Tx:
         if self.sqlite:
             self.connection.exec_driver_sql(sql, list(rows))
         else:
-            self.connection.exec_driver_sql(sql, tuple([list(column) for column in zip(*rows, strict=True)]))
+            self.connection.exec_driver_sql(sql, tuple(_array(column) for column in zip(*rows, strict=True)))
 
     def _execute(self, sql: str, params: dict[str, Any]) -> sa.CursorResult[Any]:
         lists = tuple(sorted(name for name, value in params.items() if isinstance(value, list)))
@@ -244,6 +244,31 @@ def _cure(said: str) -> str:
 def _transient(error: sa.exc.DBAPIError) -> bool:
     """Deadlocks and serialisation failures: the whole transaction may be run again."""
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "55P03")
+
+
+_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
+
+
+def _array(column: Sequence[Any]) -> str:
+    """A column of values as PostgreSQL's array literal: one text to bind, where the driver would adapt each value."""
+    if None in column:
+        return "{" + ",".join("NULL" if value is None else _element(value) for value in column) + "}"
+    kind = type(column[0])
+    if kind is int or kind is bool:
+        return "{" + ",".join(map(str, column)) + "}"
+    if kind is str:
+        return (
+            '{"'
+            + '","'.join([value.translate(_QUOTED) if '"' in value or "\\" in value else value for value in column])
+            + '"}'
+        )
+    return "{" + ",".join(map(_element, column)) + "}"
+
+
+def _element(value: Any) -> str:
+    if isinstance(value, bytes):
+        return '"\\\\x' + value.hex() + '"'
+    return '"' + value.translate(_QUOTED) + '"' if isinstance(value, str) else str(value)
 
 
 @lru_cache(maxsize=1024)

@@ -82,8 +82,10 @@ def allocate(channel: Channel, parcels: Iterable[Parcel], stock: Stock) -> list[
             Piece(claim.line_id, claim.parts or (), claim.reserved - claim.allocated) for claim in claims.values()
         ]
         decision = route(pieces, stock.free_at, able, split=channel.routing.split)
+        if not decision.shares:
+            continue
+        reason = f'{{"rule":"{decision.rule}","short":{list(decision.short)},"candidates":{told}}}'
         for share in decision.shares:
-            reason = f'{{"rule":"{decision.rule}","short":{list(decision.short)},"candidates":{told}}}'
             bindings.append(Binding(parcel.order_id, share.location_id, reason, share.units))
             for line_id, units in share.units.items():
                 stock.allocate(claims[line_id].parts or (), units, share.location_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from core.model import Hold, Line, Order, micros
+from core.model import ZERO, Hold, Line, Order, micros
 from core.store import tables
 from core.store.database import Tx
 from core.sync.channel import Channel
@@ -61,7 +61,7 @@ def order_values(one: Seen, order: Order, observed_at: int, now: int) -> tuple[A
 
 def millionths(amount: Decimal) -> int:
     """Money as the store keeps it; parts below a millionth are rounded half to even."""
-    return int((amount * _MILLION).to_integral_value()) if amount else 0
+    return int((amount * _MILLION).to_integral_value()) if amount is not ZERO and amount else 0
 
 
 def buyer_values(order: Order) -> tuple[str, ...]:
