@@ -16,6 +16,7 @@ from core.model import Ack, AckState, Page, Shipment, instant
 from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock
+from core.sync.observe import clean, read
 from core.sync.take_in import take_in
 from core.sync.work import SECOND
 
@@ -126,7 +127,7 @@ def _book(store: Store, channel: Channel, acks: Sequence[tuple[int, Ack]], now: 
         AckState.STALE: "queued",
         AckState.RETRY: "queued",
     }
-    rows = [(id, state[ack.state], ack.ticket, ack.reason, now) for id, ack in acks]
+    rows = [(id, state[ack.state], ack.ticket, clean(ack.reason), now) for id, ack in acks]
 
     def work(tx: Tx) -> None:
         channel.fence(tx)
@@ -137,7 +138,7 @@ def _book(store: Store, channel: Channel, acks: Sequence[tuple[int, Ack]], now: 
 
 
 def _mark(store: Store, channel: Channel, ids: Iterable[int], state: str, reason: str, now: int) -> None:
-    rows = [(id, state, reason, now) for id in ids]
+    rows = [(id, state, clean(reason), now) for id in ids]
 
     def work(tx: Tx) -> None:
         channel.fence(tx)
@@ -163,8 +164,11 @@ def _read_back(store: Store, channel: Channel, clock: Clock) -> None:
         except NotFound:
             _mark(store, channel, ids, "refused", "the channel does not know this order any more; look there", clock())
             continue
-        order = channel.connector.normalize(seen.body)
         take_in(store, channel, Page(observations=(seen,), cursor=""), asked, clock(), move=False)
+        order = read(channel.connector, (seen,))[0].order
+        if order is None:  # nobody knows whether it arrived: not sent again before that order reads well
+            _mark(store, channel, ids, "unknown", "the order cannot be read; see `ordersync quarantine`", clock())
+            continue
         shown = {package.tracking for package in order.packages}
         _decide(store, channel, ids, shown, clock())
 

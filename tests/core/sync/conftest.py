@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.store.database import Store
+from core.sync.verify import verify
 from tests.core.sync.world import World, check
 
 
@@ -14,6 +15,7 @@ from tests.core.sync.world import World, check
 def world(store: Store) -> Iterator[World]:
     yield World(store)
     check(store)
+    assert verify(store, file=False) == []
 
 
 @pytest.fixture
@@ -21,3 +23,4 @@ def small_world(sqlite_store: Store) -> Iterator[World]:
     """For what does not depend on the database."""
     yield World(sqlite_store)
     check(sqlite_store)
+    assert verify(sqlite_store, file=False) == []
