@@ -67,6 +67,7 @@ class Walmart:
             pace=settings.pace,
         )
         self._feeds = feeds.Feeds()
+        self._fresh = pushes.Fresh()
 
     def pages(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
         """Changed orders, a window at a time; within a window in the vendor's order, which is none of change."""
@@ -85,10 +86,10 @@ class Walmart:
         return orders.normalize(body)
 
     def acknowledge(self, numbers: Sequence[str]) -> Iterator[Ack]:
-        return pushes.acknowledge(self._api, numbers)
+        return pushes.acknowledge(self._api, self._fresh, numbers)
 
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
-        return pushes.push_tracking(self._api, shipments)
+        return pushes.push_tracking(self._api, self._fresh, shipments)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         return told_levels.push_levels(self._api, self._feeds, levels)

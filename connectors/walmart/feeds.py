@@ -1,8 +1,8 @@
 """Feeds: one file with many SKUs' quantities, and what became of each.
 
 Source: `POST /v3/feeds` with the feed type `inventory` (1.4, one number a SKU) or `MP_INVENTORY` (1.5, one a SKU and
-ship node), and `GET /v3/feeds/{feedId}`. A feed that is processed says nothing of its items: each has its own state. A ticket is the
-feed's id and the SKU.
+ship node), and `GET /v3/feeds/{feedId}`. A feed that is processed says nothing of its items: each has its own state.
+A ticket is the feed's id and the SKU.
 """
 
 from __future__ import annotations

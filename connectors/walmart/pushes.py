@@ -1,8 +1,9 @@
 """What Walmart is told of orders: that they were received, and which parcels left.
 
 Source: `POST /v3/orders/{id}/acknowledge` and `POST /v3/orders/{id}/shipping`. Acknowledging may be repeated. Shipping
-may not: told twice of one unit of a line of two, Walmart ships both. So an order is always read before its parcels are
-told, and what stands there already is done. One call carries every parcel of an order, and takes all or nothing.
+may not: told twice of one unit of a line of two, Walmart ships both. So an order is read before its parcels are told,
+and what stands there already is done. Only whole lines of an order this instance has just acknowledged are told
+unread: told twice, Walmart refuses them. One call carries every parcel of an order, and takes all or nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from connectors.walmart.orders import Counts
 from core.errors import BadDocument, NotFound, Rejected, Unavailable
 from core.model import Ack, AckState, Fulfiller, Observation, Shipment, micros
 
+FRESH = 5000
+"""Orders remembered from their acknowledgement."""
+
 _LOOK = "look at the order in Seller Center"
 
 
@@ -28,13 +32,31 @@ def fetch(api: Api, number: str) -> Observation:
     return _same_order(response, number)
 
 
-def acknowledge(api: Api, numbers: Sequence[str]) -> Iterator[Ack]:
+class Fresh:
+    """How orders stood when they were acknowledged: the newest few thousand, each good for one push of parcels."""
+
+    def __init__(self) -> None:
+        self._standings: dict[str, Standing] = {}
+
+    def keep(self, number: str, body: bytes) -> None:
+        try:
+            self._standings[number] = Standing(read(body))
+        except BadDocument:
+            return  # then the order is read before its parcels are told
+        if len(self._standings) > FRESH:
+            del self._standings[next(iter(self._standings))]
+
+    def take(self, number: str) -> Standing | None:
+        return self._standings.pop(number, None)
+
+
+def acknowledge(api: Api, fresh: Fresh, numbers: Sequence[str]) -> Iterator[Ack]:
     """See `Connector.acknowledge`."""
     for number in numbers:
-        yield _acknowledge(api, number)
+        yield _acknowledge(api, fresh, number)
 
 
-def _acknowledge(api: Api, number: str) -> Ack:
+def _acknowledge(api: Api, fresh: Fresh, number: str) -> Ack:
     path = f"/v3/orders/{quoted(number)}/acknowledge"
     try:
         response = api.ask("acknowledgeOrders", "POST", path, repeatable=True)
@@ -51,16 +73,26 @@ def _acknowledge(api: Api, number: str) -> Ack:
         if order.acknowledged:
             return Ack(key=number, state=AckState.APPLIED)
         return _refused(number, f"Walmart will not have it acknowledged: {why(refusal.body)}; {_LOOK}")
-    _same_order(response, number)
+    fresh.keep(number, _same_order(response, number).body)
     return Ack(key=number, state=AckState.APPLIED)
 
 
-def push_tracking(api: Api, shipments: Sequence[Shipment]) -> Iterator[Ack]:
+def push_tracking(api: Api, fresh: Fresh, shipments: Sequence[Shipment]) -> Iterator[Ack]:
     """See `Connector.push_tracking`; an order's shipments are answered together."""
     by_order: dict[str, list[Shipment]] = {}
     for shipment in shipments:
         by_order.setdefault(shipment.order, []).append(shipment)
     for number, group in by_order.items():
+        standing = fresh.take(number)
+        if standing is not None and standing.would_ship_whole(group):
+            body = standing.telling(group)
+            try:
+                answer = api.ask("shippingUpdates", "POST", f"/v3/orders/{quoted(number)}/shipping", body=body)
+            except (Rejected, NotFound):
+                pass  # it has changed since: read it
+            else:
+                yield from _told(answer, number, group)
+                continue
         yield from _ship(api, number, group)
 
 
@@ -107,6 +139,11 @@ def _send(api: Api, number: str, standing: Standing, ready: Sequence[Shipment]) 
         else:
             yield _refused(ready[0].key, f"Walmart will not have this shipment: {said}; {_LOOK}")
         return
+    yield from _told(response, number, ready)
+
+
+def _told(response: httpx.Response, number: str, ready: Sequence[Shipment]) -> Iterator[Ack]:
+    """The acks of shipments Walmart took, off the order it answers with."""
     try:
         told = Standing(read(_same_order(response, number).body))
     except (BadDocument, Unavailable) as error:
@@ -149,6 +186,17 @@ class Standing:
         for line, units in shipment.lines.items():
             held[line] -= units
         return True
+
+    def would_ship_whole(self, group: Sequence[Shipment]) -> bool:
+        """Whether all are to be told and take each of their lines whole, so that none can ship twice.
+
+        What they use up is used up.
+        """
+        return all(
+            line in self._counts and self._counts[line].ordered == units
+            for shipment in group
+            for line, units in shipment.lines.items()
+        ) and all(self.judge(shipment) is None for shipment in group)
 
     def judge(self, shipment: Shipment) -> Ack | None:
         """The answer that is known without asking; None when the shipment is to be told, its units then taken."""

@@ -92,6 +92,38 @@ def test_all_parcels_of_an_order_go_in_one_call(
     assert [effect.lines for effect in simulator.effects()] == [{SKUS[0]: 2, SKUS[1]: 1}, {SKUS[0]: 1}]
 
 
+def test_whole_lines_of_an_order_just_acknowledged_cost_one_call(
+    simulator: WalmartSimulator, connector: Walmart
+) -> None:
+    number = acknowledged(simulator, connector)
+    parcels = [parcel(number, {"1": 2}, 1), parcel(number, {"2": 1}, 2)]
+    assert set(states(connector.push_tracking(parcels)).values()) == {APPLIED}
+    assert (simulator.calls["shippingUpdates"], simulator.calls["getAnOrder"]) == (1, 0)
+    assert set(states(connector.push_tracking(parcels)).values()) == {APPLIED}
+    assert (simulator.calls["shippingUpdates"], simulator.calls["getAnOrder"]) == (1, 1)
+    assert len(simulator.effects()) == 2
+
+
+def test_whole_lines_whose_answer_was_lost_ship_once(simulator: WalmartSimulator, connector: Walmart) -> None:
+    number = acknowledged(simulator, connector)
+    simulator.faults.set({Fault.RESET_AFTER_WRITE: 1.0})
+    with pytest.raises(Unavailable) as raised:
+        list(connector.push_tracking([parcel(number, {"1": 2})]))
+    assert raised.value.ambiguous
+    simulator.faults.heal()
+    assert states(connector.push_tracking([parcel(number, {"1": 2})])) == {"parcel-1": APPLIED}
+    assert len(simulator.effects()) == 1
+
+
+def test_an_order_that_changed_since_its_acknowledgement_is_read_first(
+    simulator: WalmartSimulator, connector: Walmart
+) -> None:
+    number = acknowledged(simulator, connector)
+    simulator.cancel(number, sku=SKUS[0], quantity=1)
+    parcels = [parcel(number, {"1": 2}, 1), parcel(number, {"2": 1}, 2)]
+    assert states(connector.push_tracking(parcels)) == {"parcel-1": REFUSED, "parcel-2": APPLIED}
+
+
 def test_a_part_of_a_line_told_twice_ships_once(simulator: WalmartSimulator, connector: Walmart) -> None:
     number = acknowledged(simulator, connector, (SKUS[0], 2))
     for _ in range(2):
@@ -199,7 +231,7 @@ def test_what_the_buyer_asked_to_cancel_ships_once_it_has_left(
     simulator.ask_to_cancel(number, sku=SKUS[0])
     bodies = told(simulator, monkeypatch)
     assert states(connector.push_tracking([parcel(number, {"1": 2, "2": 1})])) == {"parcel-1": APPLIED}
-    lines = bodies[0]["orderShipment"]["orderLines"]["orderLine"]
+    lines = bodies[-1]["orderShipment"]["orderLines"]["orderLine"]
     assert [line["intentToCancelOverride"] for line in lines] == [True, False]
 
 
