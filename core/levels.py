@@ -41,7 +41,7 @@ def _offered(
     item: int, rule: Rule, unbound: Mapping[int, int], free_at: Mapping[tuple[int, int], int]
 ) -> dict[str, int]:
     at = {place: sum(free_at.get((item, spot), 0) for spot in spots) for place, spots in rule.places.items()}
-    less = unbound.get(item, 0) + rule.buffer
+    less = max(0, unbound.get(item, 0)) + rule.buffer
     for place in sorted(at, key=lambda place: (-at[place], place)):
         taken = min(less, at[place])
         at[place] -= taken
