@@ -161,7 +161,7 @@ def observe(document: bytes | msgspec.Raw) -> Observation:
 
 def read(body: bytes) -> PurchaseOrder:
     """The document as its vendor means it. Raises `BadDocument` with the path and what is wrong there."""
-    if rb"\u0000" in body:  # no database keeps NUL in text
+    if b"\\" in body and rb"\u0000" in body:  # no database keeps NUL in text
         body = _NUL.sub(rb"\1\\ufffd", body)
     try:
         return _decode(body)

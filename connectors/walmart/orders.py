@@ -23,10 +23,13 @@ WFS = "WFSFulfilled"
 """The ship node type of orders Walmart ships itself."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _LATEST = 253_402_300_799_000
-_LARGEST = Decimal(10) ** 12
+_DIGITS = 12
+"""Before the point: what no amount of an order reaches."""
 _MILLIONTH = Decimal("0.000001")
 _COUNTRIES = {"USA": "US", "CAN": "CA", "MEX": "MX", "PRI": "PR", "GUM": "GU", "VIR": "VI", "ASM": "AS", "MNP": "MP"}
+_PRICES = ("ItemPrice", "Shipping")
 _OPEN = ("Created", "Acknowledged")
 _GONE = ("Shipped", "Delivered")
 
@@ -162,15 +165,17 @@ class _Sums:
         self.total = self.shipping = self.shipping_tax = self.adjustment = ZERO
 
     def amount(self, money: Money, index: int) -> Decimal:
-        if money.currency != self.currency:
-            if self.currency:
-                raise BadDocument(f"orderLines.orderLine[{index}].charges: amounts in two currencies")
-            if not (len(money.currency) == 3 and money.currency.isascii() and money.currency.isupper()):
-                raise BadDocument(f"orderLines.orderLine[{index}].charges: no ISO 4217 currency")
-            self.currency = money.currency
         value = money.amount
-        if not value.is_finite() or abs(value) >= _LARGEST:
-            raise BadDocument(f"orderLines.orderLine[{index}].charges: an amount that is none")
+        if money.currency == self.currency and value.is_finite() and value.adjusted() < _DIGITS:
+            return value
+        where = f"orderLines.orderLine[{index}].charges"
+        if self.currency and money.currency != self.currency:
+            raise BadDocument(f"{where}: amounts in two currencies")
+        if not (len(money.currency) == 3 and money.currency.isascii() and money.currency.isupper()):
+            raise BadDocument(f"{where}: no ISO 4217 currency")
+        if not _is_money(value):
+            raise BadDocument(f"{where}: an amount that is none")
+        self.currency = money.currency
         return value
 
 
@@ -180,12 +185,13 @@ def _line(line: OrderLine, index: int, counts: Counts, sums: _Sums, place: str) 
         amount = sums.amount(charge.charge_amount, index)
         taxed = charge.tax_and_other_fees or charge.tax
         levy = sums.amount(taxed.tax_amount, index) if taxed is not None and taxed.tax_amount is not None else ZERO
-        if charge.is_discount or (charge.charge_name is not None and "Discount" in charge.charge_name):
+        name = charge.charge_name
+        if charge.is_discount or (name is not None and name not in _PRICES and "Discount" in name):
             amount = -abs(amount)
         sums.total += amount + levy
         if charge.charge_type == "PRODUCT":
             tax += levy
-            if amount < 0:
+            if amount < ZERO:
                 discount -= amount
             else:
                 price += amount
@@ -214,12 +220,16 @@ def _line(line: OrderLine, index: int, counts: Counts, sums: _Sums, place: str) 
     )
 
 
+def _is_money(value: Decimal) -> bool:
+    return value.is_finite() and value.adjusted() < _DIGITS
+
+
 def _total(summary: OrderSummary | None, charged: Decimal) -> Decimal:
     """What the buyer pays: the document's own word where it has one, otherwise its charges added up."""
     if summary is None or summary.total_amount is None or summary.total_amount.currency_amount is None:
         return charged
     total = summary.total_amount.currency_amount
-    if not total.is_finite() or abs(total) >= _LARGEST:
+    if not _is_money(total):
         raise BadDocument("orderSummary.totalAmount.currencyAmount: an amount that is none")
     return total
 
@@ -266,7 +276,7 @@ def _millis(value: int, field: str) -> int:
 
 
 def _instant(value: int, field: str) -> datetime:
-    return _EPOCH + timedelta(milliseconds=_millis(value, field))
+    return _EPOCH + _MILLISECOND * _millis(value, field)
 
 
 def _maybe_instant(value: int | None, field: str) -> datetime | None:
