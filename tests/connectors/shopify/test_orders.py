@@ -141,6 +141,15 @@ def test_a_line_knows_the_place_its_units_came_from_and_the_order_its_first_due_
     assert told.ship_by == datetime(2026, 3, 3, 22, tzinfo=UTC)
 
 
+def test_a_line_over_two_places_is_of_the_one_that_gave_most() -> None:
+    value = msgspec.json.decode(document("two_places"))
+    east, west = (part["lineItems"]["nodes"] for part in value["fulfillmentOrders"]["nodes"])
+    west.append({**east[0], "totalQuantity": 1})
+    assert normalize(msgspec.json.encode(value), {}).lines[0].place == EAST
+    west[1]["totalQuantity"] = 3
+    assert normalize(msgspec.json.encode(value), {}).lines[0].place == WEST
+
+
 def test_text_of_any_length_and_kind_is_kept_and_nul_is_replaced() -> None:
     name = "😀\u202e" + "é" * 10_000
     told = normalize(with_line("plain", name=name), {})

@@ -65,6 +65,29 @@ def test_the_cursor_of_every_page_resumes_behind_it(simulator: ShopifySimulator,
     assert pulled(shop, pages[-1].cursor), "the overlap is read again"
 
 
+def test_a_pull_reaches_back_by_the_overlap_and_its_cursor_never_goes_back(simulator: ShopifySimulator) -> None:
+    numbers = [simulator.place(order_of(("MUG-1", 1))) for _ in range(3)]
+    start = simulator.shop.orders[numbers[0]].changed
+    for minutes, number in enumerate(numbers):
+        simulator.shop.touch(simulator.shop.orders[number], start + 1 + minutes * 60_000_000)
+    for overlap, found in ((0, numbers[2:]), (60, numbers[1:]), (120, numbers)):
+        shop = connector(simulator, overlap_seconds=overlap)
+        cursor = list(shop.pages(None))[-1].cursor
+        again = list(shop.pages(cursor))
+        assert [seen.number for page in again for seen in page.observations] == found
+        assert again[-1].cursor == cursor
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_no_page_of_the_overlap_has_an_older_cursor(simulator: ShopifySimulator, shop: Shopify) -> None:
+    for _ in range(10):
+        simulator.place(order_of(("MUG-1", 1)))
+    cursor = list(shop.pages(None))[-1].cursor
+    again = list(shop.pages(cursor))
+    assert len(again) == 4
+    assert {page.cursor for page in again} == {cursor}
+
+
 def test_a_first_pull_without_orders_leaves_a_cursor_and_a_later_one_nothing(
     simulator: ShopifySimulator, shop: Shopify
 ) -> None:

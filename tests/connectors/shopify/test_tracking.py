@@ -112,6 +112,15 @@ def test_an_order_with_many_parts_is_read_whole_before_anything_is_written(
     assert len({effect.tracking for effect in simulator.effects()}) == 6
 
 
+def test_a_fifth_parcel_is_found_again_though_few_are_read_at_once(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop, ("MUG-1", 9))
+    parcels = [parcel(order, f"P{at}", units=1) for at in range(6)]
+    for sent in [*parcels, *parcels]:
+        assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
+    assert len(simulator.effects()) == 6
+    assert [package.tracking for package in pulled(shop)[order.number].packages] == [f"P{at}" for at in range(6)]
+
+
 def test_what_shopify_has_no_work_left_for_is_refused_with_a_cure(simulator: ShopifySimulator, shop: Shopify) -> None:
     order = placed(simulator, shop)
     list(shop.push_tracking([parcel(order, "FIRST")]))
