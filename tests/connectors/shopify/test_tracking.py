@@ -55,11 +55,20 @@ def test_a_parcel_told_twice_is_looked_up_and_not_written_again(simulator: Shopi
 
 def test_many_parcels_take_two_requests_for_every_sixteen_orders(simulator: ShopifySimulator, shop: Shopify) -> None:
     orders = [placed(simulator, shop, ("MUG-1", 2), ("TEE-2", 1)) for _ in range(32)]
-    simulator.calls.clear()
-    parcels = [parcel(order, f"T{at}-{line}", line=line) for at, order in enumerate(orders) for line in (0, 1)]
-    assert set(states(shop.push_tracking(parcels)).values()) == {"applied"}
-    assert simulator.calls == {"nodes": 2, "fulfillmentCreate": 2}
+    for line, writes in ((0, 2), (1, 2)):
+        simulator.calls.clear()
+        parcels = [parcel(order, f"T{at}-{line}", line=line) for at, order in enumerate(orders)]
+        assert set(states(shop.push_tracking(parcels)).values()) == {"applied"}
+        assert simulator.calls == {"nodes": 2, "fulfillmentCreate": writes}
     assert len(simulator.effects()) == 64
+
+
+def test_more_parcels_than_one_request_takes_are_told_in_several(simulator: ShopifySimulator, shop: Shopify) -> None:
+    order = placed(simulator, shop, ("MUG-1", 45))
+    simulator.calls.clear()
+    told = states(shop.push_tracking([parcel(order, f"T{at}", units=1) for at in range(45)]))
+    assert list(told.values()) == ["applied"] * 45
+    assert simulator.calls == {"nodes": 1, "fulfillmentCreate": 3}
 
 
 def test_two_parcels_of_one_batch_never_take_the_same_units(simulator: ShopifySimulator, shop: Shopify) -> None:
