@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -69,6 +69,17 @@ def test_a_write_that_may_be_repeated_is_tried_again() -> None:
 NOW = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)  # in the hour that New York has twice
 
 
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine's clock shows New York's time."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("new_york")
 @pytest.mark.parametrize(
     ("headers", "wait"),
     [
