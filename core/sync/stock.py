@@ -1,0 +1,360 @@
+"""The operator's stock: received, set, counted, adjusted and shown.
+
+Every operation is one transaction with one ledger row for each item and location. A count includes the units that are
+promised: on hand becomes the counted number. Where less is there than was promised, the newest promises are taken
+back and their orders named, never in silence. An operation with a reference is booked once, however often it is asked.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from core.errors import UserError
+from core.model import MAX_QUANTITY
+from core.store import tables
+from core.store.database import Store, Tx
+from core.store.moves import Entry, Stock
+from core.sync.stored import load_lines
+from core.sync.take_back import Place, TakenBack, load_holders, plan, take_back
+from core.sync.work import poke
+
+_TRIES = 20
+"""How often the orders that hold an item may change while they are being locked."""
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """One item at one location, as the operator wants it."""
+
+    kind: str
+    """receive or adjust: `units` are added (adjust may take away); set or count: on hand becomes `units`."""
+    sku: str
+    location: str
+    units: int
+    title: str = ""
+    """Of the item, where it is to be made or renamed."""
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What became of one `Ask`."""
+
+    sku: str
+    location: str
+    was: int
+    on_hand: int
+    """At the location."""
+    new: bool
+    """False: its reference was booked before, and nothing was done."""
+
+
+class Booking(msgspec.Struct, frozen=True):
+    """What an operation did."""
+
+    moved: tuple[Moved, ...]
+    taken_back: tuple[TakenBack, ...] = ()
+    """The orders that lost promised units, the newest first."""
+
+
+def receive(
+    store: Store,
+    sku: str,
+    location: str,
+    quantity: int,
+    now: int,
+    *,
+    title: str = "",
+    reference: str = "",
+    actor: str = "operator",
+    note: str = "",
+) -> Booking:
+    """`quantity` units came to a location. An unknown SKU becomes an item."""
+    ask = Ask(kind="receive", sku=sku, location=location, units=quantity, title=title)
+    return book(store, [ask], now, reference=reference, actor=actor, note=note)
+
+
+def set_on_hand(
+    store: Store,
+    sku: str,
+    location: str,
+    quantity: int,
+    now: int,
+    *,
+    title: str = "",
+    reference: str = "",
+    actor: str = "operator",
+    note: str = "",
+) -> Booking:
+    """On hand at a location is `quantity`. An unknown SKU becomes an item."""
+    ask = Ask(kind="set", sku=sku, location=location, units=quantity, title=title)
+    return book(store, [ask], now, reference=reference, actor=actor, note=note)
+
+
+def count(
+    store: Store,
+    sku: str,
+    location: str,
+    quantity: int,
+    now: int,
+    *,
+    reference: str = "",
+    actor: str = "operator",
+    note: str = "",
+) -> Booking:
+    """Somebody counted `quantity` units of a known item at a location, the promised ones included."""
+    ask = Ask(kind="count", sku=sku, location=location, units=quantity)
+    return book(store, [ask], now, reference=reference, actor=actor, note=note)
+
+
+def adjust(
+    store: Store,
+    sku: str,
+    location: str,
+    change: int,
+    now: int,
+    *,
+    reference: str = "",
+    actor: str = "operator",
+    note: str = "",
+) -> Booking:
+    """`change` units more (or, below zero, less) of a known item at a location."""
+    ask = Ask(kind="adjust", sku=sku, location=location, units=change)
+    return book(store, [ask], now, reference=reference, actor=actor, note=note)
+
+
+def book(
+    store: Store, asks: Sequence[Ask], now: int, *, reference: str = "", actor: str = "operator", note: str = ""
+) -> Booking:
+    """Books all of `asks` in one transaction, or none; channels whose orders or levels follow are due at once.
+
+    Raises `UserError` for an unknown location, SKU (count, adjust) or kit, and for quantities no counter can hold.
+    """
+    twice = [place for place, times in Counter((ask.sku, ask.location) for ask in asks).items() if times > 1]
+    if twice:
+        raise UserError(f"{twice[0][0]} at {twice[0][1]} is named twice; name it once")
+    for ask in asks:
+        _check(ask)
+    held: frozenset[int] = frozenset()
+    for _ in range(_TRIES):
+        try:
+            booking = store.transact(lambda tx: _Booking(tx, asks, reference, actor, note, now).run(held))  # noqa: B023
+        except _NeedOrders as need:  # nothing was written; orders are locked before items, so it begins anew
+            held |= need.orders
+            continue
+        _poke(store, booking)
+        return booking
+    raise UserError("the orders that hold these items keep changing; nothing was booked, try again")
+
+
+class _NeedOrders(Exception):
+    """These orders lose promises and are not locked yet."""
+
+    def __init__(self, orders: Iterable[int]) -> None:
+        self.orders = frozenset(orders)
+
+
+class _Booking:
+    """One try at one operation, in its transaction."""
+
+    def __init__(self, tx: Tx, asks: Sequence[Ask], reference: str, actor: str, note: str, now: int) -> None:
+        self._tx, self._asks, self._now = tx, asks, now
+        self._reference, self._actor, self._note = reference, actor, note
+
+    def run(self, held: frozenset[int]) -> Booking:
+        tx = self._tx
+        places = known_locations(tx, {ask.location for ask in self._asks})
+        items = _known_items(tx, self._asks)
+        orders = sorted(held)
+        tx.rows("SELECT id FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=orders)
+        lines = load_lines(tx, orders)
+        parts = {item for found in lines.values() for line in found for item, _ in line.claim.parts or ()}
+        stock = Stock(tx, parts.union(items.values()))
+        ids = sorted(set(items.values()))
+        at, totals = _counters(tx, ids)
+        entries, moved = self._entries(items, places, at, totals)
+        over = {item: row[1] - row[0] for item, row in totals.items() if row[1] > row[0]}
+        over_at = {place: row[1] - row[0] for place, row in at.items() if row[1] > row[0]}
+        lost: list[TakenBack] = []
+        if over or over_at:
+            holders = load_holders(tx, sorted({*over, *(item for item, _ in over_at)}))
+            losses = plan(holders, over, over_at)
+            wanted = {loss.order_id for loss in losses.values()}
+            if not wanted <= held:
+                raise _NeedOrders(wanted)
+            lost = take_back(tx, losses, lines, stock, _why(self._asks), self._actor, self._now)
+        for entry in entries:
+            stock.move(entry)
+        if any(stock.free.get(item, 0) < 0 for item in ids) or any(stock.free_at.get(place, 0) < 0 for place in at):
+            raise UserError("more is promised than the orders hold; run `ordersync verify --repair`, then try again")
+        _name(tx, self._asks, items)
+        stock.write(self._now)
+        return Booking(tuple(moved), tuple(lost))
+
+    def _entries(
+        self,
+        items: dict[str, int],
+        places: dict[str, int],
+        at: defaultdict[Place, list[int]],
+        totals: dict[int, list[int]],
+    ) -> tuple[list[Entry], list[Moved]]:
+        """The ledger rows; `at` and `totals` become what they will be."""
+        causes = {ask: self._cause(ask, items[ask.sku], places[ask.location]) for ask in self._asks}
+        booked = {
+            row.cause: row.on_hand
+            for row in self._tx.rows(
+                "SELECT cause, on_hand FROM ledger WHERE cause IN :causes", causes=sorted(causes.values())
+            )
+        }
+        entries, moved = [], []
+        for ask, cause in causes.items():
+            item, place = items[ask.sku], places[ask.location]
+            was = at[item, place][0]
+            if cause in booked:
+                if ask.kind in ("receive", "adjust") and booked[cause] != ask.units:
+                    raise UserError(
+                        f"{ask.sku} at {ask.location}: {self._reference!r} was booked with {booked[cause]} units, not "
+                        f"{ask.units}; give another reference, or adjust the difference"
+                    )
+                moved.append(Moved(ask.sku, ask.location, was, was, False))
+                continue
+            change = ask.units if ask.kind in ("receive", "adjust") else ask.units - was
+            at[item, place][0] += change
+            totals[item][0] += change
+            _check_result(ask, was, at[item, place][0], totals[item][0])
+            entries.append(
+                Entry(
+                    item_id=item, location_id=place, cause=cause, kind=ask.kind, on_hand=change, actor=self._actor,
+                    note=self._note,
+                )
+            )  # fmt: skip
+            moved.append(Moved(ask.sku, ask.location, was, was + change, True))
+        return entries, moved
+
+    def _cause(self, ask: Ask, item: int, place: int) -> str:
+        return f"{ask.kind}:{self._reference or uuid.uuid4().hex}:{item}:{place}"
+
+
+def known_locations(tx: Tx, names: Iterable[str]) -> dict[str, int]:
+    """The ids of locations by name; refuses one that is not there, naming those that are."""
+    known = {row.name: row.id for row in tx.rows("SELECT id, name FROM locations ORDER BY name")}
+    for name in sorted(names):
+        if name not in known:
+            raise UserError(f"there is no location {name!r}; {there_are(known)}")
+    return known
+
+
+def there_are(locations: Iterable[str]) -> str:
+    """What to write instead of an unknown location."""
+    names = ", ".join(locations)
+    return f"there are: {names}" if names else "write it into locations.toml and run `ordersync round` once"
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may be a SKU: not empty, no blanks around it, no control characters."""
+    return bool(text) and text == text.strip() and not any(unicodedata.category(one) in ("Cc", "Cs") for one in text)
+
+
+def _check(ask: Ask) -> None:
+    if not is_name(ask.sku):
+        raise UserError(f"{ask.sku!r} is no SKU; write it without blanks around it and without control characters")
+    if type(ask.units) is not int or abs(ask.units) > MAX_QUANTITY or (ask.units < 0 and ask.kind != "adjust"):
+        least = -MAX_QUANTITY if ask.kind == "adjust" else 0
+        raise UserError(f"{ask.units} of {ask.sku}: write a whole number from {least} to {MAX_QUANTITY}")
+    if any(unicodedata.category(one) in ("Cc", "Cs") for one in ask.title):
+        raise UserError(f"the title of {ask.sku} holds control characters; leave them out")
+
+
+def _check_result(ask: Ask, was: int, here: int, total: int) -> None:
+    if here < 0:
+        raise UserError(
+            f"{ask.location} has {was} of {ask.sku}, {-ask.units} cannot be taken away; "
+            "count what is there (`ordersync stock count`)"
+        )
+    if max(here, total) > MAX_QUANTITY:
+        raise UserError(f"{ask.sku} would have {max(here, total)} on hand; the most that can be kept is {MAX_QUANTITY}")
+
+
+def _known_items(tx: Tx, asks: Sequence[Ask]) -> dict[str, int]:
+    """The items of `asks` by SKU; makes those that come to stock for the first time."""
+    skus = sorted({ask.sku for ask in asks})
+    known = item_ids(tx, skus)
+    new = {ask.sku: ask.title for ask in asks if ask.sku not in known and ask.kind in ("receive", "set")}
+    if new:
+        tx.insert(tables.items, ("sku", "title"), sorted(new.items()), "ON CONFLICT DO NOTHING")
+        known = item_ids(tx, skus)
+    unknown = [sku for sku in skus if sku not in known]
+    if unknown:
+        raise UserError(
+            f"there is no item {', '.join(unknown)}; receive it first (`ordersync stock receive`), or mend the SKU"
+        )
+    kits = tx.rows("SELECT DISTINCT kit_id FROM kits WHERE kit_id IN :ids", ids=sorted(known.values()))
+    if kits:
+        names = ", ".join(sorted(sku for sku, id in known.items() if id in {row.kit_id for row in kits}))
+        raise UserError(f"{names} is a kit and has no stock of its own; book its components")
+    return known
+
+
+def item_ids(tx: Tx, skus: Iterable[str]) -> dict[str, int]:
+    """The items' ids by SKU; an unknown SKU is left out."""
+    return {row.sku: row.id for row in tx.rows("SELECT id, sku FROM items WHERE sku IN :skus", skus=sorted(set(skus)))}
+
+
+def _counters(tx: Tx, ids: Sequence[int]) -> tuple[defaultdict[Place, list[int]], dict[int, list[int]]]:
+    """Locked items' counters: [on hand, allocated] by place, and [on hand, reserved] by item."""
+    at: defaultdict[Place, list[int]] = defaultdict(lambda: [0, 0])
+    for row in tx.rows("SELECT * FROM stock WHERE item_id IN :ids", ids=list(ids)):
+        at[row.item_id, row.location_id] = [row.on_hand, row.allocated]
+    totals = {
+        row.id: [row.on_hand, row.reserved]
+        for row in tx.rows("SELECT id, on_hand, reserved FROM items WHERE id IN :ids", ids=list(ids))
+    }
+    return at, totals
+
+
+def _name(tx: Tx, asks: Sequence[Ask], items: dict[str, int]) -> None:
+    titles = {items[ask.sku]: ask.title for ask in asks if ask.title}
+    tx.update(tables.items, ("id",), ("title",), sorted(titles.items()))
+
+
+def _why(asks: Sequence[Ask]) -> str:
+    if len(asks) > 1:
+        return f"{len(asks)} quantities were {'counted' if asks[0].kind == 'count' else 'set'}"
+    (ask,) = asks
+    said = {"count": "counted", "set": "set to", "adjust": "adjusted by", "receive": "received"}[ask.kind]
+    return f"{ask.sku} at {ask.location} was {said} {ask.units}"
+
+
+def _poke(store: Store, booking: Booking) -> None:
+    """Makes due whoever waits for these items, offers them, or has lost some."""
+    with store.read() as tx:
+        due = concerned(tx, {moved.sku for moved in booking.moved if moved.new})
+    poke(store, sorted(due.union(lost.channel_id for lost in booking.taken_back)))
+
+
+def concerned(tx: Tx, skus: Iterable[str]) -> set[int]:
+    """The channels with lines that wait for these items, or with listings of them, alone or in kits."""
+    names = sorted(set(skus))
+    rows: Sequence[Any] = tx.rows(
+        "SELECT id FROM items WHERE sku IN :skus"
+        " UNION SELECT k.kit_id FROM kits k JOIN items i ON i.id = k.component_id WHERE i.sku IN :skus",
+        skus=names,
+    )
+    rows = tx.rows(
+        """
+        SELECT channel_id FROM listings WHERE item_id IN :items
+        UNION SELECT channel_id FROM listings WHERE item_id IS NULL AND sku IN :skus
+        UNION SELECT o.channel_id FROM lines l JOIN orders o ON o.id = l.order_id
+          WHERE l.backordered > 0 AND l.item_id IN :items
+        UNION SELECT o.channel_id FROM lines l JOIN orders o ON o.id = l.order_id
+          WHERE l.held > 0 AND l.item_id IS NULL AND l.sku IN :skus
+        UNION SELECT o.channel_id FROM lines l JOIN orders o ON o.id = l.order_id
+          WHERE l.reserved > l.allocated AND l.item_id IN :items
+        """,
+        items=[row.id for row in rows],
+        skus=names,
+    )
+    return {row.channel_id for row in rows}
