@@ -11,6 +11,7 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import touch
 from core.sync.channel import Channel, Clock
+from core.sync.observe import clean
 
 
 def read_listings(store: Store, channel: Channel, clock: Clock) -> int:
@@ -37,11 +38,10 @@ def read_listings(store: Store, channel: Channel, clock: Clock) -> int:
 def _in_batches(channel: Channel, size: int = 1000) -> Iterator[list[tuple[Any, ...]]]:
     rows: dict[str, tuple[Any, ...]] = {}
     for listing in channel.connector.listings():
-        if listing.sku:
+        if sku := clean(listing.sku):
             fulfiller = listing.fulfiller.value
-            known = rows.get(listing.sku)
-            if known is None or listing.fulfiller is Fulfiller.MERCHANT:
-                rows[listing.sku] = (channel.id, listing.sku, listing.title, listing.handle, fulfiller, True)
+            if sku not in rows or listing.fulfiller is Fulfiller.MERCHANT:
+                rows[sku] = (channel.id, sku, clean(listing.title), clean(listing.handle), fulfiller, True)
         if len(rows) == size:
             yield list(rows.values())
             rows = {}
@@ -51,6 +51,10 @@ def _in_batches(channel: Channel, size: int = 1000) -> Iterator[list[tuple[Any, 
 
 def _take_listings(tx: Tx, channel: Channel, rows: Sequence[tuple[Any, ...]]) -> None:
     channel.fence(tx)
+    skus = [row[1] for row in rows]
+    was = tx.rows(
+        "SELECT id, sku, handle FROM listings WHERE channel_id = :id AND sku IN :skus", id=channel.id, skus=skus
+    )
     tx.insert(
         tables.listings,
         ("channel_id", "sku", "title", "handle", "fulfiller", "listed"),
@@ -58,7 +62,14 @@ def _take_listings(tx: Tx, channel: Channel, rows: Sequence[tuple[Any, ...]]) ->
         "ON CONFLICT (channel_id, sku) DO UPDATE SET title = excluded.title, handle = excluded.handle,"
         " fulfiller = excluded.fulfiller, listed = excluded.listed",
     )
-    map_by_sku(tx, channel, [row[1] for row in rows])
+    handle = {row[1]: row[3] for row in rows}
+    # What was told was told to another listing: the channel made this one anew.
+    tx.run(
+        "UPDATE levels SET expected = NULL, revision = revision + 1, attempts = 0, reason = '',"
+        " state = CASE WHEN state = 'accepted' THEN state ELSE 'queued' END WHERE listing_id IN :ids",
+        ids=[row.id for row in was if row.handle != handle[row.sku]],
+    )
+    map_by_sku(tx, channel, skus)
 
 
 def map_by_sku(tx: Tx, channel: Channel, skus: Sequence[str] | None = None) -> int:

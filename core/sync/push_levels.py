@@ -12,6 +12,7 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock
 from core.sync.levels import Key
+from core.sync.observe import clean
 from core.sync.work import SECOND
 
 AT_ONCE = 25_000
@@ -34,7 +35,7 @@ def read_bases(store: Store, channel: Channel, clock: Clock) -> int:
         rows = tx.rows(
             "SELECT v.listing_id, v.place, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
             " WHERE v.channel_id = :channel AND v.expected IS NULL AND v.state IN ('queued', 'sent')"
-            " AND i.listed ORDER BY v.listing_id, v.place",
+            " AND i.listed AND i.fulfiller = 'merchant' ORDER BY v.listing_id, v.place",
             channel=channel.id,
         )
     if not rows:
@@ -97,7 +98,7 @@ def _take(store: Store, channel: Channel, compare: bool, now: int) -> list[Level
         rows = tx.rows(
             "SELECT v.*, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
             " WHERE v.channel_id = :channel AND v.state IN ('queued', 'sent') AND v.due_at <= :now"
-            " AND i.listed AND (:compare = 0 OR v.expected IS NOT NULL)"
+            " AND i.listed AND i.fulfiller = 'merchant' AND (:compare = 0 OR v.expected IS NOT NULL)"
             " ORDER BY v.listing_id, v.place LIMIT :batch",
             channel=channel.id,
             now=now,
@@ -138,8 +139,13 @@ def _send(store: Store, channel: Channel, batch: Sequence[Level], clock: Clock) 
         _book(store, channel, acks, asked, clock())
         _requeue(store, channel, sent.values(), str(error), known=not error.ambiguous)
         raise
+    except Exception as error:
+        _book(store, channel, acks, asked, clock())
+        _requeue(store, channel, sent.values(), type(error).__name__, known=False)
+        raise
     _book(store, channel, acks, asked, clock())
     if sent:
+        _requeue(store, channel, sent.values(), "no answer", known=False)
         raise RuntimeError(f"the connector of {channel.name} left {len(sent)} levels unanswered")
     return sum(ack.state in (AckState.APPLIED, AckState.ACCEPTED) for ack in acks)
 
@@ -206,24 +212,25 @@ def _book(store: Store, channel: Channel, acks: Sequence[Ack], asked: int | None
 def _after(row: Any, ack: Ack, asked: int | None, now: int) -> tuple[Any, ...]:
     """What a level's row becomes by an answer: state, told, expected, known_at, ticket, reason, attempts, due_at."""
     newer = row.revision > row.sent_revision
+    reason = clean(ack.reason)
     if ack.state is AckState.APPLIED:
         state = "queued" if newer else "applied"
         known = asked if asked is not None else row.known_at
         return state, row.sent, row.sent, known, "", "", 0, now
     if ack.state is AckState.ACCEPTED:
-        return "accepted", row.told, row.expected, row.known_at, ack.ticket, ack.reason, 0, now + SECOND
+        return "accepted", row.told, row.expected, row.known_at, ack.ticket, reason, 0, now + SECOND
     if ack.state is AckState.REFUSED:
         state = "queued" if newer else "refused"
-        return state, row.told, row.expected, row.known_at, "", ack.reason, row.attempts, now
+        return state, row.told, row.expected, row.known_at, "", reason, row.attempts, now
     if ack.state is AckState.STALE:
         soon = now + int(min(60.0, 0.1 * 2.0 ** min(row.attempts, 10)) * SECOND)  # read again before that
         return "queued", row.told, None, row.known_at, "", "the channel held another quantity", row.attempts, soon
-    return "queued", row.told, row.expected, row.known_at, "", ack.reason, row.attempts, now + RETRY_SECONDS * SECOND
+    return "queued", row.told, row.expected, row.known_at, "", reason, row.attempts, now + RETRY_SECONDS * SECOND
 
 
 def _requeue(store: Store, channel: Channel, batch: Any, reason: str, *, known: bool) -> None:
     """Puts unanswered levels back. Where they may have landed, what the channel holds is not known any more."""
-    rows = [(*_place(level.key), "queued", reason) for level in batch]
+    rows = [(*_place(level.key), "queued", clean(reason)) for level in batch]
 
     def work(tx: Tx) -> None:
         channel.fence(tx)
