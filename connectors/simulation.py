@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 from werkzeug.datastructures import Headers
@@ -227,6 +227,33 @@ class Simulator(abc.ABC):
 
     def settle_feeds(self) -> None:  # noqa: B027 - most channels answer at once
         """Lets asynchronous work that waits for its time finish at once; nothing where there is none."""
+
+    @classmethod
+    def furnished(cls, name: str = "", *, seed: int = 0, faulty: bool = False, hurried: bool = True) -> Self:
+        """An account with a few things on offer. `faulty`: under an ordinary bad day; `hurried`: see `rehearsal`."""
+        faults = FaultPlan.ordinary_bad_day(seed) if faulty else None
+        account = cls(name=name, faults=faults, seed=seed, **(cls.rehearsal if hurried else {}))
+        for number in range(1, 13):
+            account.offer(
+                SimulatedListing(
+                    sku=f"SIM-{number:02d}",
+                    title=f"Simulated thing {number}",
+                    price=Decimal(account.random.randrange(500, 5000)) / 100,
+                    quantities=dict.fromkeys(account.places, 25),
+                )
+            )
+        return account
+
+    def let_buyers_order(self, count: int = 1) -> list[str]:
+        """So many buyers order one to three of the things on offer; returns their orders' numbers."""
+        numbers = []
+        for _ in range(count):
+            with self.lock:
+                skus = sorted({sku for sku, _ in self.levels()})
+                taken = self.random.sample(skus, min(len(skus), self.random.randint(1, 3)))
+                lines = tuple(SimulatedLine(sku=sku, quantity=self.random.randint(1, 2)) for sku in taken)
+            numbers.append(self.place(SimulatedOrder(lines=lines)))
+        return numbers
 
     # The server.
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from core.commands import edge, rounds, status
+from core.commands import (
+    check,
+    edge,
+    listings,
+    orders,
+    plan,
+    quarantine,
+    rounds,
+    ship,
+    simulate,
+    status,
+    stock,
+    verify,
+)
 
 
 def build() -> typer.Typer:
@@ -16,6 +29,6 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )
-    for module in (rounds, status):
+    for module in (rounds, check, status, plan, orders, ship, stock, listings, quarantine, verify, simulate):
         module.register(app)
     return app

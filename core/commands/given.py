@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,9 @@ import typer
 from core.commands import logs
 from core.errors import StoreError, UserError
 from core.settings import ConfigError, Settings, load
-from core.store.database import Store
+from core.store.database import Store, Tx
 from core.store.schema import open_store
+from core.sync.channel import write_locations
 
 
 def complete_channel(incomplete: str) -> list[str]:
@@ -26,6 +28,9 @@ def complete_channel(incomplete: str) -> list[str]:
 
 
 FOLDER = Path("config")
+
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"]
+"""How an instant may be written."""
 
 Config = Annotated[Path, typer.Option("--config", metavar="DIR", help="The configuration folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
@@ -84,6 +89,41 @@ def chosen(settings: Settings, names: Sequence[str] | None) -> list[str]:
             raise UserError(f"channel {name} is switched off; take enabled = false out of channels/{name}.toml")
         raise UserError(f"there is no channel {name!r}; there are: {', '.join(settings.channels) or 'none'}")
     return list(dict.fromkeys(names))
+
+
+def in_utc(instant: datetime) -> datetime:
+    """An instant from the command line; one without a zone is meant in UTC."""
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def quantities(pairs: Sequence[str]) -> dict[str, int]:
+    """SKU=QTY pairs. Raises `UserError` for anything else, and for a SKU named twice."""
+    found: dict[str, int] = {}
+    for pair in pairs:
+        sku, _, count = pair.rpartition("=")
+        if not sku or not (count.isascii() and count.isdigit()) or len(count) > 10 or int(count) < 1:
+            raise UserError(f"{pair!r} is no SKU=QTY; write for example TEE-RED=2")
+        if sku in found:
+            raise UserError(f"{sku} is named twice; name it once, with all its units")
+        found[sku] = int(count)
+    return found
+
+
+def write_places(store: Store, settings: Settings) -> None:
+    """Makes the configured locations known to the store, so that stock may come there before any channel's turn."""
+    with store.read() as tx:
+        known = {row.name for row in tx.rows("SELECT name FROM locations")}
+    new = [place.as_location() for place in settings.locations if place.name not in known]
+    if new:
+        store.transact(lambda tx: write_locations(tx, new))
+
+
+def known_channel(tx: Tx, name: str) -> int:
+    """The id of a channel the store knows, configured or not. Raises `UserError` for any other name."""
+    ids = {row.name: int(row.id) for row in tx.rows("SELECT id, name FROM channels ORDER BY name")}
+    if name not in ids:
+        raise UserError(f"no orders of a channel {name!r}; there are: {', '.join(ids) or 'none yet'}")
+    return ids[name]
 
 
 _NONE_ENABLED = "every channel is switched off; take enabled = false out of a file in channels/"

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -92,7 +92,7 @@ def resync(
         typer.Option(
             "--since",
             metavar="TIME",
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"],
+            formats=given.TIMES,
             help="Everything changed since then (UTC, unless it says otherwise).",
         ),
     ] = None,
@@ -108,15 +108,14 @@ def resync(
         raise UserError(f"nothing to look at; name orders, --since TIME or --levels (see `ordersync round {channel}`)")
     with given.opened(config) as (settings, store):
         (name,) = given.chosen(settings, [channel])
-        channel_id = _row_id(store, settings, name)
+        own_id = channel_id(store, settings, name)
         asked = {}
         if orders:
-            asked[ask_orders(store, channel_id, numbers_at(store, name, orders), clock())] = "orders"
+            asked[ask_orders(store, own_id, numbers_at(store, name, orders), clock())] = "orders"
         if since:
-            instant = since.replace(tzinfo=UTC) if since.tzinfo is None else since.astimezone(UTC)
-            asked[ask_since(store, channel_id, instant, clock())] = "since"
+            asked[ask_since(store, own_id, given.in_utc(since), clock())] = "since"
         if levels:
-            asked[ask_levels(store, channel_id, clock())] = "levels"
+            asked[ask_levels(store, own_id, clock())] = "levels"
         (done,) = work(store, settings, [name], wait)
         found = {asked[id]: answer for id, answer in answers(store, list(asked)).items()}
     if json:
@@ -244,7 +243,7 @@ def _is_poked(store: Store, name: str) -> bool:
     return row is not None and row.wanted > row.done
 
 
-def _row_id(store: Store, settings: Settings, name: str) -> int:
+def channel_id(store: Store, settings: Settings, name: str) -> int:
     """The channel's id; its row is made when this is the first anybody asks of it."""
     row = channel_row(store, name)
     if row is not None:

@@ -30,22 +30,30 @@ def open_store(url: str | sa.URL) -> Store:
 
 def migrate(store: Store, revision: str = "head") -> None:
     """Runs the missing migrations in one transaction; does nothing on a database that is up to date."""
-    config = _config()
-    script = ScriptDirectory.from_config(config)
-    with store.read() as tx:
-        present = MigrationContext.configure(tx.connection).get_current_revision()
-    if present == script.get_current_head() and revision == "head":
+    if is_current(store) and revision == "head":
         return
-    if present is not None and present not in {found.revision for found in script.walk_revisions()}:
-        raise StoreError(
-            f"the store has schema {present}, which this version of ordersync does not know; "
-            "install the version that wrote it, or a newer one"
-        )
+    config = _config()
     with store.write() as tx:
         if not tx.sqlite:  # two processes starting at once migrate one after the other
             tx.connection.execute(sa.text("SELECT pg_advisory_xact_lock(7165938)"))
         config.attributes["connection"] = tx.connection
         command.upgrade(config, revision)
+
+
+def is_current(store: Store) -> bool:
+    """Whether the database has this version's schema; changes nothing.
+
+    Raises `StoreError` when it cannot be reached or was written by a newer version of ordersync.
+    """
+    script = ScriptDirectory.from_config(_config())
+    with store.read() as tx:
+        present = MigrationContext.configure(tx.connection).get_current_revision()
+    if present is not None and present not in {found.revision for found in script.walk_revisions()}:
+        raise StoreError(
+            f"the store has schema {present}, which this version of ordersync does not know; "
+            "install the version that wrote it, or a newer one"
+        )
+    return bool(present == script.get_current_head())
 
 
 def _config() -> Config:

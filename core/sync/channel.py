@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ def take_up(
         )
         row = tx.row("SELECT id, epoch, since FROM channels WHERE name = :name", name=name)
         wanted = [place for place in locations if place.name in settings.locations]
-        ids = _location_ids(tx, locations)
+        ids = write_locations(tx, locations)
         return Channel(
             id=row.id,
             name=name,
@@ -91,7 +91,8 @@ def take_up(
     return store.transact(work)
 
 
-def _location_ids(tx: Tx, locations: list[Location]) -> dict[str, int]:
+def write_locations(tx: Tx, locations: Iterable[Location]) -> dict[str, int]:
+    """The locations as configured, made or brought up to date; returns the ids of all there are, by name."""
     for place in locations:
         tx.run(
             "INSERT INTO locations (name, postal_code, country, priority, active)"

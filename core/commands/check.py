@@ -1,0 +1,72 @@
+"""`ordersync check`: the configuration, and whether the store it names can be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from core.commands import given, show
+from core.commands.edge import one_line
+from core.commands.given import Config, Json
+from core.errors import StoreError, UserError
+from core.settings import Settings, load, problems
+from core.settings.problem import Problem
+from core.store.database import Store, connect
+from core.store.schema import is_current
+
+
+def register(app: typer.Typer) -> None:
+    app.command("check")(check)
+
+
+def check(config: Config = given.FOLDER, json: Json = False) -> None:
+    """Check the configuration and the store, one line for each problem; changes nothing and asks no channel."""
+    found = problems(config)
+    settings = _settings(config)
+    trouble, state = (None, "not looked at") if settings is None else _store(settings)
+    if json:
+        show.document({"sound": not found and trouble is None, "problems": [_told(one) for one in found],
+                       "store": trouble or state, "channels": list(settings.channels) if settings else []})  # fmt: skip
+    else:
+        for problem in found:
+            show.line(str(problem))
+        if trouble is not None:
+            show.line(f"store: {trouble}")
+        elif settings is not None and not found:
+            names = ", ".join(settings.channels) or "none enabled"
+            show.line(f"configuration is sound: {len(settings.channels)} channels ({names}); store {state}")
+    if found:
+        raise typer.Exit(UserError.code)
+    if trouble is not None:
+        raise typer.Exit(StoreError.code)
+
+
+def _settings(config: Path) -> Settings | None:
+    """The settings, None where they cannot be used at all; the problems say why."""
+    try:
+        return load(config)
+    except UserError:
+        return None
+
+
+def _store(settings: Settings) -> tuple[str | None, str]:
+    """What is wrong with the store, if anything, and how it is. A SQLite file that is not there yet is not made."""
+    url = settings.database
+    if url.drivername == "sqlite":
+        file = Path(url.database or "")
+        if not file.parent.is_dir():
+            return f"there is no folder {file.parent}; make it, or mend store.url", ""
+        if not file.exists():
+            return None, f"{file.name} is made when it is first used"
+    store = Store(connect(url))
+    try:
+        return None, "is up to date" if is_current(store) else "is brought up to date when it is next used"
+    except StoreError as error:
+        return one_line(str(error)), ""
+    finally:
+        store.close()
+
+
+def _told(problem: Problem) -> dict[str, str]:
+    return {"file": problem.file, "key": problem.key, "what": problem.what, "cure": problem.cure}

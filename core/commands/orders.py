@@ -1,0 +1,161 @@
+"""`ordersync orders` and `ordersync order`: the orders there are, and the whole story of one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from core.commands import given, show
+from core.commands.given import Config, Json, Order
+from core.sync.find import find_order
+from core.sync.status import ORDER_STATUS, OrderStatus
+from core.sync.story import Story, tell, units
+
+_LIST = f"""
+SELECT * FROM (
+  SELECT o.id, c.name AS channel, o.number, o.name, o.placed_at, o.imported_at, o.currency, o.total, o.ship_by,
+    {ORDER_STATUS} AS status, (SELECT sum(l.ordered) FROM lines l WHERE l.order_id = o.id) AS units
+  FROM orders o JOIN channels c ON c.id = o.channel_id
+) AS o WHERE (:channel = '' OR o.channel = :channel) AND (:status = '' OR o.status = :status)
+ORDER BY o.id DESC LIMIT :limit
+"""
+
+_COUNTERS = ("ordered", "cancelled", "shipped", "reserved", "allocated", "backordered", "held", "returned")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("orders")(orders)
+    app.command("order")(order)
+
+
+def orders(
+    channel: Annotated[
+        str, typer.Option("--channel", metavar="CHANNEL", autocompletion=given.complete_channel, help="Only its own.")
+    ] = "",
+    status: Annotated[OrderStatus | None, typer.Option("--status", help="Only those that are so.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="The newest so many.")] = 50,
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """List orders, the newest first, with the status their lines give them."""
+    with given.opened(config) as (_, store), store.read() as tx:
+        if channel:
+            given.known_channel(tx, channel)
+        rows = tx.rows(_LIST, channel=channel, status=status.value if status else "", limit=limit)
+    if json:
+        show.document({"orders": [_brief(row) for row in rows]})
+        return
+    show.table(
+        ("id", "channel", "number", "name", "status", "placed", "units", "total", ""),
+        [
+            (row.id, row.channel, row.number, row.name, row.status, show.clock_time(row.placed_at), row.units,
+             show.amount(row.total), row.currency)
+            for row in rows
+        ],
+    )  # fmt: skip
+    show.line(f"{len(rows)} orders" + (f" (the newest {limit}; see --limit)" if len(rows) == limit else ""))
+
+
+def _brief(row: Any) -> dict[str, Any]:
+    instants = {word: show.iso(getattr(row, word)) for word in ("placed_at", "imported_at", "ship_by")}
+    return {**row._mapping, **instants, "total": show.amount(row.total)}
+
+
+def order(
+    order: Order,
+    buyer: Annotated[bool, typer.Option("--buyer", help="The buyer's name, whole address and e-mail, too.")] = False,
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Tell everything of one order: its lines, its holds, why it ships from where, its parcels, what happened."""
+    with given.opened(config) as (_, store), store.read() as tx:
+        story = tell(tx, find_order(tx, order), buyer=buyer)
+    if json:
+        show.document(_whole(story))
+    else:
+        _print(story)
+
+
+def _whole(story: Story) -> dict[str, Any]:
+    row = story.order
+    exact = ("id", "channel", "number", "name", "currency", "fulfiller", "service", "presentment_currency")
+    amounts = ("total", "shipping", "shipping_tax", "discount", "adjustment", "money_off", "presentment_total")
+    instants = ("placed_at", "imported_at", "updated_at", "ship_by", "deliver_by")
+    return {
+        **{word: getattr(row, word) for word in exact},
+        **{word: bool(getattr(row, word)) for word in ("test", "priced", "acknowledged")},
+        **{word: show.amount(getattr(row, word)) for word in amounts},
+        **{word: show.iso(getattr(row, word)) for word in instants},
+        "status": story.status,
+        "to": story.to,
+        "documents": story.documents,
+        "lines": [_line(line) for line in story.lines],
+        "holds": [{"hold": h.hold, "by": h.by, "why": h.why, "since": show.iso(h.since)} for h in story.holds],
+        "fulfilment": [_dated(one, "created_at", "released_at") for one in story.work],
+        "shipments": [_dated(one, "shipped_at") for one in story.parcels],
+        "acknowledgement": None if story.acknowledgement is None else story.acknowledgement.state,
+        "timeline": [_dated(one, "at") for one in story.timeline],
+    }
+
+
+def _dated(one: msgspec.Struct, *instants: str) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(one), **{word: show.iso(getattr(one, word)) for word in instants}}
+
+
+def _line(line: Any) -> dict[str, Any]:
+    return {
+        **{word: getattr(line, word) for word in ("id", "number", "sku", "item", "title", "place", *_COUNTERS)},
+        **{word: show.amount(getattr(line, word)) for word in ("unit_price", "tax", "discount")},
+    }
+
+
+def _print(story: Story) -> None:
+    row = story.order
+    off = show.amount(row.money_off)
+    show.facts(
+        {
+            "status": story.status.replace("_", " "),
+            "channel": f"{row.channel}, number {row.number}",
+            "placed": show.clock_time(row.placed_at),
+            "ship by": show.clock_time(row.ship_by),
+            "service": row.service,
+            "total": f"{show.amount(row.total)} {row.currency}",
+            "money": f"the amounts miss the total by {off} {row.currency}; look at the order there" if off else "",
+            "to": ", ".join(part for part in story.to.values() if part),
+            "test": "a test order; it is never shipped" if row.test else "",
+            "acknowledgement": story.acknowledgement.state if story.acknowledgement else "",
+        },
+        title=f"order {row.id}: {row.name or row.number}",
+    )
+    show.table(
+        ("line", "SKU", "item", "title", *_COUNTERS),
+        [
+            (line.number, line.sku, line.item, line.title, *(getattr(line, word) for word in _COUNTERS))
+            for line in story.lines
+        ],
+        title="lines",
+    )
+    show.table(
+        ("hold", "by", "since", "why"),
+        [(hold.hold, hold.by, show.clock_time(hold.since), hold.why) for hold in story.holds],
+        title="held",
+    )
+    for work in story.work:
+        show.line(f"{work.location} was asked for {units(work.lines)} ({work.state})")
+        for sentence in work.why:
+            show.line(f"  {sentence}")
+    show.table(
+        ("parcel", "from", "carrier", "tracking", "units", "told", "reason"),
+        [
+            (p.id, p.location, p.carrier, p.tracking, units(p.lines), p.push or "by the channel", p.reason)
+            for p in story.parcels
+        ],
+        title="parcels",
+    )
+    show.table(
+        ("when", "what"),
+        [(show.clock_time(happening.at), happening.what) for happening in story.timeline],
+        title="timeline",
+    )

@@ -1,0 +1,50 @@
+"""`ordersync plan`: what the channels would be told now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import typer
+
+from core.commands import given, show
+from core.commands.given import Config, Json
+from core.sync.channel import clock
+from core.sync.plan import DueLevel, DuePush, plan
+
+
+def register(app: typer.Typer) -> None:
+    app.command("plan")(planned)
+
+
+def planned(config: Config = given.FOLDER, json: Json = False) -> None:
+    """Show every outward write that is due, and send nothing."""
+    with given.opened(config) as (settings, store):
+        now = clock()
+        found = plan(store, settings, now)
+    if json:
+        show.document({"pushes": [_told(one) for one in found.pushes], "levels": [_told(one) for one in found.levels]})
+        return
+    show.table(
+        ("channel", "what", "order", "name", "carrier", "tracking", "state", "due"),
+        [
+            (p.channel, p.kind, p.order, p.name, p.carrier, p.tracking, p.state, _due(p.due_at, now))
+            for p in found.pushes
+        ],
+    )
+    show.table(
+        ("channel", "SKU", "place", "old", "", "new", "due"),
+        [
+            (v.channel, v.sku, v.place, v.old, "->", v.new, v.waits_for or _due(v.due_at, now))
+            for v in found.levels
+        ],
+    )  # fmt: skip
+    show.line(f"{len(found.pushes)} pushes and {len(found.levels)} levels are due; nothing was sent")
+
+
+def _told(one: DuePush | DueLevel) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(one), "due_at": show.iso(one.due_at or None)}
+
+
+def _due(at: int, now: int) -> str:
+    return "now" if at <= now else f"in {show.span((at - now) // show.SECOND)}"

@@ -1,0 +1,215 @@
+"""`ordersync stock …`: what is on the shelves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands import given, show
+from core.commands.given import Config, Json
+from core.errors import UserError
+from core.store.database import Store
+from core.sync import stock
+from core.sync.channel import clock
+from core.sync.kits import define_kit
+from core.sync.stock import Booking
+from core.sync.stock_files import import_csv, import_kits
+from core.sync.stock_shown import Shown
+from core.sync.stock_shown import show as stand
+from core.sync.take_back import TakenBack
+
+Sku = Annotated[str, typer.Argument(metavar="SKU", help="The item's SKU.")]
+Location = Annotated[str, typer.Argument(metavar="LOCATION", help="A location of locations.toml.")]
+Quantity = Annotated[int, typer.Argument(metavar="QTY", min=0, help="Units.")]
+Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="What people call the item.")]
+Reference = Annotated[
+    str, typer.Option("--reference", metavar="TEXT", help="Yours: the same one is booked once, however often given.")
+]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the ledger.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="What is on the shelves.", no_args_is_help=True)
+    group.command("show")(shown)
+    group.command("receive")(receive)
+    group.command("set")(set_on_hand)
+    group.command("adjust", context_settings={"ignore_unknown_options": True})(adjust)
+    group.command("count")(count)
+    group.command("kit")(kit)
+    app.add_typer(group, name="stock")
+
+
+def shown(
+    skus: Annotated[list[str] | None, typer.Argument(metavar="[SKU]...", help="Items; all when none is named.")] = None,
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Show on hand, reserved and available, in all and at each location."""
+    with given.opened(config) as (_, store):
+        found = stand(store, skus or [])
+    if json:
+        show.document({"stock": found})
+    else:
+        show.table(
+            ("SKU", "location", "on hand", "reserved", "allocated", "available", "title"),
+            [row for item in found for row in _rows(item)],
+        )
+        show.line(f"{len(found)} items")
+
+
+def _rows(item: Shown) -> list[tuple[str | int | None, ...]]:
+    parts = ", ".join(f"{units} {sku}" for sku, units in item.components.items())
+    total = (
+        item.sku,
+        f"kit: {parts}" if parts else "all",
+        item.on_hand,
+        item.reserved,
+        None,
+        item.available,
+        item.title,
+    )
+    places = [("", at.location, at.on_hand, None, at.allocated, at.available, "") for at in item.places]
+    return [total, *places]
+
+
+def receive(
+    sku: Sku,
+    location: Location,
+    quantity: Quantity,
+    title: Title = "",
+    reference: Reference = "",
+    note: Note = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Units came to a location. An unknown SKU becomes an item."""
+    with _booked(config, json) as (store, done):
+        done(stock.receive(store, sku, location, quantity, clock(), title=title, reference=reference, note=note))
+
+
+def set_on_hand(
+    sku: Annotated[str | None, typer.Argument(metavar="SKU", help="The item's SKU.")] = None,
+    location: Annotated[str | None, typer.Argument(metavar="LOCATION", help="A location of locations.toml.")] = None,
+    quantity: Annotated[int | None, typer.Argument(metavar="QTY", min=0, help="Units.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="CSV", help="Many at once: columns sku, location, quantity (and title)."),
+    ] = None,
+    title: Title = "",
+    reference: Reference = "",
+    note: Note = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Set on hand at a location, or at many from a file: all of it is booked, or nothing."""
+    if file is not None and (sku is not None or title):
+        raise UserError("--file and a SKU at once; give one of the two")
+    with _booked(config, json) as (store, done):
+        if file is not None:
+            with show.progress() as bars:
+                bars.add_task(f"booking {file.name}", total=None, told="")
+                booking = import_csv(store, file, clock(), reference=reference, note=note)
+        elif sku is None or location is None or quantity is None:
+            raise UserError("nothing to set; write SKU LOCATION QTY, or --file CSV")
+        else:
+            booking = stock.set_on_hand(
+                store, sku, location, quantity, clock(), title=title, reference=reference, note=note
+            )
+        done(booking)
+
+
+def adjust(
+    sku: Sku,
+    location: Location,
+    change: Annotated[str, typer.Argument(metavar="CHANGE", help="More or less units: 3, +3 or -3.")],
+    reference: Reference = "",
+    note: Note = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Units more or less of a known item: found, broken, lost."""
+    digits = change[1:] if change[:1] in ("+", "-") else change
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 10:
+        raise UserError(f"{change!r} is no number of units; write for example 3 or -3")
+    with _booked(config, json) as (store, done):
+        done(stock.adjust(store, sku, location, int(change), clock(), reference=reference, note=note))
+
+
+def count(
+    sku: Sku,
+    location: Location,
+    quantity: Quantity,
+    reference: Reference = "",
+    note: Note = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Somebody counted: so many units are there, the promised ones included."""
+    with _booked(config, json) as (store, done):
+        done(stock.count(store, sku, location, quantity, clock(), reference=reference, note=note))
+
+
+def kit(
+    sku: Annotated[str | None, typer.Argument(metavar="SKU", help="The kit's SKU.")] = None,
+    components: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMPONENT=QTY]...", help="What one of it is made of.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="CSV", help="Many at once: columns kit, component and quantity.")
+    ] = None,
+    title: Title = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Say what a kit is made of. It is sold as one and taken from stock as its components."""
+    if (file is None) == (sku is None):
+        raise UserError("write SKU COMPONENT=QTY…, or --file CSV")
+    with given.opened(config) as (_, store):
+        if file is not None:
+            changed = import_kits(store, file)
+        else:
+            changed = int(define_kit(store, sku or "", given.quantities(components or []), title=title))
+    if json:
+        show.document({"changed": changed})
+    else:
+        show.line(f"{changed} kits changed" if changed else "nothing changed; that is what it was already")
+
+
+@contextmanager
+def _booked(config: Path, json: bool) -> Iterator[tuple[Store, Callable[[Booking], None]]]:
+    """The store with its locations known, and what tells of the booking."""
+    with given.opened(config) as (settings, store):
+        given.write_places(store, settings)
+        yield store, lambda booking: _tell(booking, json)
+
+
+def _tell(booking: Booking, json: bool) -> None:
+    if json:
+        show.document(booking)
+        return
+    show.table(
+        ("SKU", "location", "was", "on hand", ""),
+        [
+            (
+                moved.sku,
+                moved.location,
+                moved.was,
+                moved.on_hand,
+                "" if moved.new else "booked before",
+            )
+            for moved in booking.moved
+        ],
+    )
+    for lost in booking.taken_back:
+        show.line(f"taken back: {_lost(lost)}")
+
+
+def _lost(lost: TakenBack) -> str:
+    words = [f"{lost.backordered} units wait for stock again"] if lost.backordered else []
+    words += [f"{lost.unbound} units lost their location"] if lost.unbound else []
+    words += [f"{lost.recalled} of them had been asked for already: tell the location"] if lost.recalled else []
+    return f"order {lost.name} of {lost.channel}: {'; '.join(words)} (`ordersync order {lost.order_id}`)"

@@ -1,0 +1,186 @@
+"""Every outward write that is due, with nothing sent and nothing kept.
+
+The levels are computed by the very code that a turn computes them by, in a transaction that is rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+
+from core.connector import Ability, find
+from core.settings import Settings
+from core.store.database import Store, Tx
+from core.sync.channel import Channel
+from core.sync.levels import refresh, touch_changed_rules
+from core.sync.listings import map_by_sku
+
+T = TypeVar("T")
+
+
+class DuePush(msgspec.Struct, kw_only=True):
+    """An acknowledgement or a parcel's tracking that the channel is to be told."""
+
+    channel: str
+    kind: str
+    """acknowledge or tracking."""
+    order: str
+    """The channel's number."""
+    name: str
+    carrier: str
+    tracking: str
+    state: str
+    """queued; or sent and unknown: interrupted, so the order is read back before anything is sent again."""
+    due_at: int
+    """Microseconds since 1970 UTC; later than now while it waits to be tried again."""
+
+
+class DueLevel(msgspec.Struct, kw_only=True):
+    """A quantity that the channel is to be told."""
+
+    channel: str
+    sku: str
+    place: str
+    old: int | None
+    """What it was told last, None: nothing yet."""
+    new: int
+    due_at: int
+    waits_for: str = ""
+    """Why it is not sent yet, where it is not."""
+
+
+class Plan(msgspec.Struct):
+    pushes: list[DuePush]
+    levels: list[DueLevel]
+
+
+class _Planned(Exception):
+    """Carries the plan out of its transaction, which is thereby rolled back."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+
+class _Within(Store):
+    """A store all of whose transactions are part of one, for code that opens its own."""
+
+    def __init__(self, store: Store, tx: Tx) -> None:
+        super().__init__(store.engine)
+        self._tx = tx
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        yield self._tx
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        yield self._tx
+
+
+def plan(store: Store, settings: Settings, now: int) -> Plan:
+    """What the enabled channels would be told if each had its turn now, and no new order came."""
+
+    def work(tx: Tx) -> Plan:
+        within = _Within(store, tx)
+        ids = {row.name: row for row in tx.rows("SELECT * FROM channels ORDER BY id /*lock*/")}
+        known = {name: ids[name] for name in settings.channels if name in ids}
+        for name, row in known.items():
+            map_by_sku(tx, _as_channel(settings, name, row))
+        touch_changed_rules(within, settings.channels)
+        refresh(within, settings.channels, now)
+        raise _Planned(Plan(_pushes(tx, settings, known), _levels(tx, settings, known)))
+
+    try:
+        return store.transact(work)
+    except _Planned as planned:
+        return planned.plan
+
+
+def _as_channel(settings: Settings, name: str, row: Any) -> Channel:
+    own = settings.channels[name]
+    return Channel(
+        id=row.id,
+        name=name,
+        epoch=row.epoch,
+        since=row.since,
+        settings=own,
+        connector=find(own.connector)(name, own),
+        sites=(),
+        places={},
+        routing=settings.routing,
+    )
+
+
+def _pushes(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DuePush]:
+    wanted = [
+        (kind, row.id)
+        for name, row in known.items()
+        for kind, ability, told in (
+            ("acknowledge", Ability.ACKNOWLEDGE, settings.channels[name].acknowledge),
+            ("tracking", Ability.PUSH_TRACKING, settings.channels[name].push_tracking),
+        )
+        if told and ability in find(settings.channels[name].connector).abilities
+    ]
+    found = []
+    for kind in ("acknowledge", "tracking"):
+        rows = tx.rows(
+            "SELECT c.name AS channel, p.kind, o.number AS number, o.name, COALESCE(s.carrier, '') AS carrier,"
+            " COALESCE(s.tracking, '') AS tracking, p.state, p.due_at FROM pushes p"
+            " JOIN channels c ON c.id = p.channel_id JOIN orders o ON o.id = p.order_id"
+            " LEFT JOIN shipments s ON s.id = p.shipment_id"
+            " WHERE p.channel_id IN :channels AND p.kind = :kind AND p.state IN ('queued','sent','unknown','accepted')"
+            " AND p.state <> 'accepted' ORDER BY p.channel_id, p.id",
+            channels=[id for of, id in wanted if of == kind],
+            kind=kind,
+        )
+        found += [
+            DuePush(
+                channel=row.channel,
+                kind=row.kind,
+                order=row.number,
+                name=row.name,
+                carrier=row.carrier,
+                tracking=row.tracking,
+                state=row.state,
+                due_at=row.due_at,
+            )
+            for row in rows
+        ]
+    return found
+
+
+def _levels(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DueLevel]:
+    able = [
+        row.id
+        for name, row in known.items()
+        if settings.channels[name].push_levels
+        and Ability.PUSH_LEVELS in find(settings.channels[name].connector).abilities
+    ]
+    rows = tx.rows(
+        "SELECT c.name AS channel, i.sku, i.listed, v.* FROM levels v JOIN listings i ON i.id = v.listing_id"
+        " JOIN channels c ON c.id = v.channel_id WHERE v.channel_id IN :channels AND v.state <> 'applied'"
+        " AND (v.state IN ('queued', 'sent') OR (v.state = 'accepted' AND v.revision > v.sent_revision))"
+        " ORDER BY v.channel_id, i.sku, v.place",
+        channels=able,
+    )
+    return [
+        DueLevel(
+            channel=row.channel,
+            sku=row.sku,
+            place=row.place,
+            old=row.told,
+            new=row.desired,
+            due_at=row.due_at,
+            waits_for=_waits_for(row),
+        )
+        for row in rows
+    ]
+
+
+def _waits_for(row: Any) -> str:
+    if not row.listed:
+        return "the channel has not shown this listing yet"
+    return "the quantity sent before it, which the channel is still working on" if row.state == "accepted" else ""

@@ -1,0 +1,227 @@
+"""One order as its operator reads it: counters, holds, the work and why it went where it went, parcels, and what
+happened when. A buyer's name, street, telephone and e-mail are told only where they are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from core.store.database import Tx
+from core.sync.status import ORDER_STATUS
+
+PLACE = ("city", "region", "postal_code", "country")
+WHOLE = ("name", "company", "line1", "line2", *PLACE, "phone", "email")
+
+
+class Happening(msgspec.Struct, frozen=True, order=True):
+    """One thing on an order's timeline."""
+
+    at: int
+    """Microseconds since 1970 UTC."""
+    what: str
+
+
+class Work(msgspec.Struct, kw_only=True):
+    """What one location was asked to send, and why it."""
+
+    id: int
+    location: str
+    state: str
+    created_at: int
+    released_at: int | None
+    lines: list[dict[str, Any]]
+    why: list[str]
+    """The decision in words: the rule, then each location as it was ranked or dropped."""
+
+
+class Parcel(msgspec.Struct, kw_only=True):
+    """One shipment, and how far the channel has been told of it."""
+
+    id: int
+    location: str | None
+    carrier: str
+    tracking: str
+    origin: str
+    shipped_at: int
+    lines: list[dict[str, Any]]
+    push: str | None
+    """The state of the push; None where there is nothing to tell, as the channel shipped it itself."""
+    reason: str
+    attempts: int
+
+
+class Story(msgspec.Struct, kw_only=True):
+    """Everything."""
+
+    order: Any
+    """The order's row."""
+    status: str
+    to: dict[str, str]
+    lines: Sequence[Any]
+    """The lines' rows, each with its item's SKU as `item`."""
+    holds: Sequence[Any]
+    work: list[Work]
+    parcels: list[Parcel]
+    acknowledgement: Any
+    """The row of its push, or None."""
+    documents: int
+    timeline: list[Happening]
+
+
+def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
+    """The story of an order, given its row."""
+    lines = tx.rows(
+        "SELECT l.*, i.sku AS item FROM lines l LEFT JOIN items i ON i.id = l.item_id"
+        " WHERE l.order_id = :id ORDER BY l.id",
+        id=order.id,
+    )
+    names = {row.id: row.name for row in tx.rows("SELECT id, name FROM locations")}
+    skus = {row.id: row.sku or row.title for row in lines}
+    holds = tx.rows("SELECT * FROM holds WHERE order_id = :id ORDER BY since, hold", id=order.id)
+    pushes = tx.rows("SELECT * FROM pushes WHERE order_id = :id ORDER BY id", id=order.id)
+    seen = tx.rows("SELECT observed_at FROM documents WHERE order_id = :id ORDER BY id", id=order.id)
+    told = tx.rows("SELECT * FROM audit WHERE order_id = :id ORDER BY id", id=order.id)
+    work = _work(tx, order.id, names, skus)
+    parcels = _parcels(tx, order.id, names, skus, pushes)
+    return Story(
+        order=order,
+        status=str(tx.value(f"SELECT {ORDER_STATUS} FROM orders o WHERE o.id = :id", id=order.id)),
+        to=_to(tx, order.id, WHOLE if buyer else PLACE),
+        lines=lines,
+        holds=holds,
+        work=work,
+        parcels=parcels,
+        acknowledgement=next((row for row in pushes if row.kind == "acknowledge"), None),
+        documents=len(seen),
+        timeline=sorted(
+            [
+                Happening(order.placed_at, "placed at the channel"),
+                Happening(order.imported_at, "taken in"),
+                *(Happening(row.observed_at, "seen changed at the channel") for row in seen[1:]),
+                *(Happening(row.since, _hold(row)) for row in holds),
+                *(Happening(row.at, f"{row.event}: {row.detail} ({row.actor})") for row in told),
+                *_of_work(work),
+                *_of_parcels(parcels),
+                *_of_pushes(pushes, parcels),
+            ],
+            key=lambda happening: happening.at,
+        ),
+    )
+
+
+def _to(tx: Tx, order_id: int, columns: Sequence[str]) -> dict[str, str]:
+    row = tx.row("SELECT * FROM buyers WHERE order_id = :id", id=order_id)
+    return {} if row is None else {name: getattr(row, name) for name in columns}
+
+
+def _hold(row: Any) -> str:
+    return f"held: {row.hold} (by {row.by})" + (f": {row.why}" if row.why else "")
+
+
+def _work(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str]) -> list[Work]:
+    lines: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in tx.rows(
+        "SELECT w.* FROM fulfilment_lines w JOIN fulfilment_orders f ON f.id = w.fulfilment_order_id"
+        " WHERE f.order_id = :id ORDER BY w.line_id",
+        id=order_id,
+    ):
+        asked = {"line_id": row.line_id, "sku": skus[row.line_id], "quantity": row.quantity, "shipped": row.shipped}
+        lines[row.fulfilment_order_id].append(asked)
+    return [
+        Work(
+            id=row.id,
+            location=names[row.location_id],
+            state=row.state,
+            created_at=row.created_at,
+            released_at=row.released_at,
+            lines=lines[row.id],
+            why=explain(row.decision, row.location_id),
+        )
+        for row in tx.rows("SELECT * FROM fulfilment_orders WHERE order_id = :id ORDER BY id", id=order_id)
+    ]
+
+
+def explain(decision: str, chosen: int) -> list[str]:
+    """A stored routing decision in words, one sentence a location, in the order they were ranked."""
+    known = json.loads(decision)
+    rule = known.get("rule", "")
+    short = set(known.get("short", ()))
+    words = [f"rule: {rule}"] if rule else []
+    rank = 0
+    for one in known.get("candidates", ()):
+        if one.get("dropped"):
+            words.append(f"{one['location']} was left out: {one['dropped']}")
+            continue
+        rank += 1
+        away = f"{one['km']} km away" if one.get("km") is not None else "distance not known"
+        place = f"{rank}. {one['location']} (priority {one.get('priority', 0)}, {away})"
+        if one.get("id") == chosen:
+            part = " for what it has, as it does not hold everything" if chosen in short else ""
+            words.append(f"{place}: chosen{part}")
+        elif one.get("id") in short:
+            words.append(f"{place}: does not hold everything")
+        else:
+            words.append(f"{place}: not needed")
+    return words
+
+
+def _parcels(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str], pushes: Sequence[Any]) -> list[Parcel]:
+    lines: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in tx.rows(
+        "SELECT u.* FROM shipment_lines u JOIN shipments s ON s.id = u.shipment_id"
+        " WHERE s.order_id = :id ORDER BY u.line_id",
+        id=order_id,
+    ):
+        left = {"line_id": row.line_id, "sku": skus.get(row.line_id, ""), "quantity": row.quantity}
+        lines[row.shipment_id].append(left)
+    told = {row.shipment_id: row for row in pushes if row.kind == "tracking"}
+    found = []
+    for row in tx.rows("SELECT * FROM shipments WHERE order_id = :id ORDER BY shipped_at, id", id=order_id):
+        push = told.get(row.id)
+        found.append(
+            Parcel(
+                id=row.id,
+                location=names.get(row.location_id),
+                carrier=row.carrier,
+                tracking=row.tracking,
+                origin=row.origin,
+                shipped_at=row.shipped_at,
+                lines=lines[row.id],
+                push=push.state if push else None,
+                reason=push.reason if push else "",
+                attempts=push.attempts if push else 0,
+            )
+        )
+    return found
+
+
+def units(lines: Sequence[dict[str, Any]]) -> str:
+    """Lines as people say them: "2 TEE-RED, 1 MUG"."""
+    return ", ".join(f"{line['quantity']} {line['sku']}" for line in lines)
+
+
+def _of_work(work: Sequence[Work]) -> Iterator[Happening]:
+    for one in work:
+        yield Happening(one.created_at, f"{one.location} was chosen for {units(one.lines)}")
+        if one.released_at is not None:
+            yield Happening(one.released_at, f"released to {one.location}")
+
+
+def _of_parcels(parcels: Sequence[Parcel]) -> Iterator[Happening]:
+    for one in parcels:
+        where = f" from {one.location}" if one.location else ""
+        by = " by somebody at the channel" if one.origin == "channel" else ""
+        yield Happening(one.shipped_at, f"{units(one.lines)} left{where}{by}: {one.carrier} {one.tracking}")
+
+
+def _of_pushes(pushes: Sequence[Any], parcels: Sequence[Parcel]) -> Iterator[Happening]:
+    tracking = {one.id: one.tracking for one in parcels}
+    for row in pushes:
+        what = "acknowledgement" if row.kind == "acknowledge" else f"tracking {tracking.get(row.shipment_id, '')}"
+        reason = f": {row.reason}" if row.reason else ""
+        yield Happening(row.updated_at or row.created_at, f"{what} is {row.state} at the channel{reason}")
