@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
+from sp_api.base.credential_provider import MissingCredentials
 from werkzeug.wrappers import Request, Response
 
 from connectors.amazon import Amazon
@@ -141,6 +142,16 @@ def test_the_surroundings_do_not_matter(
     assert set(arrived[-1].args) == {"lastUpdatedAfter", "marketplaceIds", "maxResultsPerPage", "includedData"}
 
 
+def test_credentials_of_the_surroundings_never_stand_in_for_ours(
+    simulator: AmazonSimulator, monkeypatch: pytest.MonkeyPatch, connect: Connect
+) -> None:
+    monkeypatch.setenv("SP_API_REFRESH_TOKEN", simulator.login.refresh_token)
+    monkeypatch.setenv("LWA_APP_ID", simulator.login.client_id)
+    monkeypatch.setenv("LWA_CLIENT_SECRET", simulator.login.client_secret)
+    with pytest.raises(MissingCredentials):
+        list(connect(simulator, client_secret=SecretStr("")).pages(None))
+
+
 def test_a_fresh_process_with_another_marketplace_in_its_environment_reaches_ours(simulator: AmazonSimulator) -> None:
     """The SDK reads its environment while it is imported, so only another process shows it."""
     keys = {**simulator.config(), "poll_seconds": 180}
@@ -165,8 +176,10 @@ def test_a_fresh_process_with_another_marketplace_in_its_environment_reaches_our
 
 @pytest.mark.parametrize(("region", "host"), [("na", "-na"), ("eu", "-eu"), ("fe", "-fe")])
 def test_without_a_base_url_the_regions_own_host_is_asked(simulator: AmazonSimulator, region: str, host: str) -> None:
-    amazon = Amazon("amazon", settings(simulator, region=region, base_url=None, auth_url=None))
+    keys = {"region": region, "marketplace_id": "A1F83G8C2ARO7P", "base_url": None, "auth_url": None}
+    amazon = Amazon("amazon", settings(simulator, **keys))
     seller = amazon._account.seller
+    assert seller.marketplace_id == "A1F83G8C2ARO7P"
     assert seller.endpoint == f"https://sellingpartnerapi{host}.amazon.com"
     assert seller._auth.url == "https://api.amazon.com/auth/o2/token"
     amazon.close()

@@ -162,6 +162,13 @@ def test_paging_that_does_not_get_on_ends_as_unavailable(
         list(amazon.pages(None))
 
 
+def test_empty_pages_under_one_token_end_as_unavailable(simulator: AmazonSimulator, amazon: Amazon) -> None:
+    same = b'{"orders": [], "pagination": {"nextToken": "same"}}'
+    answering(simulator, lambda request, response: Response(same, mimetype="application/json"))
+    with pytest.raises(Unavailable, match="again and again"):
+        list(amazon.pages(None))
+
+
 def test_an_unreadable_order_is_observed_all_the_same(simulator: AmazonSimulator, amazon: Amazon) -> None:
     (number,) = place(simulator, 1)
 
