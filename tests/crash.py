@@ -21,6 +21,8 @@ from core.commands.rehearsal import Rehearsal, Row, stop
 
 ORDERS_BETWEEN_KILLS = 4
 PATIENCE = 180.0
+LONGEST_LIFE = 12.0
+"""Seconds after which a daemon is killed even if it has gone quiet."""
 
 
 class Crash:
@@ -63,18 +65,27 @@ class Crash:
         return not self.breaches and not any(row.problems for row in self.rows)
 
     def _trade(self, daemon: subprocess.Popen[bytes]) -> None:
-        """Buyers order and the warehouse ships until the moment of the kill."""
-        ends = time.monotonic() + self.random.uniform(0.9, 3.5)
+        """Buyers order and the warehouse ships until the moment of the kill: a number of calls after the start.
+
+        Counting the channels' calls rather than seconds puts the kill into the middle of the work on any machine.
+        """
         for name in self.play.channels:
             for _ in range(ORDERS_BETWEEN_KILLS):
                 self.play.buy(name)
             if self.random.random() < 0.5:
                 self.play.cancel(name)
-        while time.monotonic() < ends:
+        moment = self._calls() + self.random.randrange(1, 60)
+        ends = time.monotonic() + LONGEST_LIFE
+        while self._calls() < moment and time.monotonic() < ends:
             if daemon.poll() is not None:
                 raise SystemExit(f"the daemon ended by itself with {daemon.returncode}; see {self.log}")
-            self.play.send(most=self.random.randrange(1, 20))
-            time.sleep(self.random.uniform(0.0, 0.1))
+            if self.random.random() < 0.05:
+                self.play.send(most=self.random.randrange(1, 12))
+            time.sleep(0.002)
+        time.sleep(self.random.uniform(0.0, 0.02))
+
+    def _calls(self) -> int:
+        return sum(sum(simulator.calls.values()) for simulator in self.play.channels.values())
 
     def _see_moment(self) -> None:
         """Notes what the kill left in flight, to show that it hit where it hurts."""

@@ -6,8 +6,7 @@ version of itself, or by a later look at the same version that shows something e
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +19,11 @@ from core.store.catalogue import Listed, look_up
 from core.store.database import Store, Tx
 from core.store.moves import Stock
 from core.sync.channel import Channel
+from core.sync.expect import Taken, expect
 from core.sync.observe import Seen, read
 from core.sync.outside import Outside
 from core.sync.promise import Claim, Parcel, allocate, reserve, write_bindings, write_reservations
-from core.sync.revise import load, revise, write_revisions
+from core.sync.revise import Revision, load, revise, write_revisions
 from core.sync.rows import (
     BUYER_COLUMNS,
     LINE_COLUMNS,
@@ -148,7 +148,7 @@ def _store(
     write_bindings(tx, bindings, now)
     stock.write(now)
     if Ability.COMPARE_AND_SET in channel.connector.abilities:
-        _expect_less(tx, channel, fresh, listed)
+        expect(tx, channel, _taken(fresh, revisions), listed, now)
 
 
 @dataclass(slots=True)
@@ -246,26 +246,15 @@ def _resolve(tx: Tx, channel: Channel, numbers: list[str], observed_at: int, now
         )
 
 
-def _expect_less(tx: Tx, channel: Channel, fresh: Sequence[_Fresh], listed: dict[str, Listed]) -> None:
-    """The channel itself lowered its levels when these orders were placed; what we expect of it follows."""
-    only = next(iter(set(channel.places.values()))) if len(set(channel.places.values())) == 1 else ""
-    known = {
-        (row.listing_id, row.place): row.known_at
-        for row in tx.rows(
-            "SELECT listing_id, place, known_at FROM levels WHERE channel_id = :channel AND listing_id IN :ids"
-            " AND expected IS NOT NULL ORDER BY listing_id, place /*lock*/",
-            channel=channel.id,
-            ids=sorted({found.listing_id for found in listed.values() if found.listing_id is not None}),
-        )
-    }
-    units: defaultdict[tuple[int, str], int] = defaultdict(int)
+def _taken(fresh: Sequence[_Fresh], revisions: Sequence[Revision]) -> Iterator[Taken]:
+    """What these orders took off their channel's own levels, or gave back to them."""
     for one in fresh:
         placed = micros(one.order.placed_at)
         for line in one.order.lines:
-            found = listed.get(line.sku)
-            if found is not None and found.listing_id is not None:
-                key = found.listing_id, line.place or only
-                if placed > known.get(key, placed):
-                    units[key] -= line.ordered - line.cancelled
-    rows = sorted((*key, less) for key, less in units.items())
-    tx.update(tables.levels, ("listing_id", "place"), ("expected+",), rows)
+            yield Taken(line.sku, line.place, line.ordered - line.cancelled, placed)
+    for revision in revisions:
+        for change in revision.changes:
+            was, line = change.row, change.line
+            before = was.ordered - was.cancelled if was is not None else 0
+            sku, place = (line.sku, line.place) if line is not None else (was.sku, was.place)
+            yield Taken(sku, place, change.ordered - change.cancelled - before, revision.order.version)
