@@ -254,7 +254,7 @@ def _taken(fresh: Sequence[_Fresh], revisions: Sequence[Revision]) -> Iterator[T
             yield Taken(line.sku, line.place, line.ordered - line.cancelled, placed)
     for revision in revisions:
         for change in revision.changes:
-            was, line = change.row, change.line
+            was = change.row
             before = was.ordered - was.cancelled if was is not None else 0
-            sku, place = (line.sku, line.place) if line is not None else (was.sku, was.place)
-            yield Taken(sku, place, change.ordered - change.cancelled - before, revision.order.version)
+            told = was if change.line is None else change.line
+            yield Taken(told.sku, told.place, change.ordered - change.cancelled - before, revision.order.version)
