@@ -6,6 +6,7 @@ import typer
 
 from core.commands import (
     check,
+    demo,
     edge,
     listings,
     orders,
@@ -29,6 +30,6 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )
-    for module in (rounds, check, status, plan, orders, ship, stock, listings, quarantine, verify, simulate):
+    for module in (demo, rounds, check, status, plan, orders, ship, stock, listings, quarantine, verify, simulate):
         module.register(app)
     return app

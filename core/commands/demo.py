@@ -9,16 +9,17 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from connectors.simulation import FaultPlan
-from core.commands.rehearsal import Rehearsal, Row, stop
 from core.errors import UserError
+
+if TYPE_CHECKING:
+    from core.commands.rehearsal import Rehearsal, Row
 
 PATIENCE = 90.0
 """Seconds the play may take to come to rest after the last order."""
@@ -32,6 +33,10 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Play the whole loop against simulated channels; exit 0 only if everything holds."""
+    # Here and not above: no other command should wait for the simulators to be loaded.
+    from connectors.simulation import FaultPlan
+    from core.commands.rehearsal import Rehearsal
+
     if keep is not None and keep.exists():
         raise UserError(f"{keep} is there already; name a folder that is not")
     folder = keep or Path(tempfile.mkdtemp(prefix="ordersync-demo-"))
@@ -54,6 +59,11 @@ def demo(
     else:
         _print(rows, breaches, struck, seconds, seed)
     raise typer.Exit(0 if sound else 1)
+
+
+def register(app: typer.Typer) -> None:
+    """`demo`."""
+    app.command()(demo)
 
 
 def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], list[str], float]:
@@ -80,7 +90,9 @@ def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], li
             rows, breaches = _settle(play, daemon, log)
             progress.update(rest, completed=1)
     finally:
-        code = stop(daemon) if daemon.poll() is None else daemon.returncode
+        if daemon.poll() is None:
+            daemon.terminate()
+        code = daemon.wait(30)
     if code != 0:
         breaches.append(f"the daemon ended with exit code {code}; see its log (--keep DIR)")
     return rows, breaches, time.monotonic() - began

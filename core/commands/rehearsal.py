@@ -34,8 +34,9 @@ from core.errors import UserError
 from core.store.database import Store
 from core.store.schema import open_store
 from core.sync.channel import clock
+from core.sync.kits import define_kit
 from core.sync.ship import Departure, ship
-from core.sync.stock import define_kit, receive
+from core.sync.stock import receive
 from core.sync.verify import verify
 
 LOCATIONS = {"east": ("10001", 1), "west": ("94110", 2)}
@@ -158,7 +159,7 @@ class Rehearsal:
             for location in LOCATIONS:
                 quantity = 2 if sku == SCARCE else self.random.randrange(20, 60)
                 receive(store, sku, location, quantity, now=clock())
-        define_kit(store, KIT, KIT_PARTS, now=clock())
+        define_kit(store, KIT, KIT_PARTS)
 
     def close(self) -> None:
         """Stops the simulators and lets go of the store."""
