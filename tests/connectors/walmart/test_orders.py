@@ -73,6 +73,14 @@ def test_a_subscription_discount_is_taken_off_its_line(document: Document) -> No
     assert money_off(order) == 0
 
 
+def test_fees_beside_the_tax_are_charged_and_the_tax_in_them_only_once(document: Document) -> None:
+    charge = document["orderLines"]["orderLine"][1]["charges"]["charge"][0]
+    charge["taxAndOtherFees"]["taxAmount"]["amount"] = 2.5
+    order = normalized(document)
+    assert order.lines[1].tax == Decimal("2.5")
+    assert money_off(order) == 0
+
+
 def test_a_total_that_the_charges_miss_is_told_and_not_mended(document: Document) -> None:
     document["orderSummary"] = {"totalAmount": {"currencyAmount": 999.99, "currencyUnit": "USD"}}
     order = normalized(document)

@@ -115,6 +115,16 @@ def test_whole_lines_whose_answer_was_lost_ship_once(simulator: WalmartSimulator
     assert len(simulator.effects()) == 1
 
 
+def test_a_part_of_a_line_that_another_instance_told_meanwhile_ships_once(
+    simulator: WalmartSimulator, connect: Connect
+) -> None:
+    first, other = connect(), connect()
+    number = acknowledged(simulator, first, (SKUS[0], 2))
+    for connector in (other, first):
+        assert states(connector.push_tracking([parcel(number, {"1": 1})])) == {"parcel-1": APPLIED}
+    assert len(simulator.effects()) == 1
+
+
 def test_an_order_that_changed_since_its_acknowledgement_is_read_first(
     simulator: WalmartSimulator, connector: Walmart
 ) -> None:
