@@ -40,15 +40,21 @@ def rules(tx: Tx, channels: Mapping[str, ChannelSettings]) -> dict[int, Rule]:
 def touch_changed_rules(store: Store, channels: Mapping[str, ChannelSettings]) -> None:
     """Touches every item on offer when a channel's rules are not the ones its levels were computed by."""
 
-    def work(tx: Tx) -> None:
+    def changed(tx: Tx, lock: str = "") -> dict[int, str]:
         now = {id: msgspec.json.encode(rule, order="sorted").decode() for id, rule in rules(tx, channels).items()}
-        was = {row.id: row.rules for row in tx.rows("SELECT id, rules FROM channels ORDER BY id /*lock*/")}
-        changed = [id for id, rule in now.items() if was[id] != rule]
-        if changed:
-            touch(tx, [r.item_id for r in tx.rows("SELECT DISTINCT item_id FROM listings WHERE item_id IS NOT NULL")])
-            tx.update(tables.channels, ("id",), ("rules",), [(id, now[id]) for id in changed])
+        was = {row.id: row.rules for row in tx.rows(f"SELECT id, rules FROM channels ORDER BY id {lock}")}
+        return {id: rule for id, rule in now.items() if was[id] != rule}
 
-    store.transact(work)
+    def work(tx: Tx) -> None:
+        rows = sorted(changed(tx, "/*lock*/").items())
+        if rows:
+            touch(tx, [r.item_id for r in tx.rows("SELECT DISTINCT item_id FROM listings WHERE item_id IS NOT NULL")])
+            tx.update(tables.channels, ("id",), ("rules",), rows)
+
+    with store.read() as tx:  # a round of one channel must not wait for the pages of all others
+        differs = bool(changed(tx))
+    if differs:
+        store.transact(work)
 
 
 def refresh(store: Store, channels: Mapping[str, ChannelSettings], now: int) -> set[int]:

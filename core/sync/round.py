@@ -1,7 +1,7 @@
 """One round of one channel: everything that is due, from its newest order to its newest level.
 
 The order of the steps carries meaning. Levels are read before the pull and pushed after it, so that no push sells the
-units of an order placed before it. Tracking is pushed even when the pull failed, as it is due to buyers either way.
+units of an order placed before it, and not at all when it failed. Tracking is pushed all the same: it is due to buyers.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from core.errors import ChannelError, Unauthorized
+from core.errors import ChannelError, Unauthorized, Unavailable
 from core.settings import ChannelSettings
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku, read_listings
+from core.sync.observe import clean
 from core.sync.pull import Progress, pull, pull_orders, wanted_numbers
 from core.sync.push import push_acknowledgements, push_tracking, settle_pushes
 from core.sync.push_levels import push_levels, read_bases, settle_levels
@@ -26,6 +27,8 @@ from core.sync.refill import refill
 from core.sync.release import release
 from core.sync.take_in import Counts
 from core.sync.work import poke
+
+T = TypeVar("T")
 
 LISTINGS_SECONDS = 6 * 3600
 """How old the list of a channel's listings may grow before it is read again."""
@@ -58,45 +61,57 @@ def run_round(
 ) -> Outcome:
     """Runs one round. `channels`: the settings of all configured channels, whose levels follow the same stock.
 
-    Not `pulling` leaves out the pull: for rounds that only follow what another channel has changed. Raises what the
-    connector raises. What was done before that is kept.
+    Not `pulling` leaves out the pull: for rounds that only follow what another channel has changed. Raises the first
+    thing the connector raised, once everything that does not depend on it is done; what was done is kept.
     """
     outcome = Outcome(channel=channel.name)
-    _listings(store, channel, channels, clock, outcome)
-    settle_pushes(store, channel, clock)
-    settle_levels(store, channel, clock)
+    troubles: list[ChannelError] = []
+
+    def attempt(step: Callable[[], T], otherwise: T) -> T:
+        """What the channel fails to do in one step keeps it from no other; refused credentials end the round."""
+        try:
+            return step()
+        except Unauthorized:
+            raise
+        except ChannelError as error:
+            troubles.append(error)
+            return otherwise
+
+    outcome.listings = attempt(lambda: _listings(store, channel, clock), 0)
+    _map(store, channel, channels)
+    attempt(lambda: settle_pushes(store, channel, clock), None)
+    attempt(lambda: settle_levels(store, channel, clock), 0)
     refresh(store, channels, clock())
-    read_bases(store, channel, clock)
-    trouble: ChannelError | None = None
-    try:
-        _requests(store, channel, clock, stopping, progress)
-        if pulling:
-            outcome.orders = pull(store, channel, clock, stopping=stopping, progress=progress)
-    except Unauthorized:
-        raise
-    except ChannelError as error:
-        trouble = error
+    if pulling:
+        attempt(lambda: read_bases(store, channel, clock), 0)
+    attempt(lambda: _requests(store, channel, clock, stopping, progress), None)
+    pulled: Counts | None = Counts()
+    if pulling:
+        pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=progress), None)
+    outcome.orders = pulled or Counts()
     outcome.resumed = refill(store, channel, clock)
-    outcome.acknowledged = push_acknowledgements(store, channel, clock)
+    outcome.acknowledged = attempt(lambda: push_acknowledgements(store, channel, clock), 0)
     outcome.released = release(store, channel, clock())
-    outcome.tracking = push_tracking(store, channel, clock)
+    outcome.tracking = attempt(lambda: push_tracking(store, channel, clock), 0)
     due = refresh(store, channels, clock())
     outcome.poked = tuple(sorted(due - {channel.id}))
     poke(store, outcome.poked)
-    if trouble is not None:
-        raise trouble
-    outcome.levels = push_levels(store, channel, clock)
+    if pulled is not None:
+        outcome.levels = attempt(lambda: push_levels(store, channel, clock), 0)
+    if troubles:
+        raise troubles[0]
     return outcome
 
 
-def _listings(
-    store: Store, channel: Channel, channels: Mapping[str, ChannelSettings], clock: Clock, outcome: Outcome
-) -> None:
+def _listings(store: Store, channel: Channel, clock: Clock) -> int:
     with store.read() as tx:
         read = tx.value("SELECT listings_read FROM channels WHERE id = :id", id=channel.id)
     if read is None or clock() - read > LISTINGS_SECONDS * 1_000_000:
-        outcome.listings = read_listings(store, channel, clock)
+        return read_listings(store, channel, clock)
+    return 0
 
+
+def _map(store: Store, channel: Channel, channels: Mapping[str, ChannelSettings]) -> None:
     def work(tx: Tx) -> None:
         channel.fence(tx)
         map_by_sku(tx, channel)
@@ -112,7 +127,12 @@ def _requests(store: Store, channel: Channel, clock: Clock, stopping: Callable[[
             "SELECT * FROM requests WHERE channel_id = :channel AND done_at IS NULL ORDER BY id", channel=channel.id
         )
     for row in rows:
-        result = _answer(store, channel, row, clock, stopping, progress)
+        try:
+            result = _answer(store, channel, row, clock, stopping, progress)
+        except (Unavailable, Unauthorized):
+            raise
+        except ChannelError as error:  # asked again it would be refused again, and keep the channel for ever
+            result = {"error": clean(str(error))}
 
         def work(tx: Tx, id: int = row.id, result: Any = result) -> None:
             channel.fence(tx)

@@ -102,11 +102,13 @@ def _told(outcome: Outcome) -> dict[str, object]:
 
 def _book_trouble(store: Store, channel: Channel, error: Exception, parked_retry: int, now: int) -> Trouble:
     before = store.transact(lambda tx: failed(tx, channel.id, channel.epoch, error, parked_retry, now))
+    parked = not isinstance(error, Unavailable)
     expected = isinstance(error, Unavailable | Unauthorized)
-    if before is not None and (before.health == "ok" or (not expected and before.reason != reason_of(error))):
-        # One line when an outage begins, none while it lasts.
-        if isinstance(error, Unavailable):
-            log.warning("channel does not answer", channel=channel.name, reason=reason_of(error))
-        else:
-            log.error("channel is parked", channel=channel.name, reason=reason_of(error), exc_info=not expected)
-    return Trouble(channel.name, reason_of(error), parked=not isinstance(error, Unavailable))
+    if before is None:
+        return Trouble(channel.name, "another process has taken this channel over", parked=False)
+    # One line when an outage begins and one when it becomes a person's to mend; none while it lasts.
+    if parked and (before.health != "parked" or (not expected and before.reason != reason_of(error))):
+        log.error("channel is parked", channel=channel.name, reason=reason_of(error), exc_info=not expected)
+    elif before.health == "ok":
+        log.warning("channel does not answer", channel=channel.name, reason=reason_of(error))
+    return Trouble(channel.name, reason_of(error), parked=parked)

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import Unauthorized, Unavailable
 from core.store.database import Store, Tx
+from core.sync.observe import clean
 
 SECOND = 1_000_000
 LONGEST_WAIT = 300
@@ -73,8 +74,9 @@ def failed(tx: Tx, channel_id: int, epoch: int, error: Exception, parked_retry: 
 
 def reason_of(error: Exception) -> str:
     """What status says of a failure: what happened and what to do."""
+    said = clean(str(error))
     if isinstance(error, Unavailable):
-        return f"{error}; tried again by itself"
+        return f"{said}; tried again by itself"
     if isinstance(error, Unauthorized):
-        return str(error)
-    return f"{type(error).__name__}: {error}; see the log, then `ordersync round`"
+        return said
+    return f"{type(error).__name__}: {said}; see the log, then `ordersync round`"
