@@ -178,6 +178,14 @@ def test_a_quantity_that_does_not_show_in_time_is_pushed_again(simulator: Amazon
     assert [ack.state for ack in amazon.settle(pending(acks))] == [AckState.RETRY]
 
 
+def test_an_offer_that_amazon_took_over_meanwhile_is_refused(simulator: AmazonSimulator, amazon: Amazon) -> None:
+    acks = list(amazon.push_levels(levels(amazon, count=1)))
+    simulator.shop.listings["SKU-0"].by_channel = True
+    (ack,) = amazon.settle(pending(acks))
+    assert ack.state is AckState.REFUSED
+    assert "Amazon fulfils this offer now" in ack.reason
+
+
 def test_what_neither_a_feed_nor_the_budget_takes_is_pushed_later(
     simulator: AmazonSimulator, amazon: Amazon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
