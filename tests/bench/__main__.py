@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Callable
 
 import msgspec
+import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -42,6 +44,7 @@ def main() -> int:
     unknown = [name for name in given.parts if name not in PARTS]
     if unknown:
         parser.error(f"no part is called {unknown[0]}; there are: {', '.join(PARTS)}")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     told = Console(stderr=True)
     whole = Report()
     for name in given.parts or PARTS:

@@ -27,8 +27,7 @@ def accounts(skus: list[str]) -> Iterator[tuple[dict[str, Simulator], Settings]]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ordersync-bench-")))
         (folder / "channels").mkdir()
-        (folder / "ordersync.toml").write_text("")
-        (folder / "routing.toml").write_text("")
+        (folder / "ordersync.toml").write_text('[log]\nformat = "json"\n')
         (folder / "locations.toml").write_text('[[locations]]\nname = "east"\npostal_code = "10001"\n')
         simulators: dict[str, Simulator] = {}
         secrets: dict[str, str] = {}
