@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
@@ -301,7 +301,10 @@ class Simulator(abc.ABC):
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         request.headers = Headers(environ["simulation.headers"])
-        request.get_data(cache=True, parse_form_data=False)
+        try:
+            request.get_data(cache=True, parse_form_data=False)
+        except ClientDisconnected:  # a client killed in mid-request asks for nothing
+            return _drop(environ)
         strikes = self.faults.strikes
         if strikes(Fault.RESET):
             return _drop(environ)
