@@ -43,6 +43,8 @@ def touch_changed_rules(store: Store, channels: Mapping[str, ChannelSettings]) -
     def changed(tx: Tx, lock: str = "") -> dict[int, str]:
         now = {id: msgspec.json.encode(rule, order="sorted").decode() for id, rule in rules(tx, channels).items()}
         was = {row.id: row.rules for row in tx.rows(f"SELECT id, rules FROM channels ORDER BY id {lock}")}
+        # A channel that is told nothing any more has no rules: told again some day, all of it is computed anew.
+        now |= {id: "" for id in was if id not in now}
         return {id: rule for id, rule in now.items() if was[id] != rule}
 
     def work(tx: Tx) -> None:

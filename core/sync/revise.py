@@ -32,6 +32,7 @@ from core.sync.rows import (
 from core.sync.stored import Bound, close_fulfilment, give_back, load_bound, parts_of_lines
 
 LEFT_ALREADY = "cancelled after shipping"
+LESS_THAN_LEFT = "edited after shipping"
 TOO_LATE = "address changed after release"
 
 
@@ -190,7 +191,7 @@ def _count(revision: Revision, change: LineChange) -> None:
         change.ordered = max(line.ordered, change.shipped)
         if change.ordered > line.ordered:
             told = f"{line.sku}: the channel says {line.ordered} ordered, {change.shipped} left already"
-            revision.events.append(("edited after shipping", told))
+            revision.events.append((LESS_THAN_LEFT, told))
         change.cancelled = min(line.cancelled, change.ordered - change.shipped)
         if line.cancelled > change.cancelled:
             late = line.cancelled - change.cancelled
@@ -264,14 +265,15 @@ def _write_holds(tx: Tx, revisions: Sequence[Revision], now: int) -> None:
 
 
 def _tell(tx: Tx, channel: Channel, revisions: Sequence[Revision], now: int) -> None:
-    """The timelines. A cancellation that came too late stands in every later version, and is told once."""
-    late = [r.row.id for r in revisions if any(event == LEFT_ALREADY for event, _ in r.events)]
+    """The timelines. A change that came after the parcel stands in every later version, and is told once."""
+    once = [LEFT_ALREADY, LESS_THAN_LEFT]
+    late = [r.row.id for r in revisions if any(event in once for event, _ in r.events)]
     told = {
         (row.order_id, row.event, row.detail)
         for row in tx.rows(
-            "SELECT order_id, event, detail FROM audit WHERE order_id IN :ids AND event = :event",
+            "SELECT order_id, event, detail FROM audit WHERE order_id IN :ids AND event IN :once",
             ids=late,
-            event=LEFT_ALREADY,
+            once=once,
         )
     } if late else set()  # fmt: skip
     events = [(r.row.id, event, detail) for r in revisions for event, detail in r.events]

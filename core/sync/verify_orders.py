@@ -201,7 +201,7 @@ SELECT o.id, o.money_off, o.due - o.total AS off FROM (
     + o.shipping + o.shipping_tax + o.adjustment - o.discount AS due, SUM(1.0 * l.ordered + 2) AS roundings,
     SUM(1.0 * ABS(l.unit_price) * l.ordered) AS gross
   FROM orders o JOIN lines l ON l.order_id = o.id WHERE o.priced
-  GROUP BY o.id, o.money_off, o.total, o.shipping, o.shipping_tax, o.adjustment, o.discount
+  GROUP BY o.id
 ) o
 """
 

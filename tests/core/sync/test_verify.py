@@ -340,6 +340,30 @@ def _broken(store: Store, *statements: str) -> list[Breach]:
     return found
 
 
+def test_money_still_adds_up_when_a_line_is_taken_away_or_shrinks_behind_its_parcel(lived_in: World) -> None:
+    shop, price = lived_in.channel(), Decimal(3)
+    full = order("9", line(1, "A", 2, unit_price=price), line(2, "A", 1, unit_price=price), total=Decimal(9))
+    lived_in.take(shop, full)
+    lived_in.take(shop, edited(full, lines=full.lines[:1], total=Decimal(6)))
+    assert verify(lived_in.store) == []
+    lived_in.ship("9", "west", tracking="T9", A=2)
+    shrunk = edited(full, lines=(line(1, "A", 1, unit_price=price),), total=price, version=3)
+    lived_in.take(shop, shrunk)
+    lived_in.take(shop, edited(shrunk))
+    assert verify(lived_in.store) == []
+    assert lived_in.timeline("9").count("edited after shipping") == 1
+
+
+def test_a_channel_told_again_after_a_silence_is_told_what_is_true_now(lived_in: World) -> None:
+    lived_in.receive("A", "west", -3)
+    silent = lived_in.channel(buffer=1, push_levels=False)
+    _levels(lived_in, silent)
+    assert verify(lived_in.store) == []
+    _levels(lived_in, lived_in.channel(buffer=1))
+    assert verify(lived_in.store) == []
+    assert lived_in.value("SELECT COUNT(*) FROM levels WHERE state = 'queued'") > 0
+
+
 def test_drifted_totals_are_brought_back_and_the_ledger_says_why(lived_in: World) -> None:
     world, store = lived_in, lived_in.store
     was = world.stock("A"), world.stock("B"), world.at("A"), world.at("B")
