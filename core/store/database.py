@@ -224,6 +224,13 @@ def _told() -> Iterator[None]:
             raise
         said = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
         raise StoreError(f"the store cannot be used: {said}; {_cure(said)}") from error
+    except sa.exc.IntegrityError as error:
+        diagnosis = getattr(error.orig, "diag", None)
+        if diagnosis is None:
+            raise
+        # PostgreSQL tells the failing row in full, a buyer's address too: only the rule it broke goes on.
+        bare = ValueError(f"{diagnosis.message_primary} ({diagnosis.constraint_name})")
+        raise sa.exc.IntegrityError(error.statement, None, bare, hide_parameters=True) from None
 
 
 def _cure(said: str) -> str:

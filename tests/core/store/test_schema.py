@@ -42,3 +42,10 @@ def test_a_schema_newer_than_the_code_is_refused_with_a_cure(store: Store, store
 def test_illegal_states_cannot_be_stored(store: Store, statement: str, constraint: str) -> None:
     with pytest.raises(sa.exc.IntegrityError, match=constraint), store.write() as tx:
         tx.run(statement)
+
+
+def test_a_refused_row_is_not_told(store: Store) -> None:
+    with pytest.raises(sa.exc.IntegrityError) as told, store.write() as tx:
+        tx.run("INSERT INTO buyers (order_id, name) VALUES (999, 'Ada Lovelace')")
+        tx.run("INSERT INTO buyers (order_id, name) VALUES (999, 'Ada Lovelace')")
+    assert "Lovelace" not in str(told.value).partition("[SQL")[0]
