@@ -14,7 +14,7 @@ from core.sync import verify_orders, verify_stock
 from core.sync.verify_breach import MOST, Breach, Check
 from core.sync.verify_repair import repair
 
-__all__ = ["Breach", "notes", "repair", "verify"]
+__all__ = ["CHECKS", "Breach", "notes", "repair", "run_checks", "verify"]
 
 Progress = Callable[[int, int], None]
 """Called before each query with how many are done, and of how many."""
@@ -28,12 +28,12 @@ def verify(store: Store, *, progress: Progress = lambda done, total: None, file:
     With `file`, SQLite also checks its own file, which takes longest.
     """
     own = (file_is_whole, references_lead_somewhere) if file and store.sqlite else ()
-    return _run(store, (*CHECKS, *own), progress)
+    return run_checks(store, (*CHECKS, *own), progress)
 
 
 def notes(store: Store) -> list[Breach]:
     """What an operator should know although nothing is broken: orders whose money does not add up, for one."""
-    return _run(store, verify_orders.NOTES, lambda done, total: None)
+    return run_checks(store, verify_orders.NOTES, lambda done, total: None)
 
 
 def file_is_whole(tx: Tx) -> Iterator[Breach]:
@@ -60,7 +60,8 @@ def references_lead_somewhere(tx: Tx) -> Iterator[Breach]:
         )
 
 
-def _run(store: Store, checks: Sequence[Check], progress: Progress) -> list[Breach]:
+def run_checks(store: Store, checks: Sequence[Check], progress: Progress) -> list[Breach]:
+    """What `checks` find, all in one view of the store."""
     found: list[Breach] = []
     with _one_view(store) as tx:
         for done, check in enumerate(checks):

@@ -15,7 +15,7 @@ from core.sync.levels import refresh, touch_changed_rules
 from core.sync.push import push_acknowledgements, push_tracking
 from core.sync.push_levels import push_levels
 from core.sync.take_in import take_in
-from core.sync.verify import CHECKS, Breach, notes, repair, verify
+from core.sync.verify import CHECKS, Breach, notes, repair, run_checks, verify
 from tests.core.sync.world import World, edited, line, order
 
 
@@ -383,12 +383,19 @@ def test_drifted_totals_are_brought_back_and_the_ledger_says_why(lived_in: World
 
 
 def test_a_movement_the_ledger_lacks_is_added_to_it(lived_in: World) -> None:
-    found = _broken(lived_in.store, "DELETE FROM ledger WHERE item_id = {b} AND kind = 'adjust'")
-    was = lived_in.stock("B"), lived_in.at("B")
-    (told,) = repair(lived_in.store, found, now=lived_in.clock)
-    assert "a movement was missing" in told
-    assert (lived_in.stock("B"), lived_in.at("B")) == was
-    assert lived_in.value("SELECT on_hand FROM ledger WHERE kind = 'repair'") == 4
+    """An item's total and its locations agree: it is the ledger that is short, by all of B and by one of A."""
+    found = _broken(
+        lived_in.store,
+        "DELETE FROM ledger WHERE item_id = {b} AND kind = 'adjust'",
+        "UPDATE ledger SET on_hand = on_hand - 1 WHERE item_id = {a} AND location_id = {west} AND kind = 'adjust'",
+    )
+    was = lived_in.at("A"), lived_in.at("B")
+    told = repair(lived_in.store, found, now=lived_in.clock)
+    assert ["a movement was missing" in line for line in told] == [True, True]
+    assert (lived_in.at("A"), lived_in.at("B")) == was
+    assert [
+        row.on_hand for row in lived_in.rows("SELECT on_hand FROM ledger WHERE kind = 'repair' ORDER BY item_id")
+    ] == [1, 4]
     assert verify(lived_in.store) == []
 
 
@@ -459,14 +466,17 @@ def test_sqlite_says_what_is_wrong_with_its_own_file(sqlite_store: Store) -> Non
 
 def test_a_daemon_that_writes_meanwhile_is_seen_between_two_commits(lived_in: World) -> None:
     """The first query pins the view: what is committed between two queries belongs to neither."""
-    steps: list[int] = []
+    seen: list[int] = []
+
+    def look(tx: Tx) -> Iterator[Breach]:
+        seen.append(tx.value("SELECT COUNT(*) FROM orders"))
+        yield from ()
 
     def write(done: int, total: int) -> None:
-        if done == 3:
+        if done == 1:
             lived_in.take(lived_in.channel(), order("9", line(1, "A", 1)))
             lived_in.ship("9", "west", tracking="T9")
-            steps.append(done)
 
-    assert verify(lived_in.store, progress=write) == []
-    assert steps
+    run_checks(lived_in.store, (look, look), write)
+    assert seen[0] == seen[1] == lived_in.value("SELECT COUNT(*) FROM orders") - 1
     assert verify(lived_in.store) == []
