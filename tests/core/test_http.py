@@ -61,6 +61,12 @@ def test_the_deadline_holds_for_what_is_sent_too() -> None:
     assert raised.value.ambiguous
 
 
+def test_a_deadline_that_has_passed_already_is_an_outage_too() -> None:
+    with saying(answer()) as server, patient(deadline=0.0) as client, pytest.raises(Unavailable):
+        client.get(server.url)
+    assert server.requests == []
+
+
 HALF: dict[str, Said] = {
     "half JSON of no stated length": undelimited(b'{"orders":[{"id":1},'),
     "nothing of no stated length": undelimited(b""),
