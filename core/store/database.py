@@ -283,7 +283,8 @@ def _statement(sql: str, lists: tuple[str, ...], sqlite: bool) -> sa.TextClause:
     for name in lists:
         member = f"IN (SELECT value FROM json_each(:{name}))" if sqlite else f"= ANY(:{name})"
         sql = re.sub(rf"\bIN :{name}\b", member, sql)
-    return sa.text(sql.replace("/*lock*/", "" if sqlite else "FOR UPDATE"))
+    # NO KEY: a row that refers to a locked one can still be written, else foreign keys would lock out of order.
+    return sa.text(sql.replace("/*lock*/", "" if sqlite else "FOR NO KEY UPDATE"))
 
 
 @lru_cache(maxsize=256)
