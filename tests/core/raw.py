@@ -31,12 +31,18 @@ class Reset(NamedTuple):
 
 
 class Silence(NamedTuple):
-    """Nothing at all, for as long as the client stays; with `deaf`, its request's body is not even read."""
-
-    deaf: bool = False
+    """Nothing at all, for as long as the client stays."""
 
 
-Said = bytes | Drip | Close | Reset | Silence
+class Sip(NamedTuple):
+    """The request is read a little at a time, then answered."""
+
+    size: int
+    little: int = 256 * 1024
+    pause: float = 0.02
+
+
+Said = bytes | Drip | Close | Reset | Silence | Sip
 
 
 def answer(
@@ -98,10 +104,8 @@ class RawServer:
     def _say(self, connection: socket.socket) -> bool:
         """One request and its answer; whether the connection goes on."""
         said = self.script[min(len(self.requests), len(self.script) - 1)]
-        if isinstance(said, Silence) and said.deaf:
-            while self._open:
-                time.sleep(0.01)
-            return False
+        if isinstance(said, Sip):
+            return _sip(connection, said)
         request = _read(connection)
         if not request:
             return False
@@ -123,6 +127,18 @@ class RawServer:
             case Silence():
                 connection.recv(1)
         return False
+
+
+def _sip(connection: socket.socket, sip: Sip) -> bool:
+    taken = 0
+    while taken < sip.size:
+        more = len(connection.recv(sip.little))
+        if not more:
+            return False
+        taken += more
+        time.sleep(sip.pause)
+    connection.sendall(answer())
+    return True
 
 
 def _read(connection: socket.socket) -> bytes:

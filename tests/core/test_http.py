@@ -12,7 +12,7 @@ import pytest
 from core import http
 from core.errors import ChannelError, NotFound, Rejected, Unauthorized, Unavailable
 from core.guard import transaction
-from tests.core.raw import Close, Drip, Reset, Said, Silence, answer, saying, undelimited
+from tests.core.raw import Close, Drip, Reset, Said, Silence, Sip, answer, saying, undelimited
 
 SECRETS = ("s3cret-query", "s3cret-header", "s3cret-body", "s3cret-user", "Ada Lovelace")
 
@@ -55,8 +55,11 @@ def test_the_deadline_holds_however_slowly_the_far_end_drips(drip: Said) -> None
 
 def test_the_deadline_holds_for_what_is_sent_too() -> None:
     feed = b"x" * 50_000_000
-    deaf = saying(Silence(deaf=True))
-    with deaf as server, http.client("shop", deadline=0.3) as client, pytest.raises(Unavailable) as raised:
+    with (
+        saying(Sip(len(feed))) as server,
+        http.client("shop", deadline=0.3) as client,
+        pytest.raises(Unavailable) as raised,
+    ):
         client.post(f"{server.url}/feed", content=feed)
     assert raised.value.ambiguous
 
