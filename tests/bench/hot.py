@@ -1,4 +1,4 @@
-"""Eight processes take orders of one SKU in at once, and there is not enough of it. Run as a module it is one of them.
+"""Eight processes take orders of one SKU in at once, and there is not enough of it.
 
 Each has a channel of its own and its pages in memory; all begin at the same moment. The floor is eight processes that
 write the orders, lines, reservations and counters of the same pages with the raw driver, the items locked first.
@@ -6,16 +6,13 @@ write the orders, lines, reservations and counters of the same pages with the ra
 
 from __future__ import annotations
 
-import json
-import pickle
-import subprocess
-import sys
-import tempfile
+import multiprocessing
+import threading
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from core.routing import distance_km
 from core.store.database import Store
 from core.sync.channel import clock
 from core.sync.take_in import take_in
@@ -25,6 +22,8 @@ from tests.bench.databases import Database, Postgres, databases, opened
 from tests.bench.figures import Figure, Report
 from tests.bench.shop import HOT, shop
 
+Work = Callable[..., None]
+
 WRITERS = 8
 _SHARE = 0.6
 """How much of what is wanted there is, in each warehouse half of it."""
@@ -32,31 +31,31 @@ _SHARE = 0.6
 
 def hot(quick: bool) -> Report:
     """On PostgreSQL, where writers meet; SQLite has one writer at a time."""
-    orders, rounds = (500, 1) if quick else (5_000, 3)
+    orders, rounds = (250, 1) if quick else (5_000, 3)
     report = Report()
-    with databases() as kinds, shop() as address, tempfile.TemporaryDirectory(prefix="ordersync-bench-") as folder:
+    with databases() as kinds, shop() as address:
         database = next(kind for kind in kinds if isinstance(kind, Postgres))
-        _measure(report, database, address, Path(folder), orders, rounds)
+        _measure(report, database, address, orders, rounds)
     return report
 
 
-def _measure(report: Report, database: Database, address: str, folder: Path, orders: int, rounds: int) -> None:
+def _measure(report: Report, database: Database, address: str, orders: int, rounds: int) -> None:
     stock = int(WRITERS * orders * _SHARE) // 2 * 2
     template = database.template(lambda store: _fill(store, stock))
     ours, bare, deadlocks, oversold = [], [], 0, 0
     for _ in range(rounds):
         url = database.copy(template)
-        ours.append(_all_at_once([["take", url, address, str(writer), str(orders)] for writer in range(WRITERS)]))
+        ours.append(_all_at_once(_take, [(url, address, writer, orders) for writer in range(WRITERS)]))
         with opened(url) as store:
             faults, over = _judge(store, stock)
             report.faults += faults
             oversold += over
             granted = _count(store, "SELECT count(*) FROM reservations")
             deadlocks += _count(store, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-            files = [_pages_of(store, writer, folder) for writer in range(WRITERS)]
+            pages = [_pages_of(store, writer) for writer in range(WRITERS)]
         database.drop(url)
         url = database.copy(template)
-        bare.append(_all_at_once([["write", url, str(file)] for file in files]))
+        bare.append(_all_at_once(_write, [(url, sheets) for sheets in pages]))
         database.drop(url)
     database.drop(template)
     if deadlocks:
@@ -111,58 +110,62 @@ def _count(store: Store, sql: str) -> int:
         return int(tx.value(sql))
 
 
-def _pages_of(store: Store, writer: int, folder: Path) -> Path:
+def _pages_of(store: Store, writer: int) -> list[floor.Sheet]:
     with store.read() as tx:
         channel = tx.value("SELECT id FROM channels WHERE name = :name", name=_name(writer))
-    file = folder / f"{writer}.pickle"
-    file.write_bytes(pickle.dumps(floor.read_back(store, channel)))
-    return file
+    return floor.read_back(store, channel)
 
 
-def _all_at_once(tasks: Sequence[Sequence[str]]) -> float:
-    """Starts a process for each task, lets them go together once all are ready; seconds from there to the last end."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.hot", *task], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for task in tasks
-    ]
+def _all_at_once(work: Work, tasks: Sequence[tuple[Any, ...]]) -> float:
+    """Does each task in a process of its own, all from the moment all are ready; seconds from there to the last end."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    barrier, ends = context.Barrier(len(tasks) + 1), context.Queue()
+    processes = [context.Process(target=_timed, args=(work, task, barrier, ends), daemon=True) for task in tasks]
+    for process in processes:
+        process.start()
     try:
-        for process in processes:
-            assert process.stdout is not None
-            if process.stdout.readline() != "ready\n":
-                raise RuntimeError("a writer ended before it began")
+        barrier.wait(300)
         began = time.monotonic()
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        told = [process.communicate()[0] for process in processes]
-        if any(process.returncode for process in processes):
-            raise RuntimeError(f"a writer ended early: {tasks[0][0]}")
+        last = max(ends.get(timeout=900) for _ in processes)
+    except threading.BrokenBarrierError:
+        last = 0.0
     finally:
         for process in processes:
-            process.kill()
-            process.wait()
-    return float(max(json.loads(end) for end in told) - began)
+            process.join()
+    if not last or any(process.exitcode for process in processes):
+        raise RuntimeError(f"a writer ended early, at {work.__name__}")
+    return float(last - began)
 
 
-def _take(url: str, address: str, writer: str, orders: str) -> None:
-    first = int(writer) * int(orders)
-    connector = seller.open_shop(f"{address}/hot/{first}/{orders}", _name(int(writer)))
+def _timed(work: Work, task: tuple[Any, ...], barrier: Any, ends: Any) -> None:
+    """Runs in its process. A writer that fails lets the others go, and its exit code tells."""
+    end = 0.0
+    try:
+        work(barrier.wait, *task)
+        end = time.monotonic()
+    except BaseException:
+        barrier.abort()
+        raise
+    finally:
+        ends.put(end)
+
+
+def _take(ready: Callable[[], object], url: str, address: str, writer: int, orders: int) -> None:
+    connector = seller.open_shop(f"{address}/hot/{writer * orders}/{orders}", _name(writer))
     pages = list(connector.pages(None))
     with opened(url) as store:
         channel = seller.take_up_shop(store, connector)
-        _ready()
+        distance_km("US", "10001", "US", "94110")  # reads its table of places, once a process
+        ready()
         for page in pages:
             take_in(store, channel, page, clock(), clock())
-        _done()
+    connector.close()
 
 
-def _write(url: str, file: str) -> None:
-    sheets: list[floor.Sheet] = pickle.loads(Path(file).read_bytes())  # noqa: S301 - our own file
+def _write(ready: Callable[[], object], url: str, sheets: list[floor.Sheet]) -> None:
     with floor.driver(url) as raw:
-        _ready()
+        ready()
         for sheet in sheets:
             raw.lock(sorted({row[floor.ITEM] for row in sheet.rows["lines"]}))
             for table, columns in floor.CORE.items():
@@ -172,19 +175,3 @@ def _write(url: str, file: str) -> None:
                 if rows:
                     raw.add(table, column, rows)
             raw.commit()
-        _done()
-
-
-def _ready() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
-
-
-def _done() -> None:
-    sys.stdout.write(json.dumps(time.monotonic()))
-
-
-if __name__ == "__main__":
-    work: dict[str, Any] = {"take": _take, "write": _write}
-    work[sys.argv[1]](*sys.argv[2:])

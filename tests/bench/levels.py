@@ -18,7 +18,7 @@ _COLUMNS = ("listing_id", "place", "channel_id", "desired", "due_at")
 
 def levels(quick: bool) -> Report:
     """The floor reads the same stock and writes the same levels, in the same batches, and computes nothing."""
-    items, few, rounds = (2_000, 100, 1) if quick else (100_000, 500, 3)
+    items, few, rounds = (2_000, 100, 1) if quick else (100_000, 500, 2)
     report = Report()
     with databases() as kinds:
         for database in kinds:

@@ -22,7 +22,7 @@ FLAT = 1.1
 
 def memory(quick: bool) -> Report:
     """A backfill through the socket, in a process that does nothing else."""
-    orders = 10_000 if quick else 200_000
+    orders = 5_000 if quick else 200_000
     report = Report()
     with databases() as kinds, shop() as address:
         for database in kinds:
