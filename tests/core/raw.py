@@ -75,6 +75,7 @@ class RawServer:
         self.script = script
         self.requests: list[bytes] = []
         self.dripped = 0
+        self.sipped = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open = True
@@ -105,7 +106,7 @@ class RawServer:
         """One request and its answer; whether the connection goes on."""
         said = self.script[min(len(self.requests), len(self.script) - 1)]
         if isinstance(said, Sip):
-            return _sip(connection, said)
+            return self._sip(connection, said)
         request = _read(connection)
         if not request:
             return False
@@ -128,17 +129,15 @@ class RawServer:
                 connection.recv(1)
         return False
 
-
-def _sip(connection: socket.socket, sip: Sip) -> bool:
-    taken = 0
-    while taken < sip.size:
-        more = len(connection.recv(sip.little))
-        if not more:
-            return False
-        taken += more
-        time.sleep(sip.pause)
-    connection.sendall(answer())
-    return True
+    def _sip(self, connection: socket.socket, sip: Sip) -> bool:
+        while self.sipped < sip.size:
+            more = len(connection.recv(sip.little))
+            if not more:
+                return False
+            self.sipped += more
+            time.sleep(sip.pause)
+        connection.sendall(answer())
+        return True
 
 
 def _read(connection: socket.socket) -> bytes:

@@ -62,6 +62,7 @@ def test_the_deadline_holds_for_what_is_sent_too() -> None:
     ):
         client.post(f"{server.url}/feed", content=feed)
     assert raised.value.ambiguous
+    assert server.sipped < len(feed) // 2
 
 
 def test_a_deadline_that_has_passed_already_is_an_outage_too() -> None:
