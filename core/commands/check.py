@@ -35,7 +35,9 @@ def check(config: Config = given.FOLDER, json: Json = False) -> None:
             show.line(f"store: {trouble}")
         elif settings is not None and not found:
             names = ", ".join(settings.channels) or "none enabled"
-            show.line(f"configuration is sound: {len(settings.channels)} channels ({names}); store {state}")
+            show.line(
+                f"configuration is sound: {show.many(len(settings.channels), 'channel')} ({names}); store {state}"
+            )
     if found:
         raise typer.Exit(UserError.code)
     if trouble is not None:

@@ -72,7 +72,7 @@ def one_line(text: str) -> str:
 
 
 def _tell_usage(error: typer.TyperException) -> None:
-    said = one_line(error.format_message()).rstrip(".")
+    said = one_line(error.format_message()).replace(": Value error, ", ": ").rstrip(".?")
     if said:  # a group called without a command has printed its help already
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "ordersync"

@@ -51,7 +51,7 @@ def listed(
             for row in rows
         ],
     )  # fmt: skip
-    show.line(f"{len(rows)} {'unmapped ' if unmapped else ''}listings")
+    show.line(show.many(len(rows), "unmapped listing" if unmapped else "listing"))
 
 
 def _shown(row: Any) -> str:

@@ -55,7 +55,7 @@ def orders(
             for row in rows
         ],
     )  # fmt: skip
-    show.line(f"{len(rows)} orders" + (f" (the newest {limit}; see --limit)" if len(rows) == limit else ""))
+    show.line(show.many(len(rows), "order") + (f" (the newest {limit}; see --limit)" if len(rows) == limit else ""))
 
 
 def _brief(row: Any) -> dict[str, Any]:

@@ -39,7 +39,9 @@ def planned(config: Config = given.FOLDER, json: Json = False) -> None:
             for v in found.levels
         ],
     )  # fmt: skip
-    show.line(f"{len(found.pushes)} pushes and {len(found.levels)} levels are due; nothing was sent")
+    show.line(
+        f"due: {show.many(len(found.pushes), 'push')} and {show.many(len(found.levels), 'level')}; nothing was sent"
+    )
 
 
 def _told(one: DuePush | DueLevel) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def listed(
             for row in rows
         ],
     )
-    show.line(f"{len(rows)} documents")
+    show.line(show.many(len(rows), "document"))
 
 
 def shown(
@@ -121,7 +121,7 @@ def retry(
             ("id", "channel", "order", "became"),
             [(one["id"], one["channel"], one["number"] or None, one["became"]) for one in told],
         )
-        show.line(f"{len(told)} documents read again" if told else "nothing is set aside")
+        show.line(f"{show.many(len(told), 'document')} read again" if told else "nothing is set aside")
         for channel, trouble in troubled.items():
             show.line(f"{channel}: {trouble}")
     if troubled:

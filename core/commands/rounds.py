@@ -117,6 +117,8 @@ def resync(
         if levels:
             asked[ask_levels(store, own_id, clock())] = "levels"
         (done,) = work(store, settings, [name], wait)
+        if levels and done.state == "ok":  # a channel that compares is read by one turn and told by the next
+            done = _sum(done, *work(store, settings, [name], wait))
         found = {asked[id]: answer for id, answer in answers(store, list(asked)).items()}
     if json:
         show.document({**found, "turn": done})
@@ -228,7 +230,11 @@ _DEEDS = ("listings", "resumed", "released", "acknowledged", "tracking", "levels
 
 def _sum(first: Done, second: Done) -> Done:
     """Two turns as one: all they did, and how the second ended."""
-    sums = {word: (getattr(first, word) or 0) + (getattr(second, word) or 0) for word in (*_COUNTS, *_DEEDS)}
+    sums = {
+        word: getattr(first, word) + getattr(second, word)
+        for word in (*_COUNTS, *_DEEDS)
+        if getattr(first, word) is not None and getattr(second, word) is not None
+    }
     return msgspec.structs.replace(second, **sums)
 
 

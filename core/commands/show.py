@@ -95,6 +95,11 @@ def amount(millionths: int) -> Decimal:
     return cents if cents == exact else exact.normalize()
 
 
+def many(count: int, noun: str) -> str:
+    """A count with its noun: "1 push", "2 pushes"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('h') else 's'}"
+
+
 @contextmanager
 def progress() -> Iterator[Progress]:
     """Progress bars on stderr; none at all where stderr is no terminal."""

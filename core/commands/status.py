@@ -132,7 +132,7 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
     if not told:
         show.line("no channel is configured yet; copy an example in channels/ to channels/NAME.toml and fill it in")
     if found.touched:
-        show.line(f"{found.touched} items have levels to compute")
+        show.line(f"levels to compute: {show.many(found.touched, 'item')}")
     show.line("the daemon is running" if running else "no daemon is running; start `ordersync run`")
 
 

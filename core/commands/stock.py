@@ -58,7 +58,7 @@ def shown(
             ("SKU", "location", "on hand", "reserved", "allocated", "available", "title"),
             [row for item in found for row in _rows(item)],
         )
-        show.line(f"{len(found)} items")
+        show.line(show.many(len(found), "item"))
 
 
 def _rows(item: Shown) -> list[tuple[str | int | None, ...]]:
@@ -176,7 +176,7 @@ def kit(
     if json:
         show.document({"changed": changed})
     else:
-        show.line(f"{changed} kits changed" if changed else "nothing changed; that is what it was already")
+        show.line(f"{show.many(changed, 'kit')} changed" if changed else "nothing changed; that is what it was already")
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def verified(
             show.line(str(breach))
         for note in known:
             show.line(f"to know: {note}")
-        show.line("all invariants hold" if not found else f"{len(found)} breaches")
+        show.line("all invariants hold" if not found else show.many(len(found), "breach"))
     if found:
         raise typer.Exit(CheckFailed.code)
 

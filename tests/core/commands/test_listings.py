@@ -1,0 +1,82 @@
+"""`ordersync listings …`: mapped by hand, read again."""
+
+from __future__ import annotations
+
+from connectors.sandbox import FarEnd
+from tests.core.commands.desk import Desk
+
+
+def listings(desk: Desk, *args: str) -> dict[str, str | None]:
+    return {row["sku"]: row["item"] for row in desk.ok("listings", "list", *args)["listings"]}
+
+
+def test_a_line_of_an_unknown_sku_resumes_once_it_is_mapped(desk: Desk, shop: FarEnd) -> None:
+    shop.offer("T-SHIRT", {"": 2})
+    number = shop.place([("T-SHIRT", 2)])
+    desk.ok("round")
+    assert listings(desk, "--unmapped") == {"T-SHIRT": None}
+    assert desk.ok("orders")["orders"][0]["status"] == "held"
+    told = desk.ok("listings", "map", "shop", "T-SHIRT", "TEE")
+    assert told == {"channel": "shop", "sku": "T-SHIRT", "item": "TEE", "was": None}
+    desk.ok("round")
+    assert desk.ok("order", number)["status"] == "allocated"
+    assert listings(desk) == {"MUG": "MUG", "T-SHIRT": "TEE", "TEE": "TEE"}
+    assert shop.levels()["T-SHIRT", ""] == shop.levels()["TEE", ""] == 8
+
+
+def test_a_mapping_by_hand_pokes_its_channel(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    desk.ok("listings", "map", "shop", "TEE", "MUG")
+    (row,) = desk.rows("SELECT wanted, done FROM channels")
+    assert row.wanted > row.done
+    assert "TEE at shop is TEE (was MUG)" in desk.run("listings", "map", "shop", "TEE", "TEE").out
+
+
+def test_an_item_that_is_not_there_cannot_be_mapped_to(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    ran = desk.run("listings", "map", "shop", "TEE", "CUP")
+    assert ran.code == 2
+    assert ran.told.startswith("ordersync: there is no item CUP; receive it first")
+
+
+def test_what_is_unmapped_is_offered_no_more(desk: Desk, shop: FarEnd) -> None:
+    shop.offer("T-SHIRT", {"": 2})
+    desk.ok("listings", "map", "shop", "T-SHIRT", "TEE")
+    desk.ok("round")
+    assert shop.levels()["T-SHIRT", ""] == 10
+    assert desk.ok("listings", "unmap", "shop", "T-SHIRT")["was"] == "TEE"
+    desk.ok("round")
+    assert shop.levels()["T-SHIRT", ""] == 0
+    assert listings(desk, "--unmapped") == {"T-SHIRT": None}
+    assert desk.run("verify").code == 0
+    ran = desk.run("listings", "unmap", "shop", "T-SHIRT")
+    assert ran.told.startswith("ordersync: T-SHIRT is not mapped;")
+
+
+def test_a_sku_that_would_be_mapped_again_at_once_cannot_be_unmapped(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    ran = desk.run("listings", "unmap", "shop", "TEE")
+    assert ran.code == 2
+    assert 'write match = "mapped" into its file' in ran.told
+    desk.channel("shop", match='"mapped"')
+    desk.ok("listings", "unmap", "shop", "TEE")
+    desk.ok("round")
+    assert listings(desk, "--unmapped") == {"TEE": None}
+
+
+def test_reading_finds_what_is_new_on_offer(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    shop.offer("CUP", {"": 2})
+    desk.ok("round")
+    assert "CUP" not in listings(desk)
+    (told,) = desk.ok("listings", "read")["channels"]
+    assert told == {"channel": "shop", "state": "ok", "reason": "", "listings": 3, "unmapped": 1}
+    assert listings(desk)["CUP"] is None
+
+
+def test_reading_from_a_silent_channel_is_exit_3(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    shop.fail("unavailable")
+    ran = desk.run("listings", "read", "shop")
+    assert ran.code == 3
+    assert "shop: shop answered" in ran.out

@@ -1,0 +1,80 @@
+"""`ordersync status`: health, backlog and what to do."""
+
+from __future__ import annotations
+
+from connectors.sandbox import FarEnd
+from tests.core.commands.desk import Desk
+
+
+def test_a_channel_that_is_well_is_exit_0(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    told = desk.ok("status")
+    (one,) = told["channels"]
+    assert (one["channel"], one["connector"], one["health"], one["reason"]) == ("shop", "sandbox", "ok", "")
+    assert one["last_success"].endswith("Z")
+    assert 0 <= one["lag_seconds"] < 60
+    assert told["daemon_running"] is False
+
+
+def test_what_waits_is_counted(desk: Desk, shop: FarEnd) -> None:
+    shop.place([("TEE", 1)])
+    shop.place([("MUG", 5)])
+    shop.place([("CUP", 1)])
+    desk.ok("round")
+    (one,) = desk.ok("status")["channels"]
+    waiting = {word: count for word, count in one["waiting"].items() if count}
+    assert waiting == {"held": 1, "backordered": 1}
+    assert one["orders"]["stored"] == 3
+    (order,) = [order for order in desk.ok("orders")["orders"] if order["status"] == "allocated"]
+    desk.ok("ship", order["id"], "--location", "east", "--carrier", "UPS", "--tracking", "1Z1")
+    (one,) = desk.ok("status")["channels"]
+    assert one["waiting"]["pushes_due"] == 1
+
+
+def test_a_parked_channel_is_exit_3_with_what_to_do(desk: Desk, shop: FarEnd) -> None:
+    shop.fail("unauthorized")
+    desk.run("round")
+    ran = desk.run("status")
+    assert ran.code == 3
+    assert "shop is parked for 0 s: shop refused the credentials; renew them and restart" in ran.out
+    (one,) = desk.run("status", "--json").json["channels"]
+    assert one["outage_since"] is not None
+
+
+def test_a_silent_channel_is_exit_3(desk: Desk, shop: FarEnd) -> None:
+    shop.fail("unavailable")
+    desk.run("round")
+    ran = desk.run("status")
+    assert ran.code == 3
+    assert "tried again by itself" in ran.out
+
+
+def test_a_channel_whose_file_is_wrong_is_exit_3(desk: Desk, shop: FarEnd) -> None:
+    desk.write("channels/shop.toml", 'connector = "sandbox"\n')
+    ran = desk.run("status", "--json")
+    (one,) = ran.json["channels"]
+    assert (ran.code, one["health"]) == (3, "misconfigured")
+    assert one["reason"].startswith("channels/shop.toml: locations: no location ships for this channel;")
+
+
+def test_new_disabled_and_removed_channels_are_told_apart(desk: Desk, shop: FarEnd) -> None:
+    desk.channel("gone")
+    desk.ok("round")
+    (desk.config / "channels" / "gone.toml").unlink()
+    desk.channel("off", enabled="false")
+    desk.channel("young")
+    healths = {one["channel"]: one["health"] for one in desk.ok("status")["channels"]}
+    assert healths == {"gone": "removed", "off": "disabled", "shop": "ok", "young": "new"}
+
+
+def test_it_says_whether_a_daemon_holds_the_store(desk: Desk, shop: FarEnd) -> None:
+    assert "no daemon is running; start `ordersync run`" in desk.run("status").out
+    store = desk.store()
+    with store.sole_instance():
+        assert desk.ok("status")["daemon_running"] is True
+        assert "the daemon is running" in desk.run("status").out
+    store.close()
+
+
+def test_nothing_configured_yet_is_told(desk: Desk) -> None:
+    assert "no channel is configured yet" in desk.run("status").out

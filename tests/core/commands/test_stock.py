@@ -1,0 +1,119 @@
+"""`ordersync stock …` and `ordersync ship`."""
+
+from __future__ import annotations
+
+from connectors.sandbox import FarEnd
+from tests.core.commands.desk import Desk
+
+
+def on_hand(desk: Desk) -> dict[str, tuple[int, int, int]]:
+    return {
+        item["sku"]: (item["on_hand"], item["reserved"], item["available"])
+        for item in desk.ok("stock", "show")["stock"]
+    }
+
+
+def test_stock_may_come_before_any_channels_first_turn(desk: Desk) -> None:
+    (moved,) = desk.ok("stock", "receive", "TEE", "east", 5, "--title", "A tee")["moved"]
+    assert moved == {"sku": "TEE", "location": "east", "was": 0, "on_hand": 5, "new": True}
+    assert on_hand(desk) == {"TEE": (5, 0, 5)}
+    assert "A tee" in desk.run("stock", "show").out
+
+
+def test_stock_is_set_adjusted_and_counted(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("stock", "set", "TEE", "east", 8)
+    desk.ok("stock", "adjust", "TEE", "east", "-3", "--note", "broken")
+    desk.ok("stock", "adjust", "TEE", "east", "+1")
+    assert on_hand(desk)["TEE"] == (6, 0, 6)
+    desk.ok("stock", "count", "TEE", "east", 4)
+    assert on_hand(desk)["TEE"] == (4, 0, 4)
+    (row,) = desk.rows("SELECT note FROM ledger WHERE kind = 'adjust' AND on_hand = -3")
+    assert row.note == "broken"
+
+
+def test_a_reference_is_booked_once(desk: Desk) -> None:
+    for _ in range(2):
+        told = desk.ok("stock", "receive", "TEE", "east", 5, "--reference", "PO-1")
+    assert told["moved"][0]["new"] is False
+    assert "booked before" in desk.run("stock", "receive", "TEE", "east", 5, "--reference", "PO-1").out
+    assert on_hand(desk)["TEE"] == (5, 0, 5)
+
+
+def test_a_file_is_booked_whole_or_not_at_all(desk: Desk) -> None:
+    file = desk.folder / "stock.csv"
+    file.write_text("sku,location,quantity\nTEE,east,5\nMUG,nowhere,1\nCUP,west,1.5\n")
+    ran = desk.run("stock", "set", "--file", str(file))
+    assert (ran.code, ran.out) == (2, "")
+    assert [line.partition("; ")[0] for line in ran.err.splitlines()] == [
+        "ordersync: stock.csv:3: there is no location 'nowhere'",
+        "ordersync: stock.csv:4: '1.5' is no quantity",
+    ]
+    assert on_hand(desk) == {}
+    file.write_text("sku,location,quantity\nTEE,east,5\nMUG,west,1\n")
+    assert len(desk.ok("stock", "set", "--file", str(file))["moved"]) == 2
+    assert on_hand(desk) == {"MUG": (1, 0, 1), "TEE": (5, 0, 5)}
+
+
+def test_set_wants_one_thing_or_a_file(desk: Desk) -> None:
+    assert desk.run("stock", "set", "TEE").told == "ordersync: nothing to set; write SKU LOCATION QTY, or --file CSV"
+    assert desk.run("stock", "set", "TEE", "--file", "x.csv").code == 2
+
+
+def test_an_adjustment_that_is_no_number_is_exit_2(desk: Desk, shop: FarEnd) -> None:
+    for change in ("1.5", "--3", "+", "many", "9" * 30):
+        ran = desk.run("stock", "adjust", "TEE", "east", change)
+        assert ran.code == 2
+        assert len(ran.err.splitlines()) == 1
+
+
+def test_a_count_that_takes_promises_back_names_the_orders(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 4)])
+    desk.ok("round")
+    ran = desk.run("stock", "count", "TEE", "east", 1)
+    assert ran.code == 0
+    (row,) = desk.rows("SELECT id FROM orders WHERE number = :number", number=number)
+    assert "taken back: order #1001 of shop: 3 units wait for stock again" in ran.out
+    assert f"(`ordersync order {row.id}`)" in ran.out
+
+
+def test_a_kit_is_made_of_its_components(desk: Desk, shop: FarEnd) -> None:
+    assert desk.ok("stock", "kit", "SET", "TEE=2", "MUG=1") == {"changed": 1}
+    assert on_hand(desk)["SET"] == (0, 0, 1)
+    assert "kit: 1 MUG, 2 TEE" in desk.run("stock", "show", "SET").out
+    assert desk.run("stock", "kit", "SET", "TEE=2", "MUG=1").out.startswith("nothing changed")
+    ran = desk.run("stock", "kit", "SET", "TEE")
+    assert ran.told == "ordersync: 'TEE' is no SKU=QTY; write for example TEE-RED=2"
+    file = desk.folder / "kits.csv"
+    file.write_text("kit,component,quantity\nPAIR,MUG,2\n")
+    assert desk.ok("stock", "kit", "--file", str(file)) == {"changed": 1}
+    assert desk.run("stock", "kit").code == 2
+
+
+def test_a_parcel_is_booked_once_and_told_by_the_next_turn(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 2), ("MUG", 1)])
+    desk.ok("round")
+    args = ("ship", number, "--location", "east", "--carrier", "UPS", "--tracking", "1Z1", "--line", "TEE=2")
+    assert desk.ok(*args)["new"] is True
+    assert desk.ok(*args)["new"] is False
+    assert "booked already; nothing changed" in desk.run(*args).out
+    desk.ok("round")
+    (effect,) = shop.effects()
+    assert (effect.tracking, effect.carrier, effect.lines) == ("1Z1", "UPS", {"TEE": 2})
+    assert on_hand(desk)["TEE"] == (8, 0, 8)
+
+
+def test_what_cannot_ship_is_one_line(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 2)])
+    desk.ok("round")
+    parcel = ("ship", number, "--carrier", "UPS", "--tracking", "1Z1")
+    for more, told in (
+        (("--location", "nowhere"), "there is no location 'nowhere'; there are: east, west"),
+        (("--location", "east", "--line", "TEE=3"), "3 of TEE cannot ship: order #1001 has 2 reserved;"),
+        (("--location", "east", "--line", "TEE=1", "--line", "TEE=1"), "TEE is named twice; name it once,"),
+        (("--location", "east", "--line", "TEE=0"), "'TEE=0' is no SKU=QTY;"),
+        (("--location", "east", "--at", "2999-01-01"), "--at 2999-01-01 00:00:00: that is not over yet;"),
+    ):
+        ran = desk.run(*parcel, *more)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.told.startswith(f"ordersync: {told}")
+    assert desk.rows("SELECT count(*) FROM shipments")[0][0] == 0
