@@ -117,9 +117,9 @@ class Rehearsal:
     def open(self) -> Store:
         """Starts the simulators, writes the configuration, fills the shelves."""
         (self.config / "channels").mkdir(parents=True, exist_ok=True)
-        (self.config / "ordersync.toml").write_text(
-            _toml({"store": {"url": self.store_url}, "log": {"format": "json"}})
-        )
+        # Where the faults kill two tokens in one call the channel is parked: nobody is there to restart it.
+        common = {"store": {"url": self.store_url}, "daemon": {"parked_retry_seconds": 10}, "log": {"format": "json"}}
+        (self.config / "ordersync.toml").write_text(_toml(common))
         (self.config / "locations.toml").write_text(
             "".join(
                 f'[[locations]]\nname = "{name}"\npostal_code = "{code}"\npriority = {priority}\n\n'

@@ -60,6 +60,11 @@ class Tx:
         """Executes a statement; returns how many rows it changed."""
         return self._execute(sql, params).rowcount
 
+    def alone(self, what: str) -> None:
+        """Waits until no other transaction does `what`, and keeps others from it until this one ends."""
+        if not self.sqlite:
+            self.run("SELECT pg_advisory_xact_lock(hashtext(:what))", what=f"ordersync {what}")
+
     def ids(self, table: sa.Table, count: int) -> Sequence[int]:
         """`count` fresh ids for `table`, ascending. A transaction that rolls back may leave a gap."""
         if count == 0:

@@ -70,6 +70,7 @@ def refresh(store: Store, channels: Mapping[str, ChannelSettings], now: int) -> 
 
 
 def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple[int, set[int]]:
+    tx.alone("levels")  # two at once could each see but one moved component of a kit
     marks = tx.rows("SELECT item_id, mark FROM touched ORDER BY item_id LIMIT :batch /*lock*/", batch=BATCH)
     if not marks:
         return 0, set()

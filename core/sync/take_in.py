@@ -147,7 +147,7 @@ def _store(
     write_reservations(tx, claims)
     write_bindings(tx, bindings, now)
     stock.write(now)
-    if Ability.COMPARE_AND_SET in channel.connector.abilities:
+    if Ability.PUSH_LEVELS in channel.connector.abilities:
         expect(tx, channel, _taken(fresh, revisions), listed, now)
 
 
