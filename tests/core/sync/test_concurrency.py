@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import UserError
-from core.model import Fulfiller, Order
+from core.model import Fulfiller, Line, Order
 from core.store import database
 from core.store.database import Store
 from core.sync.channel import Channel
@@ -29,7 +29,7 @@ SKUS = [f"S{number}" for number in range(6)]
 
 
 @pytest.fixture
-def retried(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def retried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the database made us do again, by its code."""
     codes: list[str] = []
     transient = database._transient
@@ -39,7 +39,7 @@ def retried(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return transient(error)
 
     monkeypatch.setattr(database, "_transient", told)
-    yield codes
+    return codes
 
 
 def at_once(works: list[Callable[[], None]]) -> None:
@@ -102,8 +102,8 @@ def busy(world: World, shop: Channel, seed: int, also: Callable[[int], None]) ->
     return work
 
 
-def edited_line(chance: random.Random, part: object) -> object:
-    return line(part.number, part.sku, chance.randint(1, 3))  # type: ignore[attr-defined]
+def edited_line(chance: random.Random, part: Line) -> Line:
+    return line(part.number, part.sku, chance.randint(1, 3))
 
 
 def test_pages_shipments_stock_and_levels_get_along(store: Store, retried: list[str]) -> None:

@@ -70,7 +70,8 @@ def two_tellings(draw: st.DrawFn) -> tuple[list[Order], list[list[Order]]]:
     again = draw(st.permutations([*told, *draw(st.lists(st.sampled_from(told), max_size=4))]))
     pages: list[list[Order]] = [[]]
     for one in again:
-        if pages[-1] and draw(st.booleans()):
+        cut: bool = draw(st.booleans())
+        if pages[-1] and cut:
             pages.append([])
         pages[-1].append(one)
     return told, pages

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from core.connector import Connector
 from core.errors import StoreError, Unauthorized, Unavailable
 from core.settings import ChannelSettings, DaemonSettings, LocationSettings, LogSettings, RoutingSettings, Settings
 from core.settings import StoreSettings as Stored
@@ -31,7 +32,7 @@ SETTINGS = Settings(
 def take_turn(world: World, fake: Fake, *pulls: Any, name: str = "shop", **more: Any) -> Outcome | Trouble:
     world.later()
     fake.pulls = [list(pulls)]
-    return turn(world.store, SETTINGS, name, now=world.clock, connector=fake, **more)
+    return turn(world.store, SETTINGS, name, now=world.clock, connector=cast(Connector, fake), **more)
 
 
 def health(world: World, name: str = "shop") -> tuple[str, int, bool]:
@@ -131,7 +132,7 @@ def test_what_a_turn_did_before_its_trouble_is_kept(world: World) -> None:
 
 def test_a_turn_overtaken_by_another_process_books_nothing(world: World) -> None:
     fake = Fake()
-    fake.pages = lambda cursor, since=None: overtaken(world, fake)  # type: ignore[method-assign, assignment, misc]
+    fake.pages = lambda cursor, since=None: overtaken(world, fake)  # type: ignore[method-assign, misc]
     trouble = take_turn(world, fake)
     assert trouble == Trouble("shop", "another process has taken this channel over", parked=False)
     assert health(world) == ("ok", 0, False)

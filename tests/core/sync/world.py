@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
+from core.connector import Connector
 from core.model import (
     Address,
     ChannelListing,
@@ -84,7 +85,7 @@ class World:
         own = ChannelSettings(**({"connector": "fake", "locations": {"east": "", "west": ""}} | settings))
         using = fake or Fake()
         using.name = name
-        return take_up(self.store, name, own, using, self.locations, self.routing, self.now)
+        return take_up(self.store, name, own, cast(Connector, using), self.locations, self.routing, self.now)
 
     def item(self, sku: str, **on_hand: int) -> int:
         """An item with its stock by location name."""
