@@ -11,7 +11,7 @@ from tests.bench.figures import Figure, Report, Runs, measured
 
 def decode(quick: bool) -> Report:
     """Documents of two lines each, as the simulators serve them."""
-    orders, rounds = (50, 3) if quick else (400, 15)
+    orders, rounds = (50, 3) if quick else (400, 7)
     skus = [f"SKU-{number:04d}" for number in range(200)]
     report = Report()
     with accounts(skus) as (simulators, settings):
