@@ -1,0 +1,124 @@
+"""The real `ordersync` script as a process of its own: exit codes, streams and signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.core.commands.desk import Desk
+
+SCRIPT = Path(sys.executable).parent / "ordersync"
+
+
+def ordersync(desk: Desk, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, *args, "--config", str(desk.config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=desk.folder,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+    )
+
+
+def test_json_is_one_document_and_nothing_else(desk: Desk) -> None:
+    desk.channel()
+    ran = ordersync(desk, "round", "--json")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["channels"][0]["state"] == "ok"
+
+
+def test_a_wrong_configuration_is_lines_on_stderr_and_exit_2(desk: Desk) -> None:
+    desk.write("channels/shop.toml", 'connector = "shopfy"\n')
+    ran = ordersync(desk, "round")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("ordersync: channels/shop.toml: connector: no connector is called 'shopfy'; did you mean")
+
+
+def test_wrong_usage_is_a_line_on_stderr_and_exit_2(desk: Desk) -> None:
+    ran = ordersync(desk, "order")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "ordersync: missing argument 'ORDER'; see `ordersync order --help`\n"
+
+
+def test_a_store_that_cannot_be_used_is_a_line_on_stderr_and_exit_4(desk: Desk) -> None:
+    desk.path.write_text("no database\n" * 200)
+    ran = ordersync(desk, "verify")
+    assert (ran.returncode, ran.stdout) == (4, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("ordersync: the store cannot be used: file is not a database")
+
+
+def test_a_breach_is_exit_1(desk: Desk) -> None:
+    desk.ok("stock", "receive", "TEE", "east", "5")
+    desk.change("UPDATE items SET on_hand = 9")
+    ran = ordersync(desk, "verify", "--json")
+    assert (ran.returncode, json.loads(ran.stdout)["sound"]) == (1, False)
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback(desk: Desk) -> None:
+    file = desk.folder / "stock.csv"
+    rows = "".join(f"TEE-{number},east,1,{'x' * 500}\n" for number in range(300))
+    file.write_text(f"sku,location,quantity,title\n{rows}")
+    desk.ok("stock", "set", "--file", str(file))
+    with subprocess.Popen(
+        [SCRIPT, "stock", "show", "--config", str(desk.config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_completion_knows_the_channels(desk: Desk) -> None:
+    desk.channel("outlet")
+    ran = subprocess.run(
+        [SCRIPT],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=desk.folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "_ORDERSYNC_COMPLETE": "complete_bash",
+            "COMP_WORDS": "ordersync resync out",
+            "COMP_CWORD": "2",
+        },
+    )
+    assert ran.stdout.split() == ["outlet"]
+
+
+@pytest.fixture
+def running(desk: Desk) -> subprocess.Popen[bytes]:
+    """A real daemon with a channel that had its first turn."""
+    desk.channel("shop", poll_seconds="3600")
+    process = subprocess.Popen([SCRIPT, "run", "--config", str(desk.config)], stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if desk.rows("SELECT 1 FROM channels WHERE last_success IS NOT NULL"):
+            break
+        time.sleep(0.05)
+    return process
+
+
+def test_beside_a_real_daemon_commands_ask_it(desk: Desk, running: subprocess.Popen[bytes]) -> None:
+    try:
+        assert desk.ok("status")["daemon_running"] is True
+        (row,) = desk.ok("round", "--wait", 60)["channels"]
+        assert (row["by"], row["state"]) == ("daemon", "ok")
+        ran = desk.run("resync", "shop", "S-1", "--wait", 60, "--json")
+        assert (ran.code, ran.json["orders"]) == (1, {"S-1": "not found at the channel"})
+        second = ordersync(desk, "run")
+        assert second.returncode == 2
+        assert second.stderr.splitlines()[-1].startswith("ordersync: another ordersync works on this store already")
+    finally:
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+    assert desk.ok("status")["daemon_running"] is False
