@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def main() -> int:
     unknown = [name for name in given.parts if name not in PARTS]
     if unknown:
         parser.error(f"no part is called {unknown[0]}; there are: {', '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and folders are cleared away then, too
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     told = Console(stderr=True)
     whole = Report()
