@@ -277,14 +277,16 @@ def test_a_document_mended_further_down_its_own_page_needs_nobody(world: World) 
 
 
 @pytest.mark.parametrize("quantity", ["-1", "1.5", "2147483648", "9223372036854775808", "null", '"2"'])
-def test_a_quantity_no_line_can_hold_is_set_aside(world: World, quantity: str) -> None:
-    world.item("A", east=5)
-    shop = world.channel()
+def test_a_quantity_no_line_can_hold_is_set_aside(small_world: World, quantity: str) -> None:
+    small_world.item("A", east=5)
+    shop = small_world.channel()
     body = observation(order("1", line(1, "A", 77))).body.replace(b"77", quantity.encode())
-    counts = take_in(world.store, shop, Page(observations=(Observation(number="1", body=body),), cursor="c"), 1, 1)
+    counts = take_in(
+        small_world.store, shop, Page(observations=(Observation(number="1", body=body),), cursor="c"), 1, 1
+    )
     assert counts == Counts(received=1, quarantined=1)
-    assert world.rows("SELECT * FROM orders") == []
-    assert world.stock("A") == (5, 0)
+    assert small_world.rows("SELECT * FROM orders") == []
+    assert small_world.stock("A") == (5, 0)
 
 
 def test_a_line_of_nothing_is_kept_and_wants_nothing(world: World) -> None:
@@ -294,28 +296,32 @@ def test_a_line_of_nothing_is_kept_and_wants_nothing(world: World) -> None:
     assert world.work("1") == []
 
 
-def test_a_fraction_that_slips_through_a_connector_is_set_aside(world: World) -> None:
-    shop = world.channel()
+def test_a_fraction_that_slips_through_a_connector_is_set_aside(small_world: World) -> None:
+    shop = small_world.channel()
     shop.connector.normalize = lambda body: order("1", line(1, "A", 1.5))  # type: ignore[method-assign, arg-type]
-    assert world.take(shop, order("1")).quarantined == 1
+    assert small_world.take(shop, order("1")).quarantined == 1
 
 
 @pytest.mark.parametrize("field", ["total", "shipping", "adjustment"])
 @pytest.mark.parametrize("amount", ["NaN", "Infinity", "1e20", "-1e20"])
-def test_an_amount_the_store_cannot_keep_is_set_aside(world: World, field: str, amount: str) -> None:
-    shop = world.channel()
+def test_an_amount_the_store_cannot_keep_is_set_aside(small_world: World, field: str, amount: str) -> None:
+    shop = small_world.channel()
     document = msgspec.json.decode(observation(order("1")).body)
     body = msgspec.json.encode({**document, field: amount})
-    counts = take_in(world.store, shop, Page(observations=(Observation(number="1", body=body),), cursor="c"), 1, 1)
+    counts = take_in(
+        small_world.store, shop, Page(observations=(Observation(number="1", body=body),), cursor="c"), 1, 1
+    )
     assert counts.quarantined == 1
 
 
-def test_amounts_that_only_together_exceed_the_store_are_set_aside(world: World) -> None:
-    shop = world.channel()
+def test_amounts_that_only_together_exceed_the_store_are_set_aside(small_world: World) -> None:
+    shop = small_world.channel()
     dear = msgspec.json.encode({**msgspec.json.decode(observation(order("1", line(1, "A", 2**31 - 1))).body)})
     body = dear.replace(b'"unit_price":"0"', b'"unit_price":"9000000000"')
     assert body != dear
-    counts = take_in(world.store, shop, Page(observations=(Observation(number="1", body=body),), cursor="c"), 1, 1)
+    counts = take_in(
+        small_world.store, shop, Page(observations=(Observation(number="1", body=body),), cursor="c"), 1, 1
+    )
     assert counts.quarantined == 1
 
 
@@ -365,13 +371,13 @@ def test_a_hostile_line_number_or_reason_cannot_stop_its_page(world: World) -> N
     assert world.value("SELECT number FROM quarantine") == "2\ufffd"
 
 
-def test_two_lines_of_one_number_are_set_aside(world: World) -> None:
-    assert world.take(world.channel(), order("1", line(1, "A"), line(1, "B"))).quarantined == 1
+def test_two_lines_of_one_number_are_set_aside(small_world: World) -> None:
+    assert small_world.take(small_world.channel(), order("1", line(1, "A"), line(1, "B"))).quarantined == 1
 
 
-def test_the_fence_is_the_first_thing_a_page_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fence_is_the_first_thing_a_page_does(small_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a stopped worker that wakes could lock rows ahead of the one that took over."""
-    shop = world.channel()
+    shop = small_world.channel()
     said: list[str] = []
     execute = Tx._execute
 
@@ -380,5 +386,5 @@ def test_the_fence_is_the_first_thing_a_page_does(world: World, monkeypatch: pyt
         return execute(tx, sql, params)
 
     monkeypatch.setattr(Tx, "_execute", told)
-    world.take(shop, order("1"))
+    small_world.take(shop, order("1"))
     assert "FROM channels" in said[0]

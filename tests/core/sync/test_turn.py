@@ -53,54 +53,54 @@ def test_a_turn_that_goes_well_says_when_the_next_is_due(world: World) -> None:
     assert world.channel_row().last_success == world.now
 
 
-def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(world: World) -> None:
+def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(small_world: World) -> None:
     fake = Fake()
     with capture_logs() as lines:
         for _ in range(3):
-            trouble = take_turn(world, fake, Unavailable("down"))
+            trouble = take_turn(small_world, fake, Unavailable("down"))
             assert isinstance(trouble, Trouble)
             assert not trouble.parked
     assert [line["event"] for line in lines] == ["channel does not answer"]
-    assert health(world) == ("unavailable", 3, True)
+    assert health(small_world) == ("unavailable", 3, True)
     with capture_logs() as lines:
-        take_turn(world, fake)
-        take_turn(world, fake)
+        take_turn(small_world, fake)
+        take_turn(small_world, fake)
     assert [line["event"] for line in lines] == ["channel works again"]
-    assert health(world) == ("ok", 0, False)
+    assert health(small_world) == ("ok", 0, False)
 
 
-def test_an_outage_is_tried_again_later_and_later_and_no_sooner_than_asked(world: World) -> None:
+def test_an_outage_is_tried_again_later_and_later_and_no_sooner_than_asked(small_world: World) -> None:
     fake = Fake()
     tries = []
     for _ in range(12):
-        take_turn(world, fake, Unavailable("down"))
-        tries.append(waits(world))
+        take_turn(small_world, fake, Unavailable("down"))
+        tries.append(waits(small_world))
     assert 0.5 <= tries[0] <= 1
     assert 150 <= tries[-1] <= 300
-    take_turn(world, fake, Unavailable("busy", after=1000))
-    assert waits(world) == 1000
+    take_turn(small_world, fake, Unavailable("busy", after=1000))
+    assert waits(small_world) == 1000
 
 
-def test_refused_credentials_park_the_channel_and_say_what_to_do(world: World) -> None:
+def test_refused_credentials_park_the_channel_and_say_what_to_do(small_world: World) -> None:
     fake = Fake()
     with capture_logs() as lines:
-        trouble = take_turn(world, fake, Unauthorized("renew the token"))
-        take_turn(world, fake, Unauthorized("renew the token"))
+        trouble = take_turn(small_world, fake, Unauthorized("renew the token"))
+        take_turn(small_world, fake, Unauthorized("renew the token"))
     assert isinstance(trouble, Trouble)
     assert (trouble.parked, trouble.reason) == (True, "renew the token")
     assert [(line["event"], line["log_level"]) for line in lines] == [("channel is parked", "error")]
     assert not lines[0].get("exc_info")
-    assert health(world) == ("parked", 2, True)
-    assert waits(world) == 300
-    take_turn(world, fake)
-    assert health(world) == ("ok", 0, False)
+    assert health(small_world) == ("parked", 2, True)
+    assert waits(small_world) == 300
+    take_turn(small_world, fake)
+    assert health(small_world) == ("ok", 0, False)
 
 
-def test_an_outage_that_becomes_a_persons_to_mend_is_told(world: World) -> None:
+def test_an_outage_that_becomes_a_persons_to_mend_is_told(small_world: World) -> None:
     fake = Fake()
     with capture_logs() as lines:
-        take_turn(world, fake, Unavailable("down"))
-        take_turn(world, fake, Unauthorized("renew the token"))
+        take_turn(small_world, fake, Unavailable("down"))
+        take_turn(small_world, fake, Unauthorized("renew the token"))
     assert [line["event"] for line in lines] == ["channel does not answer", "channel is parked"]
 
 
@@ -117,17 +117,17 @@ def test_a_bug_parks_its_channel_alone_and_is_told_with_its_trace(world: World) 
     assert health(world, "other") == ("ok", 0, False)
 
 
-def test_another_bug_is_told_as_well(world: World) -> None:
+def test_another_bug_is_told_as_well(small_world: World) -> None:
     with capture_logs() as lines:
-        take_turn(world, Fake(), ZeroDivisionError("one"))
-        take_turn(world, Fake(), ValueError("two"))
+        take_turn(small_world, Fake(), ZeroDivisionError("one"))
+        take_turn(small_world, Fake(), ValueError("two"))
     assert [line["event"] for line in lines] == ["channel is parked"] * 2
 
 
-def test_what_a_turn_did_before_its_trouble_is_kept(world: World) -> None:
-    take_turn(world, Fake(), page(order("1"), cursor="c1"), Unavailable("down"))
-    assert world.channel_row().cursor == "c1"
-    assert world.order("1").number == "1"
+def test_what_a_turn_did_before_its_trouble_is_kept(small_world: World) -> None:
+    take_turn(small_world, Fake(), page(order("1"), cursor="c1"), Unavailable("down"))
+    assert small_world.channel_row().cursor == "c1"
+    assert small_world.order("1").number == "1"
 
 
 def test_a_turn_overtaken_by_another_process_books_nothing(world: World) -> None:
@@ -144,17 +144,17 @@ def overtaken(world: World, fake: Fake) -> Any:
     yield page(order("1"))
 
 
-def test_trouble_of_a_turn_overtaken_meanwhile_is_not_the_channels(world: World) -> None:
+def test_trouble_of_a_turn_overtaken_meanwhile_is_not_the_channels(small_world: World) -> None:
     def overtaken_and_down(cursor: Any, since: Any = None) -> Any:
-        world.channel(fake=fake)
+        small_world.channel(fake=fake)
         raise Unavailable("down")
         yield
 
     fake = Fake()
     fake.pages = overtaken_and_down  # type: ignore[method-assign]
-    trouble = take_turn(world, fake)
+    trouble = take_turn(small_world, fake)
     assert isinstance(trouble, Trouble)
-    assert health(world) == ("ok", 0, False)
+    assert health(small_world) == ("ok", 0, False)
 
 
 def test_a_poke_during_a_turn_is_not_lost(world: World) -> None:
@@ -172,26 +172,28 @@ def test_a_poke_during_a_turn_is_not_lost(world: World) -> None:
     assert row.wanted == row.done
 
 
-def test_a_stop_is_no_trouble(world: World) -> None:
+def test_a_stop_is_no_trouble(small_world: World) -> None:
     with pytest.raises(Stopped):
-        take_turn(world, Fake(), page(order("1"), cursor="c1"), page(order("2")), stopping=lambda: True)
-    assert health(world) == ("ok", 0, False)
-    assert world.channel_row().cursor == "c1"
+        take_turn(small_world, Fake(), page(order("1"), cursor="c1"), page(order("2")), stopping=lambda: True)
+    assert health(small_world) == ("ok", 0, False)
+    assert small_world.channel_row().cursor == "c1"
 
 
-def test_a_store_that_cannot_be_used_is_not_the_channels_trouble(world: World) -> None:
+def test_a_store_that_cannot_be_used_is_not_the_channels_trouble(small_world: World) -> None:
     with pytest.raises(StoreError):
-        take_turn(world, Fake(), StoreError("the store cannot be used: database or disk is full; free some space"))
-    assert health(world) == ("ok", 0, False)
+        take_turn(
+            small_world, Fake(), StoreError("the store cannot be used: database or disk is full; free some space")
+        )
+    assert health(small_world) == ("ok", 0, False)
 
 
 def test_a_connector_handed_in_is_left_open_and_one_opened_here_is_closed(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    small_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handed = Fake()
-    take_turn(world, handed)
+    take_turn(small_world, handed)
     assert not handed.closed
     opened = Fake(pulls=[[ZeroDivisionError()]])
     monkeypatch.setattr("core.sync.turn.find", lambda name: lambda account, own: opened)
-    turn(world.store, SETTINGS, "shop", now=world.clock)
+    turn(small_world.store, SETTINGS, "shop", now=small_world.clock)
     assert opened.closed
