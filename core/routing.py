@@ -164,6 +164,6 @@ def _centre(country: str, postal_code: str) -> tuple[float, float] | None:
 def _centres() -> dict[str, tuple[float, float]]:
     return {
         entry["zip_code"]: (math.radians(float(entry["lat"])), math.radians(float(entry["long"])))
-        for entry in zipcodes.list_all()  # type: ignore[no-untyped-call]
+        for entry in zipcodes.filter_by()  # type: ignore[no-untyped-call]
         if entry["lat"] and entry["long"]
     }

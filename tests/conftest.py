@@ -79,5 +79,3 @@ def _admin(url: sa.URL, statement: str) -> None:
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
         connection.execute(sa.text(statement))
-
-

@@ -184,7 +184,7 @@ BAD_SHIPMENTS: list[dict[str, Any]] = [
     {"tracking": {"carrierName": {}}},
     {"tracking": {"methodCode": "Ground"}},
     {"tracking": {"trackingNumber": ""}},
-    {"tracking": {"shipDateTime": int(time.time())}},
+    {"tracking": {"shipDateTime": 1795442003}},  # seconds, where milliseconds are asked for
     {"tracking": {"shipDateTime": "2026-11-20T10:00:00Z"}},
     {"sellerOrderId": "s" * 31},
     {"unheardOf": 1},
