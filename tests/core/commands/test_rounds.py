@@ -6,7 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from connectors.sandbox import FarEnd
+from core.commands import rounds
 from core.settings import load
 from core.sync.pull import Stopped
 from core.sync.turn import turn
@@ -34,14 +37,17 @@ def test_a_round_of_one_channel_leaves_the_others_alone(desk: Desk, shop: FarEnd
     assert desk.ok("orders")["orders"] == []
 
 
-def test_after_one_round_every_channel_knows_what_the_others_sold(desk: Desk, shop: FarEnd) -> None:
+def test_after_one_round_every_channel_knows_what_the_others_sold(
+    desk: Desk, shop: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "AT_ONCE", 1)  # outlet is through before shop takes its order in
     outlet = desk.channel("outlet")
     outlet.offer("TEE", {"": 1})
     desk.ok("round")
     shop.place([("TEE", 4)])
-    outlet.place([("TEE", 1)])
-    desk.ok("round")
-    assert shop.levels()["TEE", ""] == outlet.levels()["TEE", ""] == 5
+    told = {row["channel"]: row["levels"] for row in desk.ok("round")["channels"]}
+    assert shop.levels()["TEE", ""] == outlet.levels()["TEE", ""] == 6
+    assert told["outlet"] == 1
 
 
 def test_a_round_in_trouble_tells_the_reason_and_exits_3(desk: Desk, shop: FarEnd) -> None:

@@ -32,7 +32,7 @@ def served(desk: Desk, *args: str) -> Iterator[Any]:
     )
     assert process.stdout is not None
     try:
-        lines = []
+        lines: list[str] = []
         while not lines or lines[-1] != "}\n":
             lines.append(process.stdout.readline())
             assert lines[-1], process.communicate()[1]
