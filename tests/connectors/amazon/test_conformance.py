@@ -11,7 +11,9 @@ from connectors.amazon import Amazon
 from connectors.amazon.listings import Handle
 from core.conformance import Conformance
 from tests.connectors.amazon.conftest import Connect, hurried
+from tests.connectors.amazon.test_wire import DIFFERENCES, NAMES, Load
 from tests.connectors.farend import SimulatedFarEnd, goods
+from tests.specs import Watch, specs  # noqa: F401 - a fixture
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -20,10 +22,14 @@ class TestConformance(Conformance):
     unknown_handle: ClassVar[str] = str(Handle(product_type="PRODUCT"))
 
     @pytest.fixture
-    def far_end(self) -> Iterator[SimulatedFarEnd]:
+    def far_end(self, specs: Load) -> Iterator[SimulatedFarEnd]:  # noqa: F811
+        """All that is said while the contract is proven keeps to the vendor's specs as well."""
         simulator = hurried(listings=goods(hurried()))
+        watch = Watch(simulator, [specs(name) for name in NAMES], DIFFERENCES)
         with simulator:
             yield SimulatedFarEnd(simulator)
+        if watch.seen:
+            watch.check()
 
     @pytest.fixture
     def connector(self, far_end: SimulatedFarEnd, connect: Connect) -> Amazon:
