@@ -225,7 +225,14 @@ def _told(done: Outcome | Trouble) -> Done:
 
 
 _COUNTS = ("received", "stored", "repeated", "quarantined")
-_DEEDS = ("listings", "resumed", "released", "acknowledged", "tracking", "levels")
+_DEEDS = {
+    "listings": "listings read",
+    "resumed": "orders resumed",
+    "released": "pieces of work released",
+    "acknowledged": "orders acknowledged",
+    "tracking": "parcels told",
+    "levels": "levels told",
+}
 
 
 def _sum(first: Done, second: Done) -> Done:
@@ -273,12 +280,15 @@ def _known_id(store: Store, name: str) -> int:
     return int(row.id)
 
 
+def _said(one: Done) -> tuple[str, str]:
+    """What a turn did with orders, and besides; a daemon's besides is not known."""
+    orders = show.counts({word: getattr(one, word) for word in _COUNTS})
+    deeds = show.counts({phrase: getattr(one, word) or 0 for word, phrase in _DEEDS.items()})
+    return orders or "none changed", deeds or ("done by the daemon" if one.by == "daemon" else "nothing was due")
+
+
 def _print(done: Sequence[Done]) -> None:
-    columns = (*_COUNTS, *_DEEDS)
-    show.table(
-        ("channel", "state", *columns),
-        [(one.channel, one.state, *(getattr(one, word) for word in columns)) for one in done],
-    )
+    show.table(("channel", "state", "orders", "besides"), [(one.channel, one.state, *_said(one)) for one in done])
     for one in done:
         if one.reason:
             show.line(f"{one.channel}: {one.reason}")

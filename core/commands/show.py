@@ -100,6 +100,11 @@ def many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('h') else 's'}"
 
 
+def counts(named: Mapping[str, int]) -> str:
+    """The counts that are not zero: "3 received, 2 stored"."""
+    return ", ".join(f"{count} {name}" for name, count in named.items() if count)
+
+
 @contextmanager
 def progress() -> Iterator[Progress]:
     """Progress bars on stderr; none at all where stderr is no terminal."""

@@ -112,18 +112,19 @@ def _seconds(since: int | None, now: int) -> int | None:
 
 def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
     show.table(
-        ("channel", "connector", "health", "last success", "lag", "held", "backordered", "unrouted",
-         "pushes due", "refused", "levels due", "refused", "quarantine"),
+        ("channel", "connector", "health", "last success", "lag", "waiting"),
         [
             (
-                one.channel, one.connector, one.health, _age(one.last_success_seconds),
+                one.channel,
+                one.connector,
+                one.health,
+                _age(one.last_success_seconds),
                 None if one.lag_seconds is None else show.span(one.lag_seconds),
-                one.waiting.held, one.waiting.backordered, one.waiting.unrouted, one.waiting.pushes_due,
-                one.waiting.pushes_refused, one.waiting.levels_due, one.waiting.levels_refused, one.waiting.quarantine,
+                _waiting(one.waiting) or "nothing",
             )
             for one in told
         ],
-    )  # fmt: skip
+    )
     for one in told:
         if one.reason:
             row = found.channels.get(one.channel)
@@ -138,3 +139,18 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
 
 def _age(seconds: int | None) -> str | None:
     return None if seconds is None else f"{show.span(seconds)} ago"
+
+
+def _waiting(waiting: Waiting) -> str:
+    orders = show.counts({word: getattr(waiting, word) for word in ("held", "backordered", "unrouted")})
+    rest = show.counts({phrase: getattr(waiting, word) for word, phrase in _WAITING.items()})
+    return "; ".join(part for part in (f"orders: {orders}" if orders else "", rest) if part)
+
+
+_WAITING = {
+    "pushes_due": "pushes due",
+    "pushes_refused": "pushes refused",
+    "levels_due": "levels due",
+    "levels_refused": "levels refused",
+    "quarantine": "documents set aside",
+}

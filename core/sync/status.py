@@ -95,10 +95,9 @@ _OPEN = "o.fulfiller = 'merchant' AND NOT o.test"
 
 _COUNTS = {
     "held": f"""
-SELECT o.channel_id, count(*) FROM orders o WHERE {_OPEN} AND (
-  o.id IN (SELECT l.order_id FROM lines l WHERE l.held > 0)
-  OR (o.id IN (SELECT h.order_id FROM holds h)
-    AND EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered > 0)))
+SELECT o.channel_id, count(*) FROM orders o WHERE {_OPEN} AND o.id IN (
+  SELECT l.order_id FROM lines l WHERE l.held > 0
+  UNION SELECT l.order_id FROM holds h JOIN lines l ON l.order_id = h.order_id WHERE l.reserved + l.backordered > 0)
 GROUP BY o.channel_id""",
     "backordered": f"""
 SELECT o.channel_id, count(*) FROM orders o WHERE {_OPEN}

@@ -25,6 +25,7 @@ def test_what_waits_is_counted(desk: Desk, shop: FarEnd) -> None:
     waiting = {word: count for word, count in one["waiting"].items() if count}
     assert waiting == {"held": 1, "backordered": 1}
     assert one["orders"]["stored"] == 3
+    assert "orders: 1 held, 1 backordered" in desk.run("status").out
     (order,) = [order for order in desk.ok("orders")["orders"] if order["status"] == "allocated"]
     desk.ok("ship", order["id"], "--location", "east", "--carrier", "UPS", "--tracking", "1Z1")
     (one,) = desk.ok("status")["channels"]

@@ -91,21 +91,24 @@ def test_what_came_back_whole_is_returned(small_world: World) -> None:
 
 def test_standing_counts_what_waits_channel_by_channel(world: World) -> None:
     world.item("TEE", east=5)
+    world.item("MUG", east=5)
     shop = world.channel()
     world.channel("idle")
     world.take(
         shop,
         order("1", line(1, "TEE", 9)),
         order("2", line(1, "WHAT", 1)),
-        order("3", line(1, "TEE", 1), holds=(Hold.FRAUD,)),
+        order("3", line(1, "MUG", 1), holds=(Hold.FRAUD,)),
         order("4", line(1, "TEE", 1), fulfiller=Fulfiller.CHANNEL),
         order("5", line(1, "TEE", 1, cancelled=1), holds=(Hold.FRAUD,)),
     )
     found = standing(world.store)
-    assert (found.waiting["shop"].held, found.waiting["shop"].backordered) == (2, 2)
-    assert (found.waiting["idle"].held, found.waiting["idle"].backordered) == (0, 0)
+    waiting = found.waiting["shop"]
+    assert (waiting.held, waiting.backordered, waiting.unrouted) == (2, 1, 0)
+    waiting = found.waiting["idle"]
+    assert (waiting.held, waiting.backordered, waiting.unrouted) == (0, 0, 0)
     assert found.channels["shop"].stored == 5
-    assert found.touched == 1
+    assert found.touched == 2
 
 
 def test_an_order_is_found_by_each_of_its_names(world: World) -> None:
