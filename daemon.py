@@ -11,7 +11,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -172,6 +173,18 @@ def _is_due(row: Any, now: int) -> bool:
     return row.health == "ok" and (row.wanted > row.done or (row.wake_at is not None and row.wake_at <= now))
 
 
+@contextmanager
+def _alone(store: Store) -> Iterator[bool]:
+    """The store's lock, with a second's patience: `ordersync status` takes it for an instant to see who is there."""
+    ends = time.monotonic() + 1.0
+    while True:
+        with store.sole_instance() as sole:
+            if sole or time.monotonic() > ends:
+                yield sole
+                return
+        time.sleep(0.05)
+
+
 def serve(config: Path) -> None:
     """`ordersync run`: works until SIGTERM or SIGINT; a second signal ends it at once."""
     watched = Watched(config)
@@ -187,7 +200,7 @@ def serve(config: Path) -> None:
             os._exit(128 + number)
         asked.set()
 
-    with store.sole_instance() as sole:
+    with _alone(store) as sole:
         if not sole:
             raise UserError("another ordersync works on this store already; stop it first (see `ordersync status`)")
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -89,8 +89,9 @@ class Connector(Protocol):
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         """Tell the channel of parcels that left. One ack a key, yielded as soon as it is known.
 
-        An `Unavailable` with `ambiguous` raised half-way means that the next unanswered shipment may have
-        arrived; the caller reads the order back before it pushes that one again.
+        An `Unavailable` with `ambiguous` raised half-way means that unanswered shipments may have arrived: those
+        its `keys` name (see `core.errors.in_doubt`), else all. The caller reads their orders back before it pushes
+        them again.
         """
         ...
 

@@ -6,6 +6,9 @@ that channel loudly while the others go on.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """The user's mistake or surroundings: printed as one line (what, where, what to do), never a traceback.
@@ -32,13 +35,26 @@ class Unavailable(ChannelError):
 
     `after` is the number of seconds the channel asked us to wait, None when it did not say.
     `ambiguous` is True when the request may have taken effect all the same (a write whose answer was
-    lost): whoever sent it must read the channel back before sending it again.
+    lost): whoever sent it must read the channel back before sending it again. `keys` names the pushed keys
+    that are in doubt by it; None: all that were not answered.
     """
 
     def __init__(self, reason: str, *, after: float | None = None, ambiguous: bool = False) -> None:
         super().__init__(reason)
         self.after = after
         self.ambiguous = ambiguous
+        self.keys: frozenset[str] | None = None
+
+
+@contextmanager
+def in_doubt(keys: Iterable[str]) -> Iterator[None]:
+    """A request about these pushed keys and no others: an answer lost in here leaves only them in doubt."""
+    try:
+        yield
+    except Unavailable as error:
+        if error.keys is None:
+            error.keys = frozenset(keys)
+        raise
 
 
 class Unauthorized(ChannelError):

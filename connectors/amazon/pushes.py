@@ -14,7 +14,7 @@ from typing import Any
 
 from connectors.amazon import carriers, orders
 from connectors.amazon.account import Account, reason
-from core.errors import BadDocument, NotFound, Rejected
+from core.errors import BadDocument, NotFound, Rejected, in_doubt
 from core.model import Ack, AckState, Observation, Package, Shipment
 
 Fetch = Callable[[str], Observation]
@@ -28,11 +28,12 @@ def push_tracking(account: Account, fetch: Fetch, shipments: Sequence[Shipment])
             yield _refused(shipment, missing)
             continue
         try:
-            account.seller.confirm_shipment(
-                shipment.order,
-                marketplaceId=account.settings.marketplace_id,
-                packageDetail=package_detail(shipment),
-            )
+            with in_doubt([shipment.key]):
+                account.seller.confirm_shipment(
+                    shipment.order,
+                    marketplaceId=account.settings.marketplace_id,
+                    packageDetail=package_detail(shipment),
+                )
         except NotFound:
             yield _refused(shipment, "Amazon does not know this order; check that it belongs to this account")
         except Rejected as error:

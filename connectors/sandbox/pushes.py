@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from core.errors import NotFound, Rejected
+from core.errors import NotFound, Rejected, in_doubt
 from core.model import Ack, AckState, Level, Shipment
 
 T = TypeVar("T")
@@ -79,7 +79,8 @@ def push_tracking(ask: Ask, shipments: Sequence[Shipment]) -> Iterator[Ack]:
             "lines": shipment.lines,
         }
         try:
-            ask("ship", request, dict)
+            with in_doubt([shipment.key]):  # one request tells one parcel: no other can have arrived by it
+                ask("ship", request, dict)
         except NotFound:
             yield Ack(key=shipment.key, state=AckState.REFUSED, reason=_REFUSALS["unknown_order"])
         except Rejected as error:

@@ -22,7 +22,7 @@ from connectors.shopify.documents import Id, Nodes, Record, Tracking
 from connectors.shopify.graph import Graph
 from connectors.shopify.orders import LEFT, WAITING, gid, is_number, short
 from connectors.shopify.reading import batches, finish
-from core.errors import Unavailable
+from core.errors import Unavailable, in_doubt
 from core.model import Ack, AckState, Shipment
 
 MOST_LINES = 512
@@ -162,12 +162,14 @@ def _tell(graph: Graph, parcels: Sequence[tuple[Shipment, list[dict[str, Any]]]]
     size = 0
     for shipment, inputs in parcels:
         if batch and size + len(inputs) > queries.PARCELS:
-            yield from _write(graph, batch)
+            with in_doubt([one.key for one, _ in batch]):
+                yield from _write(graph, batch)
             batch, size = [], 0
         batch.append((shipment, inputs))
         size += len(inputs)
     if batch:
-        yield from _write(graph, batch)
+        with in_doubt([one.key for one, _ in batch]):
+            yield from _write(graph, batch)
 
 
 def _write(graph: Graph, batch: Sequence[tuple[Shipment, list[dict[str, Any]]]]) -> Iterator[Ack]:

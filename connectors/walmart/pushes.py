@@ -17,7 +17,7 @@ from connectors.walmart import carriers, orders
 from connectors.walmart.api import Api, quoted, why
 from connectors.walmart.documents import PurchaseOrder, observe, read
 from connectors.walmart.orders import Counts
-from core.errors import BadDocument, NotFound, Rejected, Unavailable
+from core.errors import BadDocument, NotFound, Rejected, Unavailable, in_doubt
 from core.model import Ack, AckState, Fulfiller, Observation, Shipment, micros
 
 FRESH = 5000
@@ -83,17 +83,22 @@ def push_tracking(api: Api, fresh: Fresh, shipments: Sequence[Shipment]) -> Iter
     for shipment in shipments:
         by_order.setdefault(shipment.order, []).append(shipment)
     for number, group in by_order.items():
-        standing = fresh.take(number)
-        if standing is not None and standing.would_ship_whole(group):
-            body = standing.telling(group)
-            try:
-                answer = api.ask("shippingUpdates", "POST", f"/v3/orders/{quoted(number)}/shipping", body=body)
-            except (Rejected, NotFound):
-                pass  # it has changed since: read it
-            else:
-                yield from _told(answer, number, group)
-                continue
-        yield from _ship(api, number, group)
+        with in_doubt([shipment.key for shipment in group]):
+            yield from _push_one(api, fresh.take(number), number, group)
+
+
+def _push_one(api: Api, standing: Standing | None, number: str, group: Sequence[Shipment]) -> Iterator[Ack]:
+    """One order's parcels; `standing` is how it stood a moment ago, where that is known."""
+    if standing is not None and standing.would_ship_whole(group):
+        body = standing.telling(group)
+        try:
+            answer = api.ask("shippingUpdates", "POST", f"/v3/orders/{quoted(number)}/shipping", body=body)
+        except (Rejected, NotFound):
+            pass  # it has changed since: read it
+        else:
+            yield from _told(answer, number, group)
+            return
+    yield from _ship(api, number, group)
 
 
 def _ship(api: Api, number: str, group: Sequence[Shipment]) -> Iterator[Ack]:

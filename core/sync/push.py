@@ -23,6 +23,9 @@ from core.sync.work import SECOND
 BATCH = 200
 """Rows sent between two commits."""
 
+Acks = list[tuple[int, Ack]]
+"""Answers with the ids of the rows they are for."""
+
 RETRY_SECONDS = 30
 """Until a row the channel did not take, by no fault of its own, is pushed again."""
 
@@ -31,24 +34,52 @@ def push_acknowledgements(store: Store, channel: Channel, clock: Clock) -> int:
     """Acknowledges the orders that are due; returns how many the channel took."""
     if Ability.ACKNOWLEDGE not in channel.connector.abilities or not channel.settings.acknowledge:
         return 0
-    done = 0
-    while rows := _take(store, channel, "acknowledge", clock()):
+
+    def send(rows: Sequence[Any], acks: Acks) -> None:
         keys = {row.number: row.id for row in rows}  # repeating an acknowledgement is harmless: no read-back needed
-        done += _send(store, channel, keys, lambda: channel.connector.acknowledge(list(keys)), clock)  # noqa: B023
-    return done
+        _send(store, channel, keys, lambda: channel.connector.acknowledge(list(keys)), acks, clock)
+
+    return _all(store, channel, "acknowledge", send, lambda: None, clock)
 
 
 def push_tracking(store: Store, channel: Channel, clock: Clock) -> int:
     """Pushes the shipments that are due; returns how many the channel took."""
     if Ability.PUSH_TRACKING not in channel.connector.abilities or not channel.settings.push_tracking:
         return 0
-    _read_back(store, channel, clock)
-    done = 0
-    while rows := _take(store, channel, "tracking", clock()):
+
+    def send(rows: Sequence[Any], acks: Acks) -> None:
         shipments = _shipments(store, channel, rows)
         keys = {row.key: row.id for row in rows}
-        done += _send(store, channel, keys, lambda: channel.connector.push_tracking(shipments), clock)  # noqa: B023
-    return done
+        _send(store, channel, keys, lambda: channel.connector.push_tracking(shipments), acks, clock)
+
+    return _all(store, channel, "tracking", send, lambda: _read_back(store, channel, clock), clock)
+
+
+def _all(
+    store: Store,
+    channel: Channel,
+    kind: str,
+    send: Callable[[Sequence[Any], Acks], None],
+    read_back: Callable[[], None],
+    clock: Clock,
+) -> int:
+    """Sends batch after batch until nothing is due; returns how many the channel took.
+
+    A lost answer ends a batch, not the round: as long as a batch gets any answer at all, the rest goes on behind it.
+    """
+    taken = 0
+    while True:
+        read_back()
+        rows = _take(store, channel, kind, clock())
+        if not rows:
+            return taken
+        acks: Acks = []
+        try:
+            send(rows, acks)
+        except Unavailable as error:
+            if not (error.ambiguous and acks):
+                raise
+        taken += sum(ack.state in (AckState.APPLIED, AckState.ACCEPTED) for _, ack in acks)
 
 
 def settle_pushes(store: Store, channel: Channel, clock: Clock) -> None:
@@ -96,17 +127,26 @@ def _take(store: Store, channel: Channel, kind: str, now: int) -> Sequence[Any]:
     return store.transact(work)
 
 
-def _send(store: Store, channel: Channel, keys: dict[str, int], call: Callable[[], Iterator[Ack]], clock: Clock) -> int:
-    """Makes one call and books its acks as they come. What was not answered may have arrived all the same."""
+def _send(
+    store: Store,
+    channel: Channel,
+    keys: dict[str, int],
+    call: Callable[[], Iterator[Ack]],
+    acks: Acks,
+    clock: Clock,
+) -> None:
+    """Makes one call, fills `acks` and books them. What was not answered may have arrived all the same."""
     open_keys = dict(keys)
-    acks: list[tuple[int, Ack]] = []
     try:
         for ack in call():
             acks.append((open_keys.pop(ack.key), ack))
     except Unavailable as error:
-        state = "unknown" if error.ambiguous else "queued"
+        doubtful = open_keys.keys() & (open_keys.keys() if error.keys is None else error.keys)
+        if not error.ambiguous:
+            doubtful = set()
         _book(store, channel, acks, clock())
-        _mark(store, channel, open_keys.values(), state, str(error), clock())
+        _mark(store, channel, [open_keys[key] for key in doubtful], "unknown", str(error), clock())
+        _mark(store, channel, [open_keys[key] for key in open_keys.keys() - doubtful], "queued", str(error), clock())
         raise
     except Exception as error:
         _book(store, channel, acks, clock())
@@ -116,7 +156,6 @@ def _send(store: Store, channel: Channel, keys: dict[str, int], call: Callable[[
     if open_keys:
         _mark(store, channel, open_keys.values(), "unknown", "no answer", clock())
         raise RuntimeError(f"the connector of {channel.name} left {len(open_keys)} pushes unanswered")
-    return sum(ack.state in (AckState.APPLIED, AckState.ACCEPTED) for _, ack in acks)
 
 
 def _book(store: Store, channel: Channel, acks: Sequence[tuple[int, Ack]], now: int) -> None:
@@ -138,11 +177,11 @@ def _book(store: Store, channel: Channel, acks: Sequence[tuple[int, Ack]], now: 
 
 
 def _mark(store: Store, channel: Channel, ids: Iterable[int], state: str, reason: str, now: int) -> None:
-    rows = [(id, state, clean(reason), now) for id in ids]
+    rows = [(id, state, clean(reason), now, now) for id in ids]
 
     def work(tx: Tx) -> None:
         channel.fence(tx)
-        tx.update(tables.pushes, ("id",), ("state", "reason", "updated_at"), rows)
+        tx.update(tables.pushes, ("id",), ("state", "reason", "updated_at", "due_at"), rows)
 
     if rows:
         store.transact(work)

@@ -137,15 +137,18 @@ def _send(store: Store, channel: Channel, batch: Sequence[Level], clock: Clock) 
             acks.append(ack)
     except Unavailable as error:
         _book(store, channel, acks, asked, clock())
-        _requeue(store, channel, sent.values(), str(error), known=not error.ambiguous)
-        raise
+        _requeue(store, channel, sent.values(), str(error), clock(), known=not error.ambiguous)
+        if not (error.ambiguous and acks):  # as long as some get through, a lost answer is not the round's end
+            raise
+        sent = {}
     except Exception as error:
         _book(store, channel, acks, asked, clock())
-        _requeue(store, channel, sent.values(), type(error).__name__, known=False)
+        _requeue(store, channel, sent.values(), type(error).__name__, clock(), known=False)
         raise
-    _book(store, channel, acks, asked, clock())
+    else:
+        _book(store, channel, acks, asked, clock())
     if sent:
-        _requeue(store, channel, sent.values(), "no answer", known=False)
+        _requeue(store, channel, sent.values(), "no answer", clock(), known=False)
         raise RuntimeError(f"the connector of {channel.name} left {len(sent)} levels unanswered")
     return sum(ack.state in (AckState.APPLIED, AckState.ACCEPTED) for ack in acks)
 
@@ -228,13 +231,14 @@ def _after(row: Any, ack: Ack, asked: int | None, now: int) -> tuple[Any, ...]:
     return "queued", row.told, row.expected, row.known_at, "", reason, row.attempts, now + RETRY_SECONDS * SECOND
 
 
-def _requeue(store: Store, channel: Channel, batch: Any, reason: str, *, known: bool) -> None:
+def _requeue(store: Store, channel: Channel, batch: Any, reason: str, now: int, *, known: bool) -> None:
     """Puts unanswered levels back. Where they may have landed, what the channel holds is not known any more."""
-    rows = [(*_place(level.key), "queued", clean(reason)) for level in batch]
+    soon = now + SECOND // 10  # in the next turn, which it wakes
+    rows = [(*_place(level.key), "queued", clean(reason), soon) for level in batch]
 
     def work(tx: Tx) -> None:
         channel.fence(tx)
-        tx.update(tables.levels, ("listing_id", "place"), ("state", "reason"), sorted(rows))
+        tx.update(tables.levels, ("listing_id", "place"), ("state", "reason", "due_at"), sorted(rows))
         if not known:
             tx.update(tables.levels, ("listing_id", "place"), ("expected",), sorted((*row[:2], None) for row in rows))
 
