@@ -38,6 +38,9 @@ log = structlog.get_logger("ordersync")
 
 MOST_THREADS = 64
 
+STORE_PAUSE = 5.0
+"""Seconds a channel rests after the store could not be used: it may be readable and yet full."""
+
 
 class Service:
     """The daemon of one store: started once, stopped once."""
@@ -50,6 +53,9 @@ class Service:
         self._connectors: dict[str, tuple[ChannelSettings, Connector]] = {}
         self._lock = threading.Lock()
         self._store_trouble = ""
+        self._changed: set[str] = set()
+        self._not_before: dict[str, float] = {}
+        """Until when a channel rests whose last turn could not even be booked, by the monotonic clock."""
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
@@ -90,16 +96,13 @@ class Service:
                 connector.close()
 
     def _tick(self) -> None:
-        self._reload()
-        settings = self._watched.settings
         try:
+            self._reload()
+            settings = self._watched.settings
             due = self._due(settings.channels)
         except StoreError as error:
             self._store_failed(error)
             return
-        if self._store_trouble:
-            self._store_trouble = ""
-            log.info("store works again")
         for name in due:
             self._begin(settings, name)
 
@@ -111,7 +114,7 @@ class Service:
 
     def _begin(self, settings: Settings, name: str) -> None:
         with self._lock:
-            if name in self._running or self._stopping.is_set():
+            if name in self._running or self._stopping.is_set() or time.monotonic() < self._not_before.get(name, 0.0):
                 return
             self._running.add(name)
         self._scheduler.add_job(self._turn, args=(settings, name), misfire_grace_time=None)
@@ -122,12 +125,15 @@ class Service:
             connector = self._connector(name, settings.channels[name])
             done = turn(self._store, settings, name, connector=connector, stopping=self._stopping.is_set)
             poked = getattr(done, "poked", ())
+            self._store_works()
         except Stopped:
             pass
         except StoreError as error:
+            self._not_before[name] = time.monotonic() + STORE_PAUSE
             self._store_failed(error)
         except Exception:
             # The turn books every trouble of its channel; what comes here is a bug of ours, told and tried again.
+            self._not_before[name] = time.monotonic() + settings.daemon.parked_retry_seconds
             log.exception("turn failed", channel=name)
         finally:
             with self._lock:
@@ -152,18 +158,26 @@ class Service:
             log.error("store cannot be used; nothing is lost, it is tried again", reason=str(error))
         self._store_trouble = str(error)
 
+    def _store_works(self) -> None:
+        """One line when it ends: a turn has written to the store."""
+        if self._store_trouble:
+            self._store_trouble = ""
+            log.info("store works again")
+
     def _reload(self) -> None:
         seen = self._watched.look()
-        if seen is None:
-            return
-        for problem in seen.problems:
-            log.error("configuration is wrong; the last good one stays", problem=str(problem))
-        for change in seen.changes:
-            log.info("configuration changed", change=str(change))
-        names = sorted({change.file.removeprefix("channels/").removesuffix(".toml") for change in seen.changes})
-        with self._store.read() as tx:
-            ids = [row.id for row in tx.rows("SELECT id FROM channels WHERE name IN :names", names=names)]
-        self._store.transact(lambda tx: tx.run("UPDATE channels SET next_due = 0 WHERE id IN :ids", ids=ids))
+        if seen is not None:
+            for problem in seen.problems:
+                log.error("configuration is wrong; the last good one stays", problem=str(problem))
+            for change in seen.changes:
+                log.info("configuration changed", change=str(change))
+                self._changed.add(change.file.removeprefix("channels/").removesuffix(".toml"))
+        if self._changed:  # kept until it is written: a parked channel whose file was mended is tried at once
+            names = sorted(self._changed)
+            self._store.transact(
+                lambda tx: tx.run("UPDATE channels SET next_due = 0 WHERE name IN :names", names=names)
+            )
+            self._changed.clear()
 
 
 def _is_due(row: Any, now: int) -> bool:

@@ -76,7 +76,7 @@ def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple
         return 0, set()
     touched = [row.item_id for row in marks]
     kits = [row.kit_id for row in tx.rows("SELECT kit_id FROM kits WHERE component_id IN :ids", ids=touched)]
-    wanted = desired(tx, rules(tx, channels), [*touched, *kits])
+    wanted = desired(tx, _in_force(tx, rules(tx, channels)), [*touched, *kits])
     changed = _differing(tx, wanted)
     tx.insert(
         tables.levels,
@@ -90,6 +90,12 @@ def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple
     )
     tx.run("DELETE FROM touched WHERE item_id IN :ids", ids=touched)
     return len(marks), {channel for channel, _ in changed.values()}
+
+
+def _in_force(tx: Tx, by: Mapping[int, Rule]) -> dict[int, Rule]:
+    """The rules the stored levels were computed by, where there are any: a long round may still hold older ones."""
+    stored = {row.id: row.rules for row in tx.rows("SELECT id, rules FROM channels")}
+    return {id: msgspec.json.decode(stored[id], type=Rule) if stored.get(id) else rule for id, rule in by.items()}
 
 
 Key = tuple[int, str]
@@ -125,11 +131,14 @@ def desired(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> dict[Key, t
 
 
 def _differing(tx: Tx, wanted: Mapping[Key, tuple[int, int]]) -> dict[Key, tuple[int, int]]:
+    channel = {listing: value[0] for (listing, _), value in wanted.items()}
     known = {
         (row.listing_id, row.place): row.desired
         for row in tx.rows(
-            "SELECT listing_id, place, desired FROM levels WHERE listing_id IN :ids",
-            ids=sorted({listing for listing, _ in wanted}),
+            "SELECT listing_id, place, desired FROM levels WHERE listing_id IN :ids", ids=sorted(channel)
         )
     }
-    return {key: value for key, value in wanted.items() if known.get(key) != value[1]}
+    changed = {key: value for key, value in wanted.items() if known.get(key) != value[1]}
+    # A place that serves the channel no more offers nothing there, instead of what it was told last.
+    gone = {key: (channel[key[0]], 0) for key, units in known.items() if key not in wanted and units}
+    return changed | gone

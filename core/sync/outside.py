@@ -125,5 +125,9 @@ def _parcels(departed: _Departed) -> list[tuple[str, str, dict[int, int]]]:
         elif not package.lines and not silent[0]:
             silent = package.tracking, package.carrier
     rest = {id: count for id, count in left.items() if count}
+    if rest and silent[0] in found:  # one number on two packages, and only one says what is in it
+        units = found[silent[0]][1]
+        units.update({id: units.get(id, 0) + count for id, count in rest.items()})
+        rest = {}
     parcels = [(tracking, carrier, units) for tracking, (carrier, units) in found.items()]
     return [*parcels, (*silent, rest)] if rest else parcels

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from core.connector import Ability
-from core.errors import NotFound, Unavailable
+from core.errors import NotFound, Rejected, Unavailable
 from core.model import Ack, AckState, Page, Shipment, instant
 from core.store import tables
 from core.store.database import Store, Tx
@@ -89,6 +89,7 @@ def settle_pushes(store: Store, channel: Channel, clock: Clock) -> None:
     with store.read() as tx:
         rows = tx.rows(
             "SELECT id, key, ticket FROM pushes WHERE channel_id = :channel AND state = 'accepted'"
+            " AND state IN ('queued','sent','unknown','accepted')"
             " AND due_at <= :now ORDER BY id",
             channel=channel.id,
             now=clock(),
@@ -108,6 +109,7 @@ def _take(store: Store, channel: Channel, kind: str, now: int) -> Sequence[Any]:
         rows = tx.rows(
             "SELECT p.id, p.key, p.shipment_id, o.number FROM pushes p JOIN orders o ON o.id = p.order_id"
             " WHERE p.channel_id = :channel AND p.kind = :kind AND p.state IN :states AND p.due_at <= :now"
+            " AND p.state IN ('queued','sent','unknown','accepted')"  # word for word the partial index's condition
             " ORDER BY p.id LIMIT :batch",
             channel=channel.id,
             kind=kind,
@@ -192,7 +194,8 @@ def _read_back(store: Store, channel: Channel, clock: Clock) -> None:
     with store.read() as tx:
         rows = tx.rows(
             "SELECT p.id, o.number FROM pushes p JOIN orders o ON o.id = p.order_id WHERE p.channel_id = :channel"
-            " AND p.kind = 'tracking' AND p.state IN ('sent', 'unknown') ORDER BY p.id",
+            " AND p.kind = 'tracking' AND p.state IN ('sent', 'unknown')"
+            " AND p.state IN ('queued','sent','unknown','accepted') ORDER BY p.id",
             channel=channel.id,
         )
     for number in dict.fromkeys(row.number for row in rows):
@@ -202,6 +205,9 @@ def _read_back(store: Store, channel: Channel, clock: Clock) -> None:
             seen = channel.connector.fetch(number)
         except NotFound:
             _mark(store, channel, ids, "refused", "the channel does not know this order any more; look there", clock())
+            continue
+        except Rejected as error:  # one order it will not show keeps no other's parcel waiting
+            _mark(store, channel, ids, "unknown", f"{error}; look the order up at the channel", clock())
             continue
         take_in(store, channel, Page(observations=(seen,), cursor=""), asked, clock(), move=False)
         order = read(channel.connector, (seen,))[0].order

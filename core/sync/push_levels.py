@@ -34,7 +34,8 @@ def read_bases(store: Store, channel: Channel, clock: Clock) -> int:
     with store.read() as tx:
         rows = tx.rows(
             "SELECT v.listing_id, v.place, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
-            " WHERE v.channel_id = :channel AND v.expected IS NULL AND v.state IN ('queued', 'sent')"
+            " WHERE v.channel_id = :channel AND v.expected IS NULL"
+            " AND v.state <> 'applied' AND v.state IN ('queued', 'sent')"  # the first as the partial index says it
             " AND i.listed AND i.fulfiller = 'merchant' ORDER BY v.listing_id, v.place",
             channel=channel.id,
         )
@@ -97,7 +98,8 @@ def _take(store: Store, channel: Channel, compare: bool, now: int) -> list[Level
         channel.fence(tx)
         rows = tx.rows(
             "SELECT v.*, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
-            " WHERE v.channel_id = :channel AND v.state IN ('queued', 'sent') AND v.due_at <= :now"
+            " WHERE v.channel_id = :channel AND v.state <> 'applied' AND v.state IN ('queued', 'sent')"
+            " AND v.due_at <= :now"
             " AND i.listed AND i.fulfiller = 'merchant' AND (:compare = 0 OR v.expected IS NOT NULL)"
             " ORDER BY v.listing_id, v.place LIMIT :batch",
             channel=channel.id,
@@ -161,7 +163,7 @@ def settle_levels(store: Store, channel: Channel, clock: Clock) -> int:
     with store.read() as tx:
         rows = tx.rows(
             "SELECT listing_id, place, ticket, attempts FROM levels WHERE channel_id = :channel"
-            " AND state = 'accepted' AND due_at <= :now ORDER BY listing_id, place",
+            " AND state <> 'applied' AND state = 'accepted' AND due_at <= :now ORDER BY listing_id, place",
             channel=channel.id,
             now=now,
         )

@@ -13,7 +13,7 @@ def release(store: Store, channel: Channel, now: int) -> int:
         channel.fence(tx)
         return tx.run(
             "UPDATE fulfilment_orders SET state = 'released', released_at = :now WHERE state = 'planned'"
-            " AND order_id IN (SELECT id FROM orders WHERE channel_id = :channel)"
+            " AND EXISTS (SELECT 1 FROM orders o WHERE o.id = fulfilment_orders.order_id AND o.channel_id = :channel)"
             " AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = fulfilment_orders.order_id)",
             now=now,
             channel=channel.id,

@@ -81,7 +81,8 @@ def run_round(
     _map(store, channel, channels)
     attempt(lambda: settle_pushes(store, channel, clock), None)
     attempt(lambda: settle_levels(store, channel, clock), 0)
-    refresh(store, channels, clock())
+    due = refresh(store, channels, clock())
+    poke(store, sorted(due - {channel.id}))  # at once: what follows may fail
     if pulling:
         attempt(lambda: read_bases(store, channel, clock), 0)
     attempt(lambda: _requests(store, channel, clock, stopping, progress), None)
@@ -93,9 +94,9 @@ def run_round(
     outcome.acknowledged = attempt(lambda: push_acknowledgements(store, channel, clock), 0)
     outcome.released = release(store, channel, clock())
     outcome.tracking = attempt(lambda: push_tracking(store, channel, clock), 0)
-    due = refresh(store, channels, clock())
-    outcome.poked = tuple(sorted(due - {channel.id}))
-    poke(store, outcome.poked)
+    later = refresh(store, channels, clock())
+    poke(store, sorted(later - {channel.id}))
+    outcome.poked = tuple(sorted((due | later) - {channel.id}))
     if pulled is not None:
         outcome.levels = attempt(lambda: push_levels(store, channel, clock), 0)
     if troubles:

@@ -29,9 +29,10 @@ def finished(tx: Tx, channel_id: int, epoch: int, wanted: int, next_due: int, no
         "UPDATE channels SET health = 'ok', reason = '', fails = 0, last_success = :now, outage_since = NULL,"
         " done = :wanted, next_due = :next, wake_at = ("
         "  SELECT min(due_at) FROM ("
-        "   SELECT due_at FROM levels WHERE channel_id = :id AND state IN ('queued', 'sent', 'accepted')"
+        "   SELECT due_at FROM levels WHERE channel_id = :id AND state <> 'applied'"
+        "    AND state IN ('queued', 'sent', 'accepted')"
         "   UNION ALL SELECT due_at FROM pushes WHERE channel_id = :id"
-        "    AND state IN ('queued', 'sent', 'unknown', 'accepted')) AS waiting WHERE due_at > :now)"
+        "    AND state IN ('queued','sent','unknown','accepted')) AS waiting WHERE due_at > :now)"
         " WHERE id = :id AND epoch = :epoch",
         id=channel_id,
         epoch=epoch,

@@ -388,3 +388,16 @@ def test_a_level_the_channel_does_not_keep_is_refused_until_it_changes(world: Wo
     connector(shop).quantities["A", ""] = 0
     world.receive("A", "east", 1)
     assert push(world, shop) == 1
+
+
+def test_a_place_that_serves_a_channel_no_more_offers_nothing_there(small_world: World) -> None:
+    world = small_world
+    world.item("A", east=5)
+    shop = world.channel(locations={"east": "P1"})
+    world.offer(shop, "A")
+    refresh(world.store, {"shop": shop.settings}, world.clock())
+    moved = shop.settings.model_copy(update={"locations": {"east": "P2"}})
+    touch_changed_rules(world.store, {"shop": moved})
+    refresh(world.store, {"shop": moved}, world.clock())
+    told = {row.place: row.desired for row in world.rows("SELECT place, desired FROM levels")}
+    assert told == {"P1": 0, "P2": 5}
