@@ -130,6 +130,12 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
             row = found.channels.get(one.channel)
             out = f" for {show.ago(row.outage_since, now)}" if row is not None and row.outage_since else ""
             show.line(f"{one.channel} is {one.health}{out}: {one.reason}")
+        for refusal in found.refusals.get(one.channel, [])[:_REASONS]:
+            show.line(f"{one.channel}: {refusal}")
+        if one.waiting.held:
+            show.line(
+                f"{one.channel}: {one.waiting.held} orders held; see `ordersync orders --status held`, then each order"
+            )
     if not told:
         show.line("no channel is configured yet; copy an example in channels/ to channels/NAME.toml and fill it in")
     if found.touched:
@@ -146,6 +152,9 @@ def _waiting(waiting: Waiting) -> str:
     rest = show.counts({phrase: getattr(waiting, word) for word, phrase in _WAITING.items()})
     return "; ".join(part for part in (f"orders: {orders}" if orders else "", rest) if part)
 
+
+_REASONS = 3
+"""Reasons told of one channel: the commonest."""
 
 _WAITING = {
     "pushes_due": "pushes due",

@@ -89,6 +89,8 @@ class Standing(msgspec.Struct):
     waiting: dict[str, Waiting]
     touched: int
     """Items whose levels are to be computed again."""
+    refusals: dict[str, list[str]] = {}
+    """What each channel refuses, in words that end in what to do; the commonest reasons first."""
 
 
 _OPEN = "o.fulfiller = 'merchant' AND NOT o.test"
@@ -135,4 +137,16 @@ def _standing(tx: Tx) -> Standing:
         {row.name: row for row in rows.values()},
         {row.name: waiting[id] for id, row in rows.items()},
         int(tx.value("SELECT count(*) FROM touched")),
+        {rows[id].name: told for id, told in _refusals(tx).items()},
     )
+
+
+def _refusals(tx: Tx) -> dict[int, list[str]]:
+    told: dict[int, list[str]] = {}
+    for channel_id, what, reason, count in tx.rows(
+        "SELECT channel_id, 'levels', reason, count(*) AS n FROM levels WHERE state <> 'applied' AND state = 'refused'"
+        " GROUP BY channel_id, reason UNION ALL SELECT channel_id, kind, reason, count(*) FROM pushes"
+        " WHERE state = 'refused' GROUP BY channel_id, kind, reason ORDER BY n DESC, 1, 2, 3"
+    ):
+        told.setdefault(channel_id, []).append(f"{count} {what} refused: {reason}")
+    return told

@@ -32,6 +32,19 @@ def test_what_waits_is_counted(desk: Desk, shop: FarEnd) -> None:
     assert one["waiting"]["pushes_due"] == 1
 
 
+def test_what_a_channel_refuses_is_told_with_its_cure(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    desk.change("UPDATE levels SET state = 'refused', reason = 'it is not stocked there; stock it'")
+    (count,) = desk.rows("SELECT count(*) FROM levels")[0]
+    assert f"shop: {count} levels refused: it is not stocked there; stock it" in desk.run("status").out
+
+
+def test_held_orders_say_where_to_look(desk: Desk, shop: FarEnd) -> None:
+    shop.place([("CUP", 1)])
+    desk.ok("round")
+    assert "shop: 1 orders held; see `ordersync orders --status held`" in desk.run("status").out
+
+
 def test_a_parked_channel_is_exit_3_with_what_to_do(desk: Desk, shop: FarEnd) -> None:
     shop.fail("unauthorized")
     desk.run("round")
