@@ -2,7 +2,8 @@
 
 A connector is one class, registered under the entry-point group `ordersync.connectors`. It speaks to exactly one
 seller account, knows nothing of the store, and keeps no state that must survive a restart: cursors, tickets and
-keys are handed in. One thread at a time uses an instance. `core.conformance` is the contract as a test suite.
+keys are handed in. A method of an absent ability need not exist. One thread at a time uses an instance.
+`core.conformance` is the contract as a test suite.
 
 Raises of every method that speaks to the channel: `Unavailable` (try later), `Unauthorized` (a person must act),
 `Rejected` (the request itself was wrong). Anything else is a bug.
@@ -20,13 +21,19 @@ from typing import Any, ClassVar, Protocol
 from core.errors import UserError
 from core.model import (
     Ack,
+    Cancellation,
     ChannelLevel,
     ChannelListing,
+    Finding,
     Level,
     LevelKey,
     Observation,
     Order,
+    OwnStock,
     Page,
+    Present,
+    Refund,
+    Return,
     Shipment,
 )
 
@@ -47,6 +54,20 @@ class Ability(StrEnum):
     LISTINGS = "listings"
     COMPARE_AND_SET = "compare_and_set"
     """`push_levels` checks `Level.expected` and answers STALE when the channel holds another quantity."""
+    CORRECT_TRACKING = "correct_tracking"
+    """`push_tracking` heeds `Shipment.corrects`."""
+    CANCEL = "cancel"
+    """Orders and units that will not ship can be cancelled from here."""
+    REFUND = "refund"
+    """Money can be given back from here."""
+    RETURNS = "returns"
+    """The channel tells of returns."""
+    OWN_STOCK = "own_stock"
+    """The channel keeps stock of the seller's in warehouses of its own and tells how much."""
+    BACKFILL = "backfill"
+    """Years of orders can be read without standing in the way of the live pull."""
+    ROLL_CALL = "roll_call"
+    """The numbers of all orders of a window can be listed, to see that none is missing here."""
 
 
 class Connector(Protocol):
@@ -92,6 +113,53 @@ class Connector(Protocol):
         An `Unavailable` with `ambiguous` raised half-way means that unanswered shipments may have arrived: those
         its `keys` name (see `core.errors.in_doubt`), else all. The caller reads their orders back before it pushes
         them again.
+        """
+        ...
+
+    def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
+        """Tell the channel that units will not ship. One ack a key; as `push_tracking` does it.
+
+        Looks at what the channel has cancelled beyond `before` first: what stands there already is applied, never
+        cancelled twice. Units that have shipped at the channel are refused.
+        """
+        ...
+
+    def push_refunds(self, refunds: Sequence[Refund]) -> Iterator[Ack]:
+        """Have the channel give money back. One ack a key; an applied one's `ticket` is the channel's refund number.
+
+        The same key never gives money back twice: by the channel's own idempotency, or by looking first for a refund
+        that is none of `known`.
+        """
+        ...
+
+    def returns(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        """Every return changed since `cursor`, as `pages` does it for orders; a number is the return's."""
+        ...
+
+    def normalize_return(self, body: bytes) -> Return:
+        """A document of `returns`. Pure. Raises `BadDocument` with what is wrong and where."""
+        ...
+
+    def own_stock(self) -> Iterator[OwnStock]:
+        """Everything of the seller's that lies in the channel's own warehouses now, one entry a SKU."""
+        ...
+
+    def backfill(self, cursor: str | None, *, since: datetime, until: datetime) -> Iterator[Page]:
+        """Every order placed from `since` to before `until`, page by page, each with the cursor that resumes behind it.
+
+        For history: it may take hours, spends no more of the account's budget than the live pull can spare, and its
+        order is the channel's own. The cursor of the last page is empty: it is done.
+        """
+        ...
+
+    def roll_call(self, *, since: datetime, until: datetime) -> Iterator[Present]:
+        """Every order placed from `since` to before `until` that a pull would show, cheaply: numbers, not documents."""
+        ...
+
+    def examine(self) -> Iterator[Finding]:
+        """Looks at the account as a doctor would: credentials, rights, clock, API version, locations, listings.
+
+        Reads only. What keeps it from looking further is a finding too; nothing is raised but bugs.
         """
         ...
 

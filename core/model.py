@@ -99,6 +99,18 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Units by line number; empty where the channel does not say."""
 
 
+class Refunded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Money the channel has given back to the buyer, by whomever it was decided."""
+
+    number: str
+    """The channel's id of the refund, unique within the order."""
+    at: datetime
+    amount: Decimal
+    """In the order's currency, positive."""
+    lines: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Units refunded by line number; empty where the channel does not say."""
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One order of one channel, as of one observation.
 
@@ -140,6 +152,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ship_to: Address | None = None
     email: str = ""
     packages: tuple[Package, ...] = ()
+    refunds: tuple[Refunded, ...] = ()
 
 
 def money_off(order: Order) -> Decimal:
@@ -206,6 +219,158 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     place: str = ""
     """The channel's id of the location it left from, where the channel has one."""
     tracking_url: str = ""
+    corrects: str = ""
+    """The tracking number the channel was told before, where this corrects it; same key, same parcel."""
+
+
+class CancelReason(StrEnum):
+    """Why units will not ship; each connector maps it to its channel's own codes."""
+
+    BUYER = "buyer"
+    """The buyer asked for it."""
+    OUT_OF_STOCK = "out_of_stock"
+    ADDRESS = "address"
+    """It cannot be delivered there."""
+    PRICE = "price"
+    """The price was wrong."""
+    FRAUD = "fraud"
+    OTHER = "other"
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Units the channel is to cancel because they will not ship. Never of units that have shipped."""
+
+    key: str
+    """Ours, stable for ever and unique within the channel: the same key is the same cancellation."""
+    order: str
+    """The channel's order id."""
+    lines: Mapping[str, int]
+    """Units by the channel's line number; every quantity is at least 1. All that is open: the whole order's rest."""
+    before: Mapping[str, int]
+    """Units of those lines that were cancelled already when this was decided: a repeat is told by them."""
+    reason: CancelReason
+    whole: bool = False
+    """Nothing of the order has shipped, and after this nothing of it is open: the order itself is cancelled."""
+    notify: bool = True
+    """Let the channel write to the buyer, where it asks."""
+    note: str = ""
+
+
+class RefundReason(StrEnum):
+    """Why money is given back; each connector maps it to its channel's own codes."""
+
+    RETURNED = "returned"
+    NOT_RECEIVED = "not_received"
+    DAMAGED = "damaged"
+    WRONG_ITEM = "wrong_item"
+    PRICE = "price"
+    CANCELLED = "cancelled"
+    GOODWILL = "goodwill"
+    OTHER = "other"
+
+
+class RefundLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is given back for one line."""
+
+    quantity: int
+    """Units it is for; 0 where money is given back without units."""
+    amount: Decimal
+    """In the order's currency, taxes not included."""
+    tax: Decimal = ZERO
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Money the channel is to give back to the buyer."""
+
+    key: str
+    """Ours, stable for ever and unique within the channel: the same key is the same refund."""
+    order: str
+    """The channel's order id."""
+    lines: Mapping[str, RefundLine]
+    """By the channel's line number."""
+    currency: str
+    shipping: Decimal = ZERO
+    """Of the shipping charge, in `currency`."""
+    reason: RefundReason = RefundReason.OTHER
+    known: tuple[str, ...] = ()
+    """Numbers of the refunds the channel showed when this was decided: a new one tells that this was done."""
+    rma: str = ""
+    """The channel's id of the return it is for, where there is one."""
+    notify: bool = True
+    note: str = ""
+
+
+class ReturnState(StrEnum):
+    """How far a return has come at its channel. What stands on our shelves is told by people, never by this."""
+
+    REQUESTED = "requested"
+    AUTHORISED = "authorised"
+    """The buyer may send it."""
+    DELIVERED = "delivered"
+    """The channel or its carrier says it has arrived."""
+    CLOSED = "closed"
+    """Refunded or otherwise done."""
+    CALLED_OFF = "called_off"
+    """Declined or withdrawn: nothing comes back."""
+
+
+class ReturnLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Units of one order line that come back. Two may be of the same order line."""
+
+    number: str
+    """The channel's id, unique within the return."""
+    order_line: str
+    """The order's line number; empty where the channel does not say."""
+    sku: str
+    quantity: int
+    refunded: int = 0
+    """Units the channel has refunded."""
+    reason: str = ""
+    """In the channel's words."""
+
+
+class Return(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One return (RMA) of one channel, as of one observation; `version` orders them as it does for orders."""
+
+    number: str
+    """The channel's return id: with the channel's name it is unique for ever."""
+    order: str
+    """The channel's order id."""
+    version: int
+    state: ReturnState
+    requested_at: datetime
+    lines: tuple[ReturnLine, ...]
+    tracking: str = ""
+    carrier: str = ""
+
+
+class Present(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An order's being there at its channel: what a roll call answers."""
+
+    number: str
+    placed_at: datetime
+
+
+class OwnStock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Units that lie in the channel's own warehouses (FBA, WFS). Only that channel sells and ships them."""
+
+    sku: str
+    on_hand: int
+    """Units there, whatever is promised."""
+    available: int
+    """Units that can be sold now."""
+    incoming: int = 0
+    """Units on their way there."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One thing that was looked at when an account was examined."""
+
+    what: str
+    """A few words: credentials, scopes, clock, API version, locations, listings …"""
+    well: bool
+    told: str
+    """What was found; where it is not well, ending in what to do. Never a secret."""
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -64,6 +64,17 @@ class _Number(msgspec.Struct, rename="camel"):
     order_id: str = ""
 
 
+NOT_YET = (
+    Ability.CORRECT_TRACKING,
+    Ability.CANCEL,
+    Ability.REFUND,
+    Ability.RETURNS,
+    Ability.OWN_STOCK,
+    Ability.BACKFILL,
+    Ability.ROLL_CALL,
+)
+
+
 class Amazon:
     """One Amazon seller account in one marketplace."""
 
@@ -74,6 +85,7 @@ class Amazon:
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Amazon's order API has no acknowledgement: an order listed is an order received",
         Ability.COMPARE_AND_SET: "Amazon sets a quantity without comparing: orders are pulled right before a push",
+        **dict.fromkeys(NOT_YET, "ordersync does not do this at Amazon yet"),
     }
 
     def __init__(self, name: str, settings: AmazonSettings) -> None:
@@ -158,10 +170,6 @@ class Amazon:
         return answer
 
     # Telling the channel.
-
-    def acknowledge(self, numbers: Sequence[str]) -> Iterator[Ack]:
-        """Nothing: Amazon wants no acknowledgement (see `absent`)."""
-        raise NotImplementedError(self.absent[Ability.ACKNOWLEDGE])
 
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         """Parcels, one confirmation each; see `pushes`."""

@@ -18,6 +18,15 @@ from core.model import Ack, ChannelLevel, ChannelListing, Level, LevelKey, Obser
 from core.settings import ChannelSettings, Secret
 from core.settings.wrong import wrong
 
+NOT_YET = (
+    Ability.CORRECT_TRACKING,
+    Ability.CANCEL,
+    Ability.REFUND,
+    Ability.RETURNS,
+    Ability.BACKFILL,
+    Ability.ROLL_CALL,
+)
+
 _WAYS = "give access_token, or client_id and client_secret"
 
 
@@ -74,6 +83,8 @@ class Shopify:
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Shopify does not ask for orders to be acknowledged",
         Ability.SETTLE: "Shopify answers every push at once; nothing is left to settle",
+        Ability.OWN_STOCK: "Shopify has no warehouses of its own",
+        **dict.fromkeys(NOT_YET, "ordersync does not do this at Shopify yet"),
     }
 
     def __init__(self, name: str, settings: ShopifySettings) -> None:
@@ -104,12 +115,6 @@ class Shopify:
     def normalize(self, body: bytes) -> Order:
         """See `orders` for what is made of money, units, lines without a parcel, and holds."""
         return orders.normalize(body, self._names)
-
-    def acknowledge(self, numbers: Sequence[str]) -> Iterator[Ack]:
-        raise NotImplementedError(self.absent[Ability.ACKNOWLEDGE])
-
-    def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
-        raise NotImplementedError(self.absent[Ability.SETTLE])
 
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         """Reads what each order still wants fulfilled, then tells of its parcels; see `pushes_tracking`."""

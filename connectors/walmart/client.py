@@ -44,14 +44,26 @@ class WalmartSettings(ChannelSettings):
     ] = ("SellerFulfilled",)
 
 
+NOT_YET = (
+    Ability.CORRECT_TRACKING,
+    Ability.CANCEL,
+    Ability.REFUND,
+    Ability.RETURNS,
+    Ability.OWN_STOCK,
+    Ability.BACKFILL,
+    Ability.ROLL_CALL,
+)
+
+
 class Walmart:
     """One seller account at Walmart Marketplace."""
 
     Settings: ClassVar[type[WalmartSettings]] = WalmartSettings
 
-    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {Ability.COMPARE_AND_SET}
+    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {Ability.COMPARE_AND_SET, *NOT_YET}
     absent: ClassVar[Mapping[Ability, str]] = {
-        Ability.COMPARE_AND_SET: "Walmart sets a level whatever it was before; orders are pulled right before a push"
+        Ability.COMPARE_AND_SET: "Walmart sets a level whatever it was before; orders are pulled right before a push",
+        **dict.fromkeys(NOT_YET, "ordersync does not do this at Walmart yet"),
     }
 
     def __init__(self, name: str, settings: WalmartSettings) -> None:
