@@ -70,6 +70,10 @@ class Ability(StrEnum):
     """The numbers of all orders of a window can be listed, to see that none is missing here."""
 
 
+WRITES = ("acknowledge", "push_tracking", "push_levels", "push_cancellations", "push_refunds")
+"""The methods that change something at the channel: a channel in shadow never sees one of them."""
+
+
 class Connector(Protocol):
     """One seller account at one channel."""
 

@@ -28,14 +28,14 @@ def planned(config: Config = given.FOLDER, json: Json = False) -> None:
     show.table(
         ("channel", "what", "order", "name", "carrier", "tracking", "state", "due"),
         [
-            (p.channel, p.kind, p.order, p.name, p.carrier, p.tracking, p.state, _due(p.due_at, now))
+            (p.channel, p.kind, p.order, p.name, p.carrier, p.tracking, p.state, _due(p, now))
             for p in found.pushes
         ],
     )
     show.table(
         ("channel", "SKU", "place", "old", "", "new", "due"),
         [
-            (v.channel, v.sku, v.place, v.old, "->", v.new, v.waits_for or _due(v.due_at, now))
+            (v.channel, v.sku, v.place, v.old, "->", v.new, _due(v, now))
             for v in found.levels
         ],
     )  # fmt: skip
@@ -48,5 +48,7 @@ def _told(one: DuePush | DueLevel) -> dict[str, Any]:
     return {**msgspec.structs.asdict(one), "due_at": show.iso(one.due_at or None)}
 
 
-def _due(at: int, now: int) -> str:
-    return "now" if at <= now else f"in {show.span((at - now) // show.SECOND)}"
+def _due(one: DuePush | DueLevel, now: int) -> str:
+    if one.waits_for:
+        return f"waits for {one.waits_for}"
+    return "now" if one.due_at <= now else f"in {show.span((one.due_at - now) // show.SECOND)}"

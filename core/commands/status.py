@@ -22,6 +22,8 @@ class Told(msgspec.Struct, kw_only=True):
 
     channel: str
     connector: str
+    mode: str
+    """live, or shadow: it is read and computed, and never told anything."""
     health: str
     """ok, unavailable, parked, misconfigured, disabled, new (never worked on) or removed (no file any more)."""
     reason: str
@@ -80,6 +82,7 @@ def _one(name: str, settings: Settings, wrong: dict[str, str], found: Standing, 
     told = Told(
         channel=name,
         connector=settings.channels[name].connector if name in settings.channels else row.connector if row else "",
+        mode=settings.channels[name].mode if name in settings.channels else "live",
         health=health,
         reason=reason,
         waiting=found.waiting.get(name, Waiting()),
@@ -117,7 +120,7 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
             (
                 one.channel,
                 one.connector,
-                one.health,
+                one.health if one.mode == "live" else f"{one.health}, shadow",
                 _age(one.last_success_seconds),
                 None if one.lag_seconds is None else show.span(one.lag_seconds),
                 _waiting(one.waiting) or "nothing",

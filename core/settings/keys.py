@@ -72,6 +72,9 @@ class ChannelSettings(Table):
     """The plugin that speaks to the channel: shopify, amazon, walmart, sandbox or one you installed."""
     enabled: bool = True
     """false leaves the channel alone: nothing is pulled from it and nothing pushed to it."""
+    mode: Literal["live", "shadow"] = "live"
+    """shadow: everything is pulled and computed, and the channel is never told anything. `ordersync plan` shows what
+    it would be told; for as long as you like to compare before you go live."""
     base_url: WebAddress | None = None
     """Address of the channel's API, where it is not the vendor's own: a simulator, a sandbox, a recording proxy."""
     auth_url: WebAddress | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from core.connector import Connector
+from core.connector import Ability, Connector
 from core.errors import Fenced
 from core.model import Location, micros
 from core.routing import Site
@@ -40,6 +40,16 @@ class Channel:
     places: dict[int, str]
     """The channel's own id of each of those locations."""
     routing: RoutingSettings
+
+    def tells(self, ability: Ability) -> bool:
+        """Whether the channel is told of this: it can be, the settings want it, and the channel is no shadow."""
+        own = self.settings
+        wanted = {
+            Ability.ACKNOWLEDGE: own.acknowledge,
+            Ability.PUSH_TRACKING: own.push_tracking,
+            Ability.PUSH_LEVELS: own.push_levels,
+        }
+        return own.mode == "live" and ability in self.connector.abilities and wanted.get(ability, True)
 
     def fence(self, tx: Tx) -> Any:
         """Locks the channel's row and returns it; raises `Fenced` when another worker has taken it up since."""

@@ -36,6 +36,8 @@ class DuePush(msgspec.Struct, kw_only=True):
     """queued; or sent and unknown: interrupted, so the order is read back before anything is sent again."""
     due_at: int
     """Microseconds since 1970 UTC; later than now while it waits to be tried again."""
+    waits_for: str = ""
+    """Why it is not sent yet, where it is not."""
 
 
 class DueLevel(msgspec.Struct, kw_only=True):
@@ -146,6 +148,7 @@ def _pushes(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DuePush]:
                 tracking=row.tracking,
                 state=row.state,
                 due_at=row.due_at,
+                waits_for=_mode(settings, row.channel),
             )
             for row in rows
         ]
@@ -174,13 +177,17 @@ def _levels(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DueLevel]
             old=row.told,
             new=row.desired,
             due_at=row.due_at,
-            waits_for=_waits_for(row),
+            waits_for=_mode(settings, row.channel) or _waits_for(row),
         )
         for row in rows
     ]
 
 
+def _mode(settings: Settings, channel: str) -> str:
+    return "the channel to leave shadow mode" if settings.channels[channel].mode == "shadow" else ""
+
+
 def _waits_for(row: Any) -> str:
     if not row.listed:
-        return "the channel has not shown this listing yet"
+        return "the channel to show this listing"
     return "the quantity sent before it, which the channel is still working on" if row.state == "accepted" else ""

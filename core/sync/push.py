@@ -32,7 +32,7 @@ RETRY_SECONDS = 30
 
 def push_acknowledgements(store: Store, channel: Channel, clock: Clock) -> int:
     """Acknowledges the orders that are due; returns how many the channel took."""
-    if Ability.ACKNOWLEDGE not in channel.connector.abilities or not channel.settings.acknowledge:
+    if not channel.tells(Ability.ACKNOWLEDGE):
         return 0
 
     def send(rows: Sequence[Any], acks: Acks) -> None:
@@ -44,7 +44,7 @@ def push_acknowledgements(store: Store, channel: Channel, clock: Clock) -> int:
 
 def push_tracking(store: Store, channel: Channel, clock: Clock) -> int:
     """Pushes the shipments that are due; returns how many the channel took."""
-    if Ability.PUSH_TRACKING not in channel.connector.abilities or not channel.settings.push_tracking:
+    if not channel.tells(Ability.PUSH_TRACKING):
         return 0
 
     def send(rows: Sequence[Any], acks: Acks) -> None:

@@ -82,7 +82,7 @@ def push_levels(store: Store, channel: Channel, clock: Clock) -> int:
 
     A level the channel calls stale is read again by the next round, before its pull.
     """
-    if Ability.PUSH_LEVELS not in channel.connector.abilities or not channel.settings.push_levels:
+    if not channel.tells(Ability.PUSH_LEVELS):
         return 0
     compare = Ability.COMPARE_AND_SET in channel.connector.abilities
     done = 0

@@ -14,6 +14,7 @@ from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock, clock, take_up
 from core.sync.pull import Progress, Stopped
 from core.sync.round import Outcome, run_round
+from core.sync.shadow import in_shadow
 from core.sync.work import SECOND, failed, finished, reason_of
 
 log = structlog.get_logger("ordersync")
@@ -49,7 +50,8 @@ def turn(
     `connector` is used and left open when given; else one is opened for this turn.
     """
     own = settings.channels[name]
-    using = connector or find(own.connector)(name, own)
+    opened = connector or find(own.connector)(name, own)
+    using = in_shadow(opened) if own.mode == "shadow" else opened
     channel: Channel | None = None
     try:
         channel = take_up(
@@ -66,7 +68,7 @@ def turn(
         return _book_trouble(store, channel, error, settings.daemon.parked_retry_seconds, now())
     finally:
         if connector is None:
-            using.close()
+            opened.close()
 
 
 def _run(

@@ -70,4 +70,4 @@ def test_a_listing_the_channel_has_not_shown_waits(desk: Desk, shop: FarEnd) -> 
     desk.ok("round")
     desk.ok("listings", "map", "shop", "TEE-OLD", "TEE")
     (level,) = desk.ok("plan")["levels"]
-    assert (level["sku"], level["waits_for"]) == ("TEE-OLD", "the channel has not shown this listing yet")
+    assert (level["sku"], level["waits_for"]) == ("TEE-OLD", "the channel to show this listing")
