@@ -27,10 +27,7 @@ def planned(config: Config = given.FOLDER, json: Json = False) -> None:
         return
     show.table(
         ("channel", "what", "order", "name", "carrier", "tracking", "state", "due"),
-        [
-            (p.channel, p.kind, p.order, p.name, p.carrier, p.tracking, p.state, _due(p, now))
-            for p in found.pushes
-        ],
+        [(p.channel, p.kind, p.order, p.name, p.carrier, p.tracking, p.state, _due(p, now)) for p in found.pushes],
     )
     show.table(
         ("channel", "SKU", "place", "old", "", "new", "due"),
