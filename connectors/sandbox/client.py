@@ -16,9 +16,9 @@ from pydantic import Field
 from connectors.sandbox import orders, pushes
 from connectors.sandbox.far_end import FarEnd
 from core.connector import Ability
-from core.errors import NotFound, Rejected, Unauthorized, Unavailable
+from core.errors import ChannelError, NotFound, Rejected, Unauthorized, Unavailable
 from core.guard import forbid_in_transaction
-from core.model import Ack, ChannelLevel, ChannelListing, Level, LevelKey, Observation, Order, Page, Shipment
+from core.model import Ack, ChannelLevel, ChannelListing, Finding, Level, LevelKey, Observation, Order, Page, Shipment
 from core.settings import ChannelSettings
 
 T = TypeVar("T")
@@ -137,6 +137,18 @@ class Sandbox:
                 # The sandbox finds a listing by its SKU. A channel that needs an id or a product type to set a level
                 # keeps them in `handle`; the rounds hand it back untouched.
                 yield ChannelListing(sku=listing.sku, title=listing.title, quantities=listing.quantities)
+
+    def examine(self) -> Iterator[Finding]:
+        """What a first look at the account shows; a real channel has rights, a clock and a version besides."""
+        try:
+            self._ask("orders", {"after": (datetime.now(UTC), ""), "limit": 1}, _Orders)
+            yield Finding(what="credentials", well=True, told="accepted")
+            if Ability.LISTINGS in self.abilities:
+                yield Finding(what="listings", well=True, told=f"{sum(1 for _ in self.listings())} on offer")
+        except Unavailable as error:
+            yield Finding(what="channel", well=False, told=f"{error}; try again later")
+        except ChannelError as error:
+            yield Finding(what="credentials", well=False, told=str(error))
 
     def close(self) -> None:
         """Nothing to let go of here; a real connector closes its HTTP client."""

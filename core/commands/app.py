@@ -7,6 +7,7 @@ import typer
 from core.commands import (
     check,
     demo,
+    doctor,
     edge,
     listings,
     orders,
@@ -30,6 +31,9 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )
-    for module in (demo, rounds, check, status, plan, orders, ship, stock, listings, quarantine, verify, simulate):
+    for module in _MODULES:
         module.register(app)
     return app
+
+
+_MODULES = (demo, rounds, check, doctor, status, plan, orders, ship, stock, listings, quarantine, verify, simulate)

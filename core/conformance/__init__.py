@@ -18,6 +18,7 @@ Every check is a method that may also be called by itself: `Suite().test_...(con
 
 from core.conformance.declared import Declared
 from core.conformance.documents import Documents
+from core.conformance.examining import Examining
 from core.conformance.failures import Failures
 from core.conformance.far_end import Effect, Failure, FarEnd, Truth
 from core.conformance.given import Given
@@ -26,7 +27,7 @@ from core.conformance.levels import Levels
 from core.conformance.pulling import Pulling
 from core.conformance.shipping import Shipping
 
-__all__ = ["Conformance", "Effect", "Failure", "FarEnd", "Given", "Truth"]
+__all__ = ["Conformance", "Effect", "Examining", "Failure", "FarEnd", "Given", "Truth"]
 
 
 class Conformance(Declared, Pulling, Documents, Hostile, Shipping, Levels, Failures):
