@@ -161,6 +161,9 @@ class Simulator(abc.ABC):
     places: tuple[str, ...] = ("",)
     """The channel's own location ids; one empty id where it keeps one level a listing."""
 
+    faults_known: ClassVar[tuple[str, ...]] = tuple(Fault)
+    """The faults it can be told to have, by name."""
+
     rehearsal: ClassVar[Mapping[str, Any]] = {}
     """Constructor arguments that turn the vendor's clock fast enough for a rehearsal of a minute. The rules stay."""
 
@@ -224,6 +227,10 @@ class Simulator(abc.ABC):
     @abc.abstractmethod
     def handle(self, request: Request) -> Response:
         """Answers one request as the vendor would."""
+
+    def suffer(self, rates: Mapping[str, float]) -> None:
+        """From now on these faults, by name, with this probability a request each, and no others."""
+        self.faults.set({Fault(name): rate for name, rate in rates.items()})
 
     def settle_feeds(self) -> None:  # noqa: B027 - most channels answer at once
         """Lets asynchronous work that waits for its time finish at once; nothing where there is none."""

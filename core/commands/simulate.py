@@ -14,7 +14,8 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
-from core.commands import given, show
+from core.commands import badday, given, show
+from core.commands.edge import tell
 from core.commands.given import Config, Json
 from core.connector import SIMULATORS, find_simulator, names
 from core.errors import UserError
@@ -32,6 +33,7 @@ class FarEnd(Protocol):
     def config(self) -> dict[str, Any]: ...
     def secrets(self) -> dict[str, str]: ...
     def let_buyers_order(self, count: int = 1) -> list[str]: ...
+    def suffer(self, rates: Mapping[str, float]) -> None: ...
 
 
 def complete_simulator(incomplete: str) -> list[str]:
@@ -54,7 +56,8 @@ def simulate(
     orders: Annotated[int, typer.Option("--orders", min=0, max=100_000, help="Placed at each at once.")] = 0,
     rate: Annotated[float, typer.Option("--rate", min=0, max=6000, help="Orders a minute placed at each.")] = 0.0,
     faults: Annotated[
-        int | None, typer.Option("--faults", metavar="SEED", help="A bad day: throttling, cut and lost answers …")
+        str | None,
+        typer.Option("--faults", metavar="SEED|FILE", help="A bad day: an ordinary one by its seed, or a plan's file."),
     ] = None,
     real_time: Annotated[
         bool, typer.Option("--real-time", help="With the vendors' own delays and limits, not hurried.")
@@ -64,11 +67,14 @@ def simulate(
 ) -> None:
     """Serve simulated channels until Ctrl-C, and print what points a channel at them."""
     places = _locations(config)
+    seed, plan = _faults(faults, list(dict.fromkeys(channels)))
+    if plan is not None and rate:
+        raise UserError("the plan says how many orders are placed; leave out --rate")
     with _until_asked() as asked, ExitStack() as open_ones:
         served: dict[str, FarEnd] = {}
         for number, name in enumerate(dict.fromkeys(channels)):
             far_end: FarEnd = find_simulator(name).furnished(
-                name, seed=faults or 0, faulty=faults is not None, hurried=not real_time
+                name, seed=seed, faulty=faults is not None and plan is None, hurried=not real_time
             )
             _start(far_end, port + number if port else 0)
             open_ones.callback(far_end.stop)
@@ -79,7 +85,19 @@ def simulate(
             show.document({"channels": told})
         else:
             _print(told)
-        _serve(served, rate, asked)
+        if plan is not None:
+            badday.play(plan, served, asked.wait, tell)
+        else:
+            _serve(served, rate, asked)
+
+
+def _faults(given: str | None, channels: Sequence[str]) -> tuple[int, badday.BadDay | None]:
+    """The seed, and the plan where a file was named."""
+    if given is None or (given.isascii() and given.isdigit() and len(given) < 10):
+        return int(given or 0), None
+    known = {fault for name in channels for fault in find_simulator(name).faults_known}
+    plan = badday.read(Path(given), known, channels)
+    return plan.seed, plan
 
 
 def _serve(served: Mapping[str, FarEnd], rate: float, asked: threading.Event) -> None:
