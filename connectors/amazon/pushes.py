@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
-from connectors.amazon import carriers, orders
+from connectors import carriers
+from connectors.amazon import orders
 from connectors.amazon.account import Account, reason
 from core.errors import BadDocument, NotFound, Rejected, in_doubt
 from core.model import Ack, AckState, Observation, Package, Shipment
 
 Fetch = Callable[[str], Observation]
+
+OTHER = "Other"
+"""The carrier code that goes with a carrier's name in words."""
 
 
 def push_tracking(account: Account, fetch: Fetch, shipments: Sequence[Shipment]) -> Iterator[Ack]:
@@ -44,7 +48,7 @@ def push_tracking(account: Account, fetch: Fetch, shipments: Sequence[Shipment])
 
 def package_detail(shipment: Shipment) -> dict[str, Any]:
     """The parcel in the words of `confirmShipment`."""
-    code, name = carriers.code(shipment.carrier)
+    code, name = carrier(shipment.carrier)
     detail: dict[str, Any] = {
         "packageReferenceId": str(shipment.serial),
         "carrierCode": code,
@@ -59,6 +63,14 @@ def package_detail(shipment: Shipment) -> dict[str, Any]:
     if shipment.place:
         detail["shipFromSupplySourceId"] = shipment.place
     return detail
+
+
+def carrier(text: str) -> tuple[str, str]:
+    """Amazon's code for a carrier, and the name that goes with the code Other (empty with any other code)."""
+    known = carriers.find(text)
+    if known is None:
+        return OTHER, text.strip()
+    return (known.amazon, "") if known.amazon else (OTHER, known.name)
 
 
 def _missing(shipment: Shipment) -> str:
@@ -87,7 +99,9 @@ def _read_back(fetch: Fetch, shipment: Shipment, error: Rejected) -> Ack:
     cure = "compare the order in Seller Central and correct the shipment"
     if b"PackageToUpdateNotFound" in error.body:
         return _refused(shipment, f"Amazon holds these units as shipped already, with other tracking; {cure}")
-    return _refused(shipment, f"Amazon refuses the parcel ({reason(error.body)}); {cure}")
+    doubt = carriers.doubt(shipment.carrier, shipment.tracking)
+    said = f"{reason(error.body)}, and {doubt}" if doubt else reason(error.body)
+    return _refused(shipment, f"Amazon refuses the parcel ({said}); {cure}")
 
 
 def _same(package: Package, shipment: Shipment) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from connectors import carriers
 from connectors.shopify import queries
 from connectors.shopify.documents import Id, Nodes, Record, Tracking
 from connectors.shopify.graph import Graph
@@ -27,28 +28,6 @@ from core.model import Ack, AckState, Shipment
 
 MOST_LINES = 512
 """Lines one fulfilment may hold."""
-
-CARRIERS: Mapping[str, str] = {
-    "amazon": "Amazon Logistics US",
-    "amazonlogistics": "Amazon Logistics US",
-    "australiapost": "Australia Post",
-    "canadapost": "Canada Post",
-    "dhl": "DHL Express",
-    "dhlecommerce": "DHL eCommerce",
-    "dhlexpress": "DHL Express",
-    "dpd": "DPD",
-    "fedex": "FedEx",
-    "federalexpress": "FedEx",
-    "gls": "GLS",
-    "lasership": "LaserShip",
-    "ontrac": "OnTrac",
-    "purolator": "Purolator",
-    "royalmail": "Royal Mail",
-    "ups": "UPS",
-    "usps": "USPS",
-    "unitedparcelservice": "UPS",
-}
-"""Carriers by their name without spaces and signs, as Shopify writes those it can link to; others go as they are."""
 
 
 class _Row(Record):
@@ -217,7 +196,8 @@ def _look_again(graph: Graph, shipment: Shipment, errors: list[_UserError]) -> A
     if found is not None and not _missing(shipment, found):
         return Ack(key=shipment.key, state=AckState.APPLIED)
     said = "; ".join(error.message for error in errors)[:200] or "without a reason"
-    return _refused(shipment, f"Shopify refused the parcel ({said})")
+    doubt = carriers.doubt(shipment.carrier, shipment.tracking)
+    return _refused(shipment, f"Shopify refused the parcel ({said}{', and ' if doubt else ''}{doubt})")
 
 
 def _plan(shipment: Shipment, found: _Fulfilment | None, taken: Counter[str], place: str) -> Ack | list[list[Part]]:
@@ -282,7 +262,7 @@ def _input(shipment: Shipment, parts: Sequence[Part], notify: bool) -> dict[str,
     rows: dict[str, list[dict[str, Any]]] = {}
     for part, row, units in parts:
         rows.setdefault(part.id, []).append({"id": row.id, "quantity": units})
-    tracking = {"number": shipment.tracking, "company": company(shipment.carrier), "url": shipment.tracking_url}
+    tracking = {"number": shipment.tracking, "company": company(shipment.carrier), "url": _url(shipment)}
     return {
         "lineItemsByFulfillmentOrder": [
             {"fulfillmentOrderId": owner, "fulfillmentOrderLineItems": lines} for owner, lines in rows.items()
@@ -293,8 +273,17 @@ def _input(shipment: Shipment, parts: Sequence[Part], notify: bool) -> dict[str,
 
 
 def company(carrier: str) -> str:
-    """A carrier as Shopify writes it, so that the buyer gets a link."""
-    return CARRIERS.get(_plain(carrier), carrier)
+    """A carrier as Shopify writes it, so that the buyer gets a link; one nobody knows goes as it is."""
+    known = carriers.find(carrier)
+    return carrier.strip() if known is None else known.shopify or known.name
+
+
+def _url(shipment: Shipment) -> str:
+    """The page the parcel is followed on, where Shopify does not make the link itself."""
+    known = carriers.find(shipment.carrier)
+    if shipment.tracking_url or known is None or known.shopify:
+        return shipment.tracking_url
+    return known.link(shipment.tracking)
 
 
 def _plain(text: str) -> str:

@@ -1,7 +1,7 @@
 """Walmart's connector: its settings, and what it can do.
 
 How requests are made stands in `api.py`; pulling in `pull.py`; what a document means in `orders.py`; what the channel
-is told of orders in `pushes.py` (carriers in `carriers.py`), of stock in `levels.py` and `feeds.py`; what it holds in
+is told of orders in `pushes.py` (methods in `methods.py`), of stock in `levels.py` and `feeds.py`; what it holds in
 `stock.py`.
 """
 

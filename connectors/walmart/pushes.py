@@ -13,9 +13,11 @@ from typing import Any
 
 import httpx
 
-from connectors.walmart import carriers, orders
+from connectors import carriers
+from connectors.walmart import orders
 from connectors.walmart.api import Api, quoted, why
 from connectors.walmart.documents import PurchaseOrder, observe, read
+from connectors.walmart.methods import method
 from connectors.walmart.orders import Counts
 from core.errors import BadDocument, NotFound, Rejected, Unavailable, in_doubt
 from core.model import Ack, AckState, Fulfiller, Observation, Shipment, micros
@@ -142,6 +144,8 @@ def _send(api: Api, number: str, standing: Standing, ready: Sequence[Shipment]) 
         if isinstance(now, Standing) and now.has(ready[0]):
             yield Ack(key=ready[0].key, state=AckState.APPLIED)
         else:
+            doubt = carriers.doubt(ready[0].carrier, ready[0].tracking)
+            said = f"{said}, and {doubt}" if doubt else said
             yield _refused(ready[0].key, f"Walmart will not have this shipment: {said}; {_LOOK}")
         return
     yield from _told(response, number, ready)
@@ -211,11 +215,14 @@ class Standing:
             return _refused(shipment.key, "Walmart wants a tracking number; give the shipment one")
         if self.has(shipment):
             return Ack(key=shipment.key, state=AckState.APPLIED)
-        if carriers.carrier(shipment.carrier) is None and not (shipment.carrier.strip() and shipment.tracking_url):
+        if not shipment.carrier.strip():
+            return _refused(shipment.key, "Walmart wants a carrier; give the shipment one")
+        name, other, url = _carrier(shipment)
+        if not name and not url:
             return _refused(
                 shipment.key,
-                "Walmart does not know this carrier, and then wants a tracking URL; "
-                "give the shipment one, or name the carrier as Walmart does",
+                f"Walmart has no carrier {other!r}, and then wants a tracking URL; give the shipment one, or name "
+                "the carrier as Walmart does",
             )
         for line, units in shipment.lines.items():
             counts = self._counts.get(line)
@@ -264,16 +271,25 @@ class Standing:
         }
 
     def _tracking(self, shipment: Shipment) -> dict[str, Any]:
-        known = carriers.carrier(shipment.carrier)
+        name, other, url = _carrier(shipment)
         told: dict[str, Any] = {
             "shipDateTime": micros(shipment.shipped_at) // 1000,
-            "carrierName": {"carrier": known} if known else {"otherCarrier": shipment.carrier.strip()},
-            "methodCode": carriers.method(shipment.service, self._method or ""),
+            "carrierName": {"carrier": name} if name else {"otherCarrier": other},
+            "methodCode": method(shipment.service, self._method or ""),
             "trackingNumber": shipment.tracking.strip(),
         }
-        if shipment.tracking_url:
-            told["trackingURL"] = shipment.tracking_url
+        if url:
+            told["trackingURL"] = url
         return told
+
+
+def _carrier(shipment: Shipment) -> tuple[str, str, str]:
+    """Walmart's name of the carrier, or what it goes by as another one, and the page the parcel is followed on."""
+    known = carriers.find(shipment.carrier)
+    name = known.walmart if known is not None else ""
+    other = "" if name else known.name if known is not None else shipment.carrier.strip()
+    url = shipment.tracking_url or (known.link(shipment.tracking) if known is not None and not name else "")
+    return name, other, url
 
 
 def _number(tracking: str) -> str:

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import msgspec
 from werkzeug.wrappers import Response
 
+from connectors.carriers import WALMART
 from connectors.simulation import Effect
-from connectors.walmart.carriers import CARRIERS, METHODS
+from connectors.walmart.methods import METHODS
 from connectors.walmart.simulator import answers
 from connectors.walmart.simulator.book import DAY, SELLER, THIRD_PARTY, WFS, Book, Parcel, Purchase, PurchaseLine
 from connectors.walmart.simulator.front_desk import Asked
@@ -251,7 +252,7 @@ def _content(text: str, field: str = "data") -> answers.Refused:
 
 def _check_tracking(tracking: _Tracking, now: int, line: str) -> None:
     name = tracking.carrier_name
-    if name.carrier is not None and name.carrier not in CARRIERS:
+    if name.carrier is not None and name.carrier not in WALMART:
         raise _content("no carrier Walmart knows", "carrier")
     if name.carrier is None and not name.other_carrier:
         raise _content("no carrier", "carrierName")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from connectors.amazon import Amazon, carriers
+from connectors.amazon import Amazon
 from connectors.amazon.pushes import package_detail
 from connectors.amazon.simulator import AmazonSimulator
 from connectors.simulation import Fault
@@ -66,22 +66,6 @@ def test_what_is_sent_is_what_the_vendor_asks_for(simulator: AmazonSimulator, am
         "shipFromSupplySourceId": "SRC-1",
         "orderItems": [{"orderItemId": line, "quantity": 2}],
     }
-
-
-@pytest.mark.parametrize(
-    ("ours", "code", "name"),
-    [
-        ("ups", "UPS", ""),
-        ("Fed-Ex", "FedEx", ""),
-        ("FEDERAL EXPRESS", "FedEx", ""),
-        ("dhl express", "DHL Express", ""),
-        ("U.S. Postal Service", "USPS", ""),
-        ("royal mail", "Royal Mail", ""),
-        ("Bob's Bikes", "Other", "Bob's Bikes"),
-    ],
-)
-def test_a_carrier_is_named_by_amazons_code_or_in_words(ours: str, code: str, name: str) -> None:
-    assert carriers.code(ours) == (code, name)
 
 
 def test_the_same_parcel_told_twice_takes_effect_once(simulator: AmazonSimulator, amazon: Amazon) -> None:
@@ -154,9 +138,10 @@ def test_a_parcel_that_cannot_be_told_is_refused_and_the_next_one_goes_on(
 
 def test_more_units_than_are_left_are_refused_in_amazons_words(simulator: AmazonSimulator, amazon: Amazon) -> None:
     before = placed(simulator, amazon, ("SKU-0", 2))
-    ack = one(amazon, parcel(before, lines={before.lines[0].number: 3}))
+    ack = one(amazon, parcel(before, lines={before.lines[0].number: 3}, carrier="FedEx", tracking="1Z5R89390357567127"))
     assert ack.state is AckState.REFUSED
     assert "InvalidInput: quantity is more than is left" in ack.reason
+    assert "and its tracking number looks like UPS's, not FedEx's)" in ack.reason
     assert simulator.effects() == []
 
 

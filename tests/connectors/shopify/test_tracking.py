@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from connectors.shopify import Shopify
-from connectors.shopify.pushes_tracking import company
 from connectors.shopify.simulator import ShopifySimulator
 from connectors.simulation import Fault
 from core.errors import Unavailable
@@ -35,12 +36,23 @@ def test_a_parcel_arrives_with_a_carrier_that_shopify_links(simulator: ShopifySi
     assert after.version > order.version
 
 
-def test_carriers_are_written_as_shopify_writes_them() -> None:
-    assert [company(name) for name in ("ups", "Fed Ex", "DHL-eCommerce", "Pony Express")] == [
-        "UPS",
-        "FedEx",
-        "DHL eCommerce",
-        "Pony Express",
+def test_a_carrier_shopify_cannot_link_to_goes_with_its_own_page(
+    simulator: ShopifySimulator, shop: Shopify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = placed(simulator, shop)
+    told: list[Any] = []
+    tell = shop._graph.tell
+
+    def heard(text: str, variables: dict[str, Any], shape: Any) -> Any:
+        told.append(variables["p0"]["trackingInfo"])
+        return tell(text, variables, shape)
+
+    monkeypatch.setattr(shop._graph, "tell", heard)
+    for carrier in ("veho", "ups"):
+        list(shop.push_tracking([parcel(order, f"N-{carrier}", units=1, carrier=carrier)]))
+    assert told == [
+        {"number": "N-veho", "company": "Veho", "url": "https://track.shipveho.com/#/trackingId/N-veho"},
+        {"number": "N-ups", "company": "UPS"},
     ]
 
 
@@ -169,6 +181,7 @@ def test_a_refusal_at_the_last_moment_is_read_back(
 ) -> None:
     orders = [placed(simulator, shop) for _ in range(3)]
     theirs, ours, third = (parcel(order, f"T{at}") for at, order in enumerate(orders))
+    theirs = msgspec.structs.replace(theirs, carrier="fedex", tracking="1Z5R89390357567127")
     tell = shop._graph.tell
 
     def late(document: str, variables: dict[str, object], *rest: object) -> object:
@@ -186,6 +199,7 @@ def test_a_refusal_at_the_last_moment_is_read_back(
         third.key: AckState.APPLIED,
     }
     assert "unfulfillable status" in acks[theirs.key].reason
+    assert "and its tracking number looks like UPS's, not FedEx's)" in acks[theirs.key].reason
 
 
 def test_a_lost_answer_is_read_back_and_raised_only_where_that_fails(

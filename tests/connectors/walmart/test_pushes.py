@@ -10,7 +10,8 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from connectors.simulation import Fault
-from connectors.walmart import Walmart, carriers
+from connectors.walmart import Walmart
+from connectors.walmart.methods import METHODS, method
 from connectors.walmart.simulator import WalmartSimulator, answers
 from core.errors import Unavailable
 from core.model import AckState
@@ -263,10 +264,10 @@ def test_a_confirmation_that_is_none_is_ambiguous(
     assert raised.value.ambiguous
 
 
-# Carriers.
+# Carriers and methods.
 
 
-def test_the_carriers_are_those_of_the_vendor(specs: Callable[[str], Spec]) -> None:  # noqa: F811
+def test_the_methods_are_those_of_the_vendor(specs: Callable[[str], Spec]) -> None:  # noqa: F811
     paths = specs("walmart/order-management.openapi.json").document["paths"]
     schema = paths["/v3/orders/{purchaseOrderId}/shipping"]["post"]["requestBody"]["content"]["application/json"][
         "schema"
@@ -274,32 +275,54 @@ def test_the_carriers_are_those_of_the_vendor(specs: Callable[[str], Spec]) -> N
     for step in ("orderShipment", "orderLines", "orderLine", "orderLineStatuses", "orderLineStatus", "trackingInfo"):
         schema = schema["properties"][step]
         schema = schema.get("items", schema)
-    printed = schema["properties"]
-    assert set(carriers.CARRIERS) == set(printed["carrierName"]["properties"]["carrier"]["enum"])
-    assert set(carriers.METHODS) == set(printed["methodCode"]["enum"])
-    assert len(carriers.CARRIERS) == 78
-
-
-@pytest.mark.parametrize(
-    ("spelt", "known"),
-    [
-        ("ups", "UPS"),
-        ("U.P.S.", "UPS"),
-        ("Fed Ex", "FedEx"),
-        ("LaserShip", "LS"),
-        ("dhl ecommerce", "DHL Ecommerce - US"),
-    ],
-)
-def test_a_carrier_is_known_however_it_is_spelt(spelt: str, known: str) -> None:
-    assert carriers.carrier(spelt) == known
-
-
-@pytest.mark.parametrize("spelt", ["", "Local Bikes", "UPSS"])
-def test_a_carrier_walmart_does_not_know_is_not_guessed(spelt: str) -> None:
-    assert carriers.carrier(spelt) is None
+    assert set(METHODS) == set(schema["properties"]["methodCode"]["enum"])
 
 
 def test_the_method_is_the_shipments_or_else_the_orders() -> None:
-    assert carriers.method("One Day", "Value") == "OneDay"
-    assert carriers.method("something", "Value") == "Value"
-    assert carriers.method("", "") == "Standard"
+    assert method("One Day", "Value") == "OneDay"
+    assert method("something", "Value") == "Value"
+    assert method("", "") == "Standard"
+
+
+def test_another_carrier_goes_with_the_page_its_parcels_are_followed_on(
+    simulator: WalmartSimulator, connector: Walmart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = acknowledged(simulator, connector)
+    bodies = told(simulator, monkeypatch)
+    given = parcel(number, {"1": 1}, carrier="purolator", tracking="ABC 1")
+    assert states(connector.push_tracking([given])) == {given.key: APPLIED}
+    line = bodies[0]["orderShipment"]["orderLines"]["orderLine"][0]
+    info = line["orderLineStatuses"]["orderLineStatus"][0]["trackingInfo"]
+    assert info["carrierName"] == {"otherCarrier": "Purolator"}
+    assert info["trackingURL"] == "https://www.purolator.com/en/shipping/tracker?pin=ABC1"
+
+
+def test_carriers_nobody_can_follow_are_refused_with_the_cure_and_sink_no_batch(
+    simulator: WalmartSimulator, connector: Walmart
+) -> None:
+    number = acknowledged(simulator, connector)
+    parcels = [
+        parcel(number, {"1": 1}, 1, carrier="Local Bikes"),
+        parcel(number, {"1": 1}, 2, carrier=" ", tracking_url="https://bikes.example/2"),
+        parcel(number, {"2": 1}, 3),
+    ]
+    acks = {ack.key: ack for ack in connector.push_tracking(parcels)}
+    assert states(acks.values()) == {"parcel-1": REFUSED, "parcel-2": REFUSED, "parcel-3": APPLIED}
+    assert "no carrier 'Local Bikes'" in acks["parcel-1"].reason
+    assert "; give the shipment one" in acks["parcel-1"].reason
+    assert "wants a carrier; give" in acks["parcel-2"].reason
+
+
+def test_a_refusal_says_that_the_number_looks_like_another_carriers(
+    simulator: WalmartSimulator, connector: Walmart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = acknowledged(simulator, connector)
+
+    def no(asked: Any) -> Response:
+        raise answers.orders(400, "INVALID_REQUEST_CONTENT", "the tracking number is not valid", "trackingNumber")
+
+    monkeypatch.setattr(simulator._orders, "ship", no)
+    given = parcel(number, {"1": 1}, carrier="FedEx", tracking="1Z5R89390357567127")
+    (ack,) = connector.push_tracking([given])
+    assert ack.state is REFUSED
+    assert "and its tracking number looks like UPS's, not FedEx's; look at" in ack.reason
