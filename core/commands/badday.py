@@ -86,7 +86,7 @@ def read(path: Path, faults: Collection[str], channels: Collection[str]) -> BadD
         for number, phase in enumerate(plan.phase, start=1)
         for kind, names, known in (
             ("fault", [*phase.faults, *(fault for rates in phase.channels.values() for fault in rates)], faults),
-            ("channel served here", list(phase.channels), channels),
+            ("simulated channel", list(phase.channels), channels),
         )
         for name in names
         if name not in known

@@ -67,7 +67,7 @@ def simulate(
 ) -> None:
     """Serve simulated channels until Ctrl-C, and print what points a channel at them."""
     places = _locations(config)
-    seed, plan = _faults(faults, list(dict.fromkeys(channels)))
+    seed, plan = _faults(faults)
     if plan is not None and rate:
         raise UserError("the plan says how many orders are placed; leave out --rate")
     with _until_asked() as asked, ExitStack() as open_ones:
@@ -91,12 +91,13 @@ def simulate(
             _serve(served, rate, asked)
 
 
-def _faults(given: str | None, channels: Sequence[str]) -> tuple[int, badday.BadDay | None]:
+def _faults(given: str | None) -> tuple[int, badday.BadDay | None]:
     """The seed, and the plan where a file was named."""
     if given is None or (given.isascii() and given.isdigit() and len(given) < 10):
         return int(given or 0), None
-    known = {fault for name in channels for fault in find_simulator(name).faults_known}
-    plan = badday.read(Path(given), known, channels)
+    every = names(SIMULATORS)
+    known = {fault for name in every for fault in find_simulator(name).faults_known}
+    plan = badday.read(Path(given), known, every)
     return plan.seed, plan
 
 

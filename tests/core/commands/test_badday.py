@@ -80,7 +80,7 @@ def test_asked_to_end_it_ends_within_the_phase(tmp_path: Path) -> None:
     [
         ("[[phase]]\nfaults = { throtle = 0.1 }\n", "no fault is called 'throtle'; did you mean `throttle`?"),
         ("[[phase]]\nfaults = { throttle = 1.5 }\n", "too large; write at most 1.0"),
-        ("[[phase]]\nchannels.walmart = { throttle = 0.1 }\n", "no channel served here is called 'walmart'"),
+        ("[[phase]]\nchannels.walmart = { throttle = 0.1 }\n", "no simulated channel is called 'walmart'"),
         ("[[phase]]\n[[phase]]\n", "phase 1 never ends"),
         ("seed = 1\n", "phase"),
         ("[[phase]]\nminuts = 1\n", "minutes"),
