@@ -40,6 +40,14 @@ def migrate(store: Store, revision: str = "head") -> None:
         command.upgrade(config, revision)
 
 
+def downgrade(store: Store, revision: str) -> None:
+    """Takes the schema back to an older revision; what only the newer one can hold is lost."""
+    config = _config()
+    with store.write() as tx:
+        config.attributes["connection"] = tx.connection
+        command.downgrade(config, revision)
+
+
 def is_current(store: Store) -> bool:
     """Whether the database has this version's schema; changes nothing.
 

@@ -85,6 +85,10 @@ channels = Table(
     _big("last_success", null=True),
     _big("outage_since", null=True),
     _big("listings_read", null=True),
+    Column("returns_cursor", Text),  # as `cursor`, of the channel's returns
+    _big("returns_read", null=True),
+    _big("own_stock_read", null=True),
+    _big("reconciled_at", null=True),
     _text("rules"),  # the level rules its levels were computed by; others touch every item
     _big("received"),  # received = stored + repeated + quarantined
     _big("stored"),
@@ -403,6 +407,7 @@ quarantine = Table(
     metadata,
     _id(),
     _ref("channel_id", "channels.id"),
+    _text("kind", "order"),
     _text("number"),
     Column("digest", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
@@ -412,6 +417,7 @@ quarantine = Table(
     _big("resolved_at", null=True),
     UniqueConstraint("channel_id", "digest"),
     _one_of("state", "open", "resolved"),
+    _one_of("kind", "order", "return"),
 )
 
 audit = Table(
@@ -437,8 +443,113 @@ requests = Table(
     _big("asked_at"),
     _big("done_at", null=True),
     _text("outcome"),
-    _one_of("kind", "orders", "since", "levels"),
+    _one_of("kind", "orders", "since", "levels", "reconcile"),
     Index(
         "ix_requests_open", "channel_id", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")
     ),
 )
+
+own_stock = Table(
+    "own_stock",
+    metadata,
+    _ref("channel_id", "channels.id"),
+    Column("sku", Text, nullable=False),
+    _count("on_hand"),
+    _count("available"),
+    _count("incoming"),
+    _big("read_at"),
+    PrimaryKeyConstraint("channel_id", "sku"),
+    *_not_negative("on_hand", "available", "incoming"),
+)
+
+returns = Table(
+    "returns",
+    metadata,
+    _id(),
+    _ref("channel_id", "channels.id"),
+    Column("number", Text, nullable=False),
+    _text("order_number"),  # the channel's; its order need not be here: a return may come without one
+    _big("version"),
+    _big("observed_at"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the newest document
+    _text("state"),
+    _big("requested_at"),
+    _big("updated_at"),
+    _text("carrier"),
+    _text("tracking"),
+    UniqueConstraint("channel_id", "number"),
+    Index(None, "channel_id", "order_number"),
+    _one_of("state", "requested", "authorised", "delivered", "closed", "called_off"),
+)
+
+return_lines = Table(
+    "return_lines",
+    metadata,
+    _ref("return_id", "returns.id"),
+    Column("number", Text, nullable=False),
+    _text("order_line"),  # the channel's number of the order's line
+    _text("sku"),
+    Column("quantity", Integer, nullable=False),
+    _count("refunded"),
+    _text("reason"),
+    PrimaryKeyConstraint("return_id", "number"),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    *_not_negative("refunded"),
+)
+
+backfills = Table(
+    "backfills",
+    metadata,
+    _id(),
+    _ref("channel_id", "channels.id"),
+    _big("since"),
+    _big("until"),
+    Column("cursor", Text),  # the connector's own; null until the first page is stored
+    _text("state", "open"),
+    _text("reason"),  # why it failed, ending in what to do
+    _big("asked_at"),
+    _big("due_at"),  # not before: the budget is the live pull's until then
+    _big("done_at", null=True),
+    _big("reached", null=True),  # placed_at of the newest order of the last page
+    _big("received"),
+    _big("stored"),
+    _big("quarantined"),
+    _one_of("state", "open", "done", "stopped", "failed"),
+    CheckConstraint("since < until", name="since_before_until"),
+    Index("ix_backfills_open", "channel_id", sqlite_where=text("state = 'open'"),
+          postgresql_where=text("state = 'open'")),
+)  # fmt: skip
+
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    _id(),
+    _ref("channel_id", "channels.id"),
+    _big("at"),
+    _big("since"),
+    _big("until"),
+    Column("orders_there", Integer),  # null where the channel cannot be asked for the roll
+    Column("orders_here", Integer),
+    Column("levels", Integer),  # compared; null where levels cannot be read back
+    _count("explained"),
+    _count("unexplained"),
+    Index(None, "channel_id"),
+)
+
+differences = Table(
+    "differences",
+    metadata,
+    _id(),
+    _ref("reconciliation_id", "reconciliations.id"),
+    _text("kind"),
+    _text("subject"),
+    _text("there"),
+    _text("here"),
+    _text("cause"),
+    _text("told"),
+    Index(None, "reconciliation_id"),
+    _one_of("kind", "order", "level"),
+    _one_of("cause", "in_flight", "unacknowledged", "rules", "sold_since", "outside_edit", "quarantined", "gone",
+            "unexplained"),
+)  # fmt: skip

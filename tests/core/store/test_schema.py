@@ -9,13 +9,52 @@ from alembic.migration import MigrationContext
 
 from core.errors import StoreError
 from core.store.database import Store
-from core.store.schema import migrate, open_store
+from core.store.schema import downgrade, migrate, open_store
 from core.store.tables import metadata
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(store: Store) -> None:
     with store.read() as tx:
         assert compare_metadata(MigrationContext.configure(tx.connection), metadata) == []
+
+
+def test_the_migrations_make_exactly_the_checks_of_the_code(store: Store) -> None:
+    """Alembic's comparison does not look at them."""
+    coded = {
+        table.name: {str(one.name) for one in table.constraints if isinstance(one, sa.CheckConstraint)}
+        for table in metadata.sorted_tables
+    }
+    asked = sa.inspect(store.engine)
+    stored = {name: {str(one["name"]) for one in asked.get_check_constraints(name)} for name in coded}
+    assert stored == coded
+
+
+@pytest.mark.parametrize("revision", ["0001"])
+def test_migrating_down_and_up_again_keeps_the_rows(store: Store, revision: str) -> None:
+    said = "a, (b) 'c'"
+    with store.write() as tx:
+        tx.run("INSERT INTO channels (name, connector) VALUES ('shop', 'sandbox')")
+        tx.run(
+            "INSERT INTO requests (channel_id, kind, argument) SELECT id, k, '{}' FROM channels,"
+            " (SELECT 'orders' AS k UNION SELECT 'reconcile') AS kinds"
+        )
+        tx.run(
+            "INSERT INTO quarantine (channel_id, digest, body, reason) SELECT id, :b, :b, :said FROM channels",
+            b=b"x",
+            said=said,
+        )
+    downgrade(store, revision)
+    with store.read() as tx:
+        assert not sa.inspect(tx.connection).has_table("reconciliations")
+        assert [row.kind for row in tx.rows("SELECT kind FROM requests")] == ["orders"]
+    migrate(store)
+    with store.read() as tx:
+        assert compare_metadata(MigrationContext.configure(tx.connection), metadata) == []
+        assert tuple(tx.row("SELECT kind, reason, body FROM quarantine")) == ("order", said, b"x")
+    with pytest.raises(sa.exc.IntegrityError, match="ck_requests_kind"), store.write() as tx:
+        tx.run("UPDATE requests SET kind = 'nonsense'")
+    with store.write() as tx:
+        tx.run("UPDATE requests SET kind = 'reconcile'")
 
 
 def test_opening_a_second_time_changes_nothing(store: Store) -> None:
@@ -37,6 +76,7 @@ def test_a_schema_newer_than_the_code_is_refused_with_a_cure(store: Store, store
         ("INSERT INTO items(sku, on_hand, reserved) VALUES ('A', 1, 2)", "nothing_sold_twice"),
         ("INSERT INTO items(sku, on_hand) VALUES ('A', -1)", "ck_items"),
         ("INSERT INTO channels(name, received) VALUES ('x', 1)", "nothing_dropped"),
+        ("INSERT INTO backfills(channel_id, since, until) VALUES (1, 2, 2)", "since_before_until"),
     ],
 )
 def test_illegal_states_cannot_be_stored(store: Store, statement: str, constraint: str) -> None:

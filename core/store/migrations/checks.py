@@ -1,0 +1,47 @@
+"""What migrations share: a CHECK exchanged on both databases."""
+
+from __future__ import annotations
+
+from alembic import op
+
+
+def replace_check(table: str, name: str, condition: str | None) -> None:
+    """Another condition for a table's CHECK, or none; one that is new is added.
+
+    SQLite changes no constraint in place: the table is made anew with all its rows, as SQLite's own text of it says.
+    For tables that no other refers to.
+    """
+    full = f"ck_{table}_{name}"
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        sql = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).scalar_one()
+        indexes = connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type = 'index' AND sql IS NOT NULL", (table,)
+        ).scalars()
+        made = [str(index) for index in indexes]
+        kept = [part for part in _parts(sql) if full not in part]
+        if condition is not None:
+            kept.append(f"CONSTRAINT {full} CHECK ({condition})")
+        connection.exec_driver_sql(f"CREATE TABLE anew_{table} ({', '.join(kept)})")
+        connection.exec_driver_sql(f"INSERT INTO anew_{table} SELECT * FROM {table}")
+        connection.exec_driver_sql(f"DROP TABLE {table}")
+        connection.exec_driver_sql(f"ALTER TABLE anew_{table} RENAME TO {table}")
+        for index in made:
+            connection.exec_driver_sql(index)
+        return
+    op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {full}")
+    if condition is not None:
+        op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {full} CHECK ({condition})")
+
+
+def _parts(sql: str) -> list[str]:
+    """The columns and constraints of a CREATE TABLE, one text each."""
+    inner = sql[sql.index("(") + 1 : sql.rindex(")")]
+    parts, depth, quoted, start = [], 0, False, 0
+    for at, letter in enumerate(inner):
+        quoted ^= letter == "'"
+        depth += 0 if quoted else {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and not depth and not quoted:
+            parts.append(inner[start:at].strip())
+            start = at + 1
+    return [*parts, inner[start:].strip()]
