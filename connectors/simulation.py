@@ -137,6 +137,18 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """Units by SKU."""
 
 
+class RefundEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """One refund that took effect at the channel, whoever decided it."""
+
+    order: str
+    number: str
+    """The channel's number of it."""
+    amount: Decimal
+    """All that the buyer got back by it, taxes included."""
+    lines: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Units by SKU; empty where money was given back without units."""
+
+
 class OrderTruth(msgspec.Struct, frozen=True, kw_only=True):
     """How an order stands at the simulated channel. Counts are by SKU."""
 
@@ -146,6 +158,8 @@ class OrderTruth(msgspec.Struct, frozen=True, kw_only=True):
     shipped: Mapping[str, int]
     acknowledged: bool
     by_channel: bool
+    refunded: Decimal = Decimal(0)
+    """All that the buyer got back, taxes included."""
 
 
 class Simulator(abc.ABC):
@@ -211,6 +225,10 @@ class Simulator(abc.ABC):
     @abc.abstractmethod
     def effects(self) -> Sequence[Effect]:
         """Every shipment that took effect, oldest first."""
+
+    def refunds(self) -> Sequence[RefundEffect]:
+        """Every refund that took effect, oldest first; none where the channel has no refunds."""
+        return ()
 
     @abc.abstractmethod
     def levels(self) -> dict[tuple[str, str], int]:

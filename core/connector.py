@@ -116,7 +116,8 @@ class Connector(Protocol):
 
         An `Unavailable` with `ambiguous` raised half-way means that unanswered shipments may have arrived: those
         its `keys` name (see `core.errors.in_doubt`), else all. The caller reads their orders back before it pushes
-        them again.
+        them again. With `CORRECT_TRACKING`, a shipment that `corrects` ends as the one parcel of its key, under its new
+        number, whether the channel shows the old number, the new one, or neither yet.
         """
         ...
 

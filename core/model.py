@@ -142,6 +142,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fulfiller: Fulfiller = Fulfiller.MERCHANT
     acknowledged: bool = True
     """False while the channel waits for an acknowledgement (Walmart: four hours)."""
+    acknowledge_by: datetime | None = None
+    """Until when the channel waits for it; None where it sets no time. Operators are warned before."""
     priced: bool = True
     """False while the channel has not told the amounts yet (Amazon PENDING): the money is not checked."""
     test: bool = False
@@ -220,7 +222,10 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The channel's id of the location it left from, where the channel has one."""
     tracking_url: str = ""
     corrects: str = ""
-    """The tracking number the channel was told before, where this corrects it; same key, same parcel."""
+    """The tracking number it had before, where this corrects it; same key, same parcel.
+
+    A channel that shows neither number has not been told of the parcel yet: it is told as any other.
+    """
 
 
 class CancelReason(StrEnum):
@@ -247,7 +252,10 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lines: Mapping[str, int]
     """Units by the channel's line number; every quantity is at least 1. All that is open: the whole order's rest."""
     before: Mapping[str, int]
-    """Units of those lines that were cancelled already when this was decided: a repeat is told by them."""
+    """Units of those lines that were cancelled already when this was decided: a repeat is told by them.
+
+    So of a line min(units, before + units − what is cancelled there by now) are still to be cancelled.
+    """
     reason: CancelReason
     whole: bool = False
     """Nothing of the order has shipped, and after this nothing of it is open: the order itself is cancelled."""

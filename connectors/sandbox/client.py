@@ -18,7 +18,20 @@ from connectors.sandbox.far_end import FarEnd
 from core.connector import Ability
 from core.errors import ChannelError, NotFound, Rejected, Unauthorized, Unavailable
 from core.guard import forbid_in_transaction
-from core.model import Ack, ChannelLevel, ChannelListing, Finding, Level, LevelKey, Observation, Order, Page, Shipment
+from core.model import (
+    Ack,
+    Cancellation,
+    ChannelLevel,
+    ChannelListing,
+    Finding,
+    Level,
+    LevelKey,
+    Observation,
+    Order,
+    Page,
+    Refund,
+    Shipment,
+)
 from core.settings import ChannelSettings
 
 T = TypeVar("T")
@@ -37,9 +50,6 @@ class SandboxSettings(ChannelSettings):
 
 
 NOT_YET = (
-    Ability.CORRECT_TRACKING,
-    Ability.CANCEL,
-    Ability.REFUND,
     Ability.RETURNS,
     Ability.OWN_STOCK,
     Ability.BACKFILL,
@@ -109,6 +119,12 @@ class Sandbox:
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         return pushes.push_tracking(self._ask, shipments)
 
+    def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
+        return pushes.push_cancellations(self._ask, self._now, cancellations)
+
+    def push_refunds(self, refunds: Sequence[Refund]) -> Iterator[Ack]:
+        return pushes.push_refunds(self._ask, refunds)
+
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         return pushes.push_levels(self._ask, levels)
 
@@ -152,6 +168,10 @@ class Sandbox:
 
     def close(self) -> None:
         """Nothing to let go of here; a real connector closes its HTTP client."""
+
+    def _now(self, number: str) -> Order:
+        """An order as it stands now, read."""
+        return orders.normalize(bytes(self._ask("order", {"number": number}, msgspec.Raw)))
 
     def _ask(self, operation: str, request: object, shape: type[T]) -> T:
         """One request and its answer as `shape`; the only place that knows how the far end is reached.

@@ -22,13 +22,17 @@ from typing import ClassVar
 
 import msgspec
 
-from connectors.sandbox import wire
+from connectors.sandbox import service, wire
 
 MOST_ORDERS = 200
 """Orders one page may hold."""
 
 MOST_ROWS = 50
 """Rows one batch of levels, acknowledgements or readings may hold."""
+
+
+WRITES = ("acknowledge", "ship", "cancel", "refund", "levels")
+"""Operations that change something."""
 
 
 class Trouble(StrEnum):
@@ -50,6 +54,16 @@ class OrderTruth(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: Mapping[str, int]
     shipped: Mapping[str, int]
     acknowledged: bool
+    refunded: Decimal
+    """All that the buyer got back, taxes included."""
+
+
+class RefundEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """One refund that was given."""
+
+    order: str
+    number: str
+    amount: Decimal
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +100,7 @@ class FarEnd:
         self._listings: dict[str, wire.Listing] = {}
         self._orders: dict[str, wire.Order] = {}
         self._effects: dict[tuple[str, str], Effect] = {}
+        self._refunds: dict[tuple[str, str], tuple[wire.GiveBack, wire.Refund]] = {}
         self._feeds: dict[str, tuple[list[wire.LevelRow], list[wire.Result] | None]] = {}
         self._trouble: Trouble | None = None
         self._chance = 1.0
@@ -150,8 +165,7 @@ class FarEnd:
                 units = line.open if left is None else min(line.open, left)
                 line.cancelled += units
                 left = None if left is None else left - units
-                if line.sku in self._listings:
-                    self._listings[line.sku].quantities[line.place] += units
+                self._put_back(line, units)
             self._orders[number].changed = self._tick()
 
     def truths(self) -> dict[str, OrderTruth]:
@@ -164,6 +178,7 @@ class FarEnd:
                     cancelled=_by_sku((line.sku, line.cancelled) for line in order.lines),
                     shipped=_by_sku((line.sku, line.shipped) for line in order.lines),
                     acknowledged=order.acknowledged,
+                    refunded=order.refunded,
                 )
                 for order in self._orders.values()
             }
@@ -172,6 +187,14 @@ class FarEnd:
         """Every parcel that was told, oldest first; telling one again replaces it."""
         with self._lock:
             return list(self._effects.values())
+
+    def refunds(self) -> list[RefundEffect]:
+        """Every refund that was given, oldest first."""
+        with self._lock:
+            return [
+                RefundEffect(order=order, number=refund.number, amount=refund.amount)
+                for (order, _), (_, refund) in self._refunds.items()
+            ]
 
     def levels(self) -> dict[tuple[str, str], int]:
         """What is on offer now, by SKU and place."""
@@ -206,6 +229,8 @@ class FarEnd:
             "order": self._answer_order,
             "acknowledge": self._answer_acknowledge,
             "ship": self._answer_ship,
+            "cancel": self._answer_cancel,
+            "refund": self._answer_refund,
             "levels": self._answer_levels,
             "feed": self._answer_feed,
             "read_levels": self._answer_read_levels,
@@ -219,16 +244,18 @@ class FarEnd:
                 return 401, b"{}"
             try:
                 status, value = operations[operation](request)
-            except (msgspec.DecodeError, _Wrong) as error:
+            except service.Refused as error:
+                return 409, msgspec.json.encode({"error": str(error)})
+            except (msgspec.DecodeError, service.Wrong) as error:
                 return 400, msgspec.json.encode({"error": str(error)})
-            if trouble is Trouble.LOST_ANSWER and operation in ("acknowledge", "ship", "levels"):
+            if trouble is Trouble.LOST_ANSWER and operation in WRITES:
                 raise ConnectionResetError
             return status, msgspec.json.encode(value)
 
     def _answer_orders(self, request: bytes) -> tuple[int, object]:
         asked = msgspec.json.decode(request, type=wire.OrdersAsked)
         if not 1 <= asked.limit <= MOST_ORDERS:
-            raise _Wrong(f"limit is 1 to {MOST_ORDERS}")
+            raise service.Wrong(f"limit is 1 to {MOST_ORDERS}")
         found = sorted(
             (order for order in self._orders.values() if (order.changed, order.number) > asked.after),
             key=lambda order: (order.changed, order.number),
@@ -257,35 +284,49 @@ class FarEnd:
         order = self._orders.get(parcel.order)
         if order is None:
             return 404, {}
-        lines = {line.id: line for line in order.lines}
-        before = next((known.lines for known in order.parcels if known.key == parcel.key), None)
-        if before is not None and before != parcel.lines:
-            return 409, {"error": "parcel_differs"}  # an edit may correct the tracking, not what is inside
-        if before is None and any(
-            line not in lines or units > lines[line].open for line, units in parcel.lines.items()
-        ):
-            return 409, {"error": "not_open"}
-        known = wire.Parcel(key=parcel.key, tracking=parcel.tracking, carrier=parcel.carrier, lines=parcel.lines)
-        if before is None:
-            for line, units in parcel.lines.items():
-                lines[line].shipped += units
-        elif known in order.parcels:
+        if not service.ship(order, parcel):
             return 200, {}  # a repeat changes nothing, not even the instant of the last change
-        order.parcels = [other for other in order.parcels if other.key != parcel.key] + [known]
         order.changed = self._tick()
+        skus = {line.id: line.sku for line in order.lines}
         self._effects[order.number, parcel.key] = Effect(
             order=order.number,
             tracking=parcel.tracking,
             carrier=parcel.carrier,
-            lines=_by_sku((lines[line].sku, units) for line, units in parcel.lines.items()),
+            lines=_by_sku((skus[line], units) for line, units in parcel.lines.items()),
         )
         return 200, {}
+
+    def _answer_cancel(self, request: bytes) -> tuple[int, object]:
+        asked = msgspec.json.decode(request, type=wire.Cancel)
+        order = self._orders.get(asked.order)
+        if order is None:
+            return 404, {}
+        service.cancel(order, asked)
+        for line in order.lines:
+            self._put_back(line, asked.lines.get(line.id, 0))
+        order.changed = self._tick()
+        return 200, {}
+
+    def _answer_refund(self, request: bytes) -> tuple[int, object]:
+        asked = msgspec.json.decode(request, type=wire.GiveBack)
+        order = self._orders.get(asked.order)
+        if order is None:
+            return 404, {}
+        known = self._refunds.get((asked.order, asked.key))
+        if known is None:
+            number = f"R-{len(self._refunds) + 1}"
+            known = asked, service.give_back(order, asked, number, self._tick())
+            self._refunds[asked.order, asked.key] = known
+            order.changed = self._clock
+        elif known[0] != asked:
+            raise service.Refused("key_used")  # the same key for something else: the client's bug
+        return 200, {"refund": known[1].number}
 
     def _answer_levels(self, request: bytes) -> tuple[int, object]:
         rows = msgspec.json.decode(request, type=wire.SetLevels).rows
         _must_fit(rows)
         if len({(row.sku, row.place) for row in rows}) < len(rows):
-            raise _Wrong("each SKU and place may stand in a batch once")
+            raise service.Wrong("each SKU and place may stand in a batch once")
         if self.asynchronous:
             feed = f"feed-{len(self._feeds) + 1}"
             self._feeds[feed] = (rows, None)
@@ -324,6 +365,11 @@ class FarEnd:
         listing.quantities[row.place] = row.quantity
         return wire.Result(reference=row.reference)
 
+    def _put_back(self, line: wire.Line, units: int) -> None:
+        """Cancelled units are on offer again, where their listing still is."""
+        if line.sku in self._listings:
+            self._listings[line.sku].quantities[line.place] += units
+
     def _take(self, line: str, sku: str, units: int) -> wire.Line:
         """Takes a line's units from the place that holds most. A SKU no longer on offer is sold from nowhere."""
         listing = self._listings.get(sku)
@@ -348,13 +394,9 @@ class FarEnd:
         return self._clock
 
 
-class _Wrong(Exception):
-    """A request that no client should have sent."""
-
-
 def _must_fit(rows: Sequence[object]) -> None:
     if not 1 <= len(rows) <= MOST_ROWS:
-        raise _Wrong(f"a batch holds 1 to {MOST_ROWS} rows")
+        raise service.Wrong(f"a batch holds 1 to {MOST_ROWS} rows")
 
 
 def _by_sku(units: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from core.errors import BadDocument
-from core.model import MAX_QUANTITY, ZERO, Address, Hold, Line, Observation, Order, Package, micros
+from core.model import MAX_QUANTITY, ZERO, Address, Hold, Line, Observation, Order, Package, Refunded, micros
 
 # msgspec refuses 1.5, "3" and true where an integer is asked for, and names the path of what it refused.
 _Units = Annotated[int, msgspec.Meta(ge=0, le=MAX_QUANTITY)]
@@ -42,6 +42,13 @@ class _Parcel(msgspec.Struct):
     lines: Mapping[str, _Units] = {}
 
 
+class _Refund(msgspec.Struct):
+    number: _Name
+    at: _Instant
+    amount: Decimal
+    lines: Mapping[str, _Units] = {}
+
+
 class _Buyer(msgspec.Struct):
     name: str
     email: str
@@ -65,6 +72,7 @@ class _Order(msgspec.Struct):
     buyer: _Buyer
     lines: list[_Line]
     parcels: list[_Parcel]
+    refunds: list[_Refund] = []
 
 
 class _Numbered(msgspec.Struct):
@@ -99,6 +107,8 @@ def normalize(body: bytes) -> Order:
         raise BadDocument("$.lines: an order without lines")
     if len({line.id for line in document.lines}) < len(document.lines):
         raise BadDocument("$.lines: two lines have the same id")
+    if len({refund.number for refund in document.refunds}) < len(document.refunds):
+        raise BadDocument("$.refunds: two refunds have the same number")
     changed = _utc("$.changed", document.changed)
     buyer = document.buyer
     return Order(
@@ -129,6 +139,19 @@ def normalize(body: bytes) -> Order:
             )
             for parcel in document.parcels
         ),
+        refunds=tuple(_refund(f"$.refunds[{at}]", refund) for at, refund in enumerate(document.refunds)),
+    )
+
+
+def _refund(where: str, refund: _Refund) -> Refunded:
+    amount = _amount(f"{where}.amount", refund.amount)
+    if amount <= 0:
+        raise BadDocument(f"{where}.amount: a refund of nothing")
+    return Refunded(
+        number=_text(refund.number),
+        at=_utc(f"{where}.at", refund.at),
+        amount=amount,
+        lines={_text(line): units for line, units in refund.lines.items()},
     )
 
 

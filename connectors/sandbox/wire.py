@@ -41,6 +41,33 @@ class Ship(Strict):
     lines: dict[str, int]
 
 
+class Cancel(Strict):
+    """Units that will not ship, by line. The channel knows no repeat of it: told again, it cancels again."""
+
+    order: str
+    lines: dict[str, int]
+    reason: str
+
+
+class RefundRow(Strict):
+    """What is given back for one line: so many units, or none, and the money."""
+
+    units: int
+    amount: Decimal
+    tax: Decimal
+
+
+class GiveBack(Strict):
+    """Money for the buyer; the same `key` again is the same refund and has to say the same."""
+
+    order: str
+    key: str
+    lines: dict[str, RefundRow]
+    shipping: Decimal
+    currency: str
+    reason: str
+
+
 class LevelRow(Strict):
     """One level to set; with `expected`, only if that is what the channel holds."""
 
@@ -109,6 +136,15 @@ class Parcel(msgspec.Struct, kw_only=True):
     lines: dict[str, int]
 
 
+class Refund(msgspec.Struct, kw_only=True):
+    """One refund as the order shows it; `lines` are units."""
+
+    number: str
+    at: datetime
+    amount: Decimal
+    lines: dict[str, int]
+
+
 class Buyer(msgspec.Struct, kw_only=True):
     name: str
     email: str
@@ -134,3 +170,8 @@ class Order(msgspec.Struct, kw_only=True):
     buyer: Buyer
     lines: list[Line]
     parcels: list[Parcel] = msgspec.field(default_factory=list)
+    refunds: list[Refund] = msgspec.field(default_factory=list)
+
+    @property
+    def refunded(self) -> Decimal:
+        return sum((refund.amount for refund in self.refunds), Decimal(0))

@@ -16,19 +16,21 @@ Every check is a method that may also be called by itself: `Suite().test_...(con
 `AssertionError` saying what was promised and what came. Running the fixtures needs pytest; the kit itself does not.
 """
 
+from core.conformance.cancelling import Cancelling
 from core.conformance.declared import Declared
 from core.conformance.documents import Documents
 from core.conformance.examining import Examining
 from core.conformance.failures import Failures
-from core.conformance.far_end import Effect, Failure, FarEnd, Truth
+from core.conformance.far_end import Effect, Failure, FarEnd, RefundEffect, Truth
 from core.conformance.given import Given
 from core.conformance.hostile import Hostile
 from core.conformance.levels import Levels
 from core.conformance.pulling import Pulling
+from core.conformance.refunding import Refunding
 from core.conformance.shipping import Shipping
 
-__all__ = ["Conformance", "Effect", "Examining", "Failure", "FarEnd", "Given", "Truth"]
+__all__ = ["Conformance", "Effect", "Examining", "Failure", "FarEnd", "Given", "RefundEffect", "Truth"]
 
 
-class Conformance(Declared, Pulling, Documents, Hostile, Shipping, Levels, Failures):
+class Conformance(Declared, Pulling, Documents, Hostile, Shipping, Cancelling, Refunding, Levels, Failures):
     """The whole contract. Subclass it in a test module and give the fixtures `connector` and `far_end`."""

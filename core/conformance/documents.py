@@ -133,6 +133,18 @@ def flaws(order: Order) -> list[str]:
         for number, count in package.lines.items()
         if not _quantity(count)
     ]
+    numbers = [refund.number for refund in order.refunds]
+    if len(set(numbers)) < len(numbers) or not all(numbers):
+        found.append("refund numbers are empty or repeated")
+    for refund in order.refunds:
+        where = f"refund {refund.number}: "
+        if refund.at.utcoffset() != timedelta(0):
+            found.append(f"{where}at is no instant in UTC")
+        if not _money(refund.amount) or refund.amount <= 0:
+            found.append(f"{where}amount is no positive Decimal")
+        found += [
+            f"{where}line {line} holds no quantity" for line, count in refund.lines.items() if not _quantity(count)
+        ]
     return found
 
 

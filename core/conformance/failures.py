@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from core.conformance.far_end import Failure, FarEnd
-from core.conformance.given import Given, failing, must, needs
+from core.conformance.given import Given, corrected, failing, must, needs
 from core.connector import Ability, Connector
 from core.errors import ChannelError, Unauthorized, Unavailable
-from core.model import Ack, AckState, Shipment
+from core.model import Ack, AckState, Cancellation, Refund, Shipment
 
 
 class Failures(Given):
@@ -84,6 +84,69 @@ class Failures(Given):
         came = sorted(effect.tracking for effect in far_end.effects())
         must(came == sorted(parcel.tracking for parcel in parcels), f"each parcel arrives exactly once; came {came}")
 
+    @needs(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING)
+    def test_a_correction_whose_answer_was_lost_arrives_once(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready(connector, far_end, 1, units=3)[0]
+        parcel = self.parcel(far_end, order, units=1)
+        self.applied(self.settled(connector, far_end, connector.push_tracking([parcel])))
+        far_end.let_time_pass()
+        with failing(far_end, Failure.LOST_ANSWER):
+            _answers(lambda: connector.push_tracking([corrected(parcel)]))
+        far_end.let_time_pass()
+        # Told again without a look, which a caller does whose reading back lags: harmless all the same.
+        self.applied(self.settled(connector, far_end, connector.push_tracking([corrected(parcel)])))
+        far_end.let_time_pass()
+        came = [effect.tracking for effect in far_end.effects() if effect.order == order.number]
+        must(came == [corrected(parcel).tracking], f"a correction told again is the one parcel it was; came {came}")
+
+    @needs(Ability.CANCEL)
+    def test_a_cancellation_whose_answer_was_lost_is_called_ambiguous(
+        self, connector: Connector, far_end: FarEnd
+    ) -> None:
+        rows = self._cancellations(connector, far_end, 3)
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, error = _answers(lambda: connector.push_cancellations(rows))
+        answered = {ack.key for ack in acks if ack.state is not AckState.RETRY}
+        truths = far_end.truths()
+        arrived = [row.key for row in rows if row.key not in answered and any(truths[row.order].cancelled.values())]
+        self._called_ambiguous("a cancellation", arrived, error)
+
+    @needs(Ability.CANCEL)
+    def test_a_cancellation_whose_answer_was_lost_happens_once(self, connector: Connector, far_end: FarEnd) -> None:
+        rows = self._cancellations(connector, far_end, 2)
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, _ = _answers(lambda: connector.push_cancellations(rows))
+        far_end.let_time_pass()
+        known = {ack.key for ack in acks if ack.state in (AckState.APPLIED, AckState.ACCEPTED)}
+        rest = [row for row in rows if row.key not in known]
+        self.applied(self.settled(connector, far_end, self.again(connector).push_cancellations(rest)))
+        far_end.let_time_pass()
+        for row in rows:
+            cancelled, wanted = sum(far_end.truths()[row.order].cancelled.values()), sum(row.lines.values())
+            must(cancelled == wanted, f"a cancellation of {wanted} told again happens once; cancelled are {cancelled}")
+
+    @needs(Ability.REFUND)
+    def test_a_refund_whose_answer_was_lost_is_called_ambiguous(self, connector: Connector, far_end: FarEnd) -> None:
+        rows = self._refunds(connector, far_end, 3)
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, error = _answers(lambda: connector.push_refunds(rows))
+        answered = {ack.key for ack in acks if ack.state is not AckState.RETRY}
+        paid = {effect.order for effect in far_end.refunds()}
+        self._called_ambiguous("a refund", [r.key for r in rows if r.key not in answered and r.order in paid], error)
+
+    @needs(Ability.REFUND)
+    def test_a_refund_whose_answer_was_lost_pays_once(self, connector: Connector, far_end: FarEnd) -> None:
+        rows = self._refunds(connector, far_end, 2)
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, _ = _answers(lambda: connector.push_refunds(rows))
+        far_end.let_time_pass()
+        known = {ack.key for ack in acks if ack.state in (AckState.APPLIED, AckState.ACCEPTED)}
+        rest = [row for row in rows if row.key not in known]
+        self.applied(self.settled(connector, far_end, self.again(connector).push_refunds(rest)))
+        far_end.let_time_pass()
+        paid = sorted(effect.order for effect in far_end.refunds())
+        must(paid == sorted(row.order for row in rows), f"each refund pays exactly once; paid were {paid}")
+
     @needs(Ability.PUSH_LEVELS)
     def test_levels_whose_answer_was_lost_end_as_told(self, connector: Connector, far_end: FarEnd) -> None:
         levels = self.levels_of(connector, far_end, 13)
@@ -112,6 +175,12 @@ class Failures(Given):
         if Ability.PUSH_TRACKING in connector.abilities:
             parcels = self._parcels(connector, far_end, 1)
             yield "a parcel", lambda: connector.push_tracking(parcels)
+        if Ability.CANCEL in connector.abilities:
+            cancellations = self._cancellations(connector, far_end, 1)
+            yield "a cancellation", lambda: connector.push_cancellations(cancellations)
+        if Ability.REFUND in connector.abilities:
+            refunds = self._refunds(connector, far_end, 1)
+            yield "a refund", lambda: connector.push_refunds(refunds)
         if Ability.PUSH_LEVELS in connector.abilities:
             levels = self.levels_of(connector, far_end, 9)
             yield "a level", lambda: connector.push_levels(levels)
@@ -120,6 +189,27 @@ class Failures(Given):
         # One unit of two: a second parcel would still find something to ship.
         orders = self.ready(connector, far_end, count)
         return [self.parcel(far_end, order, serial, units=1) for serial, order in enumerate(orders, start=1)]
+
+    def _cancellations(self, connector: Connector, far_end: FarEnd, count: int) -> list[Cancellation]:
+        orders = self.ready(connector, far_end, count, units=3)
+        units = None if self.only_whole else 1
+        return [self.cancellation(order, serial, units=units) for serial, order in enumerate(orders, start=1)]
+
+    def _refunds(self, connector: Connector, far_end: FarEnd, count: int) -> list[Refund]:
+        return [
+            self.refund(order, serial) for serial, order in enumerate(self.sold(connector, far_end, count, 3), start=1)
+        ]
+
+    def _called_ambiguous(self, what: str, arrived: list[str], error: ChannelError | None) -> None:
+        """What took effect without an answer is called in doubt."""
+        if arrived:
+            must(
+                isinstance(error, Unavailable) and error.ambiguous,
+                f"{what} whose answer was lost raises Unavailable with ambiguous; {arrived} arrived and it raised "
+                f"{error!r}",
+            )
+            keys = error.keys if isinstance(error, Unavailable) else None
+            must(keys is None or keys >= set(arrived), f"{arrived} arrived unanswered; called in doubt were {keys}")
 
     def _arrived(self, connector: Connector, parcel: Shipment) -> bool:
         shown = self.fetched(connector, parcel.order)

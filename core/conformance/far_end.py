@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
@@ -29,6 +30,8 @@ class Truth(Protocol):
     def shipped(self) -> Mapping[str, int]: ...
     @property
     def acknowledged(self) -> bool: ...
+    @property
+    def refunded(self) -> Decimal: ...
 
 
 class Effect(Protocol):
@@ -40,6 +43,17 @@ class Effect(Protocol):
     def tracking(self) -> str: ...
     @property
     def lines(self) -> Mapping[str, int]: ...
+
+
+class RefundEffect(Protocol):
+    """One refund that took effect at the far end; its amount is all the buyer got, taxes included."""
+
+    @property
+    def order(self) -> str: ...
+    @property
+    def number(self) -> str: ...
+    @property
+    def amount(self) -> Decimal: ...
 
 
 class FarEnd(Protocol):
@@ -69,6 +83,10 @@ class FarEnd(Protocol):
 
     def effects(self) -> Sequence[Effect]:
         """Every parcel that took effect; telling one again may replace it, never add one."""
+        ...
+
+    def refunds(self) -> Sequence[RefundEffect]:
+        """Every refund that took effect; none where the channel has no refunds."""
         ...
 
     def levels(self) -> Mapping[tuple[str, str], int]:

@@ -8,12 +8,29 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
+
+import msgspec
 
 from core.conformance.far_end import Failure, FarEnd
 from core.connector import Ability, Connector
 from core.errors import BadDocument
-from core.model import Ack, AckState, Level, Observation, Order, Page, Shipment
+from core.model import (
+    ZERO,
+    Ack,
+    AckState,
+    Cancellation,
+    CancelReason,
+    Level,
+    Observation,
+    Order,
+    Page,
+    Refund,
+    RefundLine,
+    RefundReason,
+    Shipment,
+)
 
 Suite = TypeVar("Suite", bound="Given")
 Check = Callable[[Suite, Connector, FarEnd], None]
@@ -40,6 +57,11 @@ def needs(*abilities: Ability) -> Callable[[Check[Suite]], Check[Suite]]:
         return checked
 
     return wrap
+
+
+def corrected(parcel: Shipment) -> Shipment:
+    """The same parcel with another tracking number in place of the one it had."""
+    return msgspec.structs.replace(parcel, tracking=f"1Z999AA2{parcel.serial:010d}", corrects=parcel.tracking)
 
 
 @contextmanager
@@ -72,6 +94,9 @@ class Given:
     """The handle of a listing the channel does not know (any more)."""
 
     carrier: ClassVar[str] = "UPS"
+
+    only_whole: ClassVar[str] = ""
+    """Why this channel cancels whole orders and nothing less, where it does; then less has to be refused."""
 
     def again(self, connector: Connector) -> Connector:
         """Another instance for the same account, as after a restart. Override it where the two are kept elsewhere."""
@@ -134,6 +159,60 @@ class Given:
             tracking=f"1Z999AA1{serial:010d}",
             shipped_at=datetime.now(UTC),
             place=line.place or far_end.places[0],
+        )
+
+    def sold(self, connector: Connector, far_end: FarEnd, count: int, units: int = 2) -> list[Order]:
+        """So many orders as `ready` makes them, shipped whole where that can be told."""
+        orders = self.ready(connector, far_end, count, units)
+        if Ability.PUSH_TRACKING in connector.abilities:
+            parcels = [self.parcel(far_end, order, serial) for serial, order in enumerate(orders, start=501)]
+            self.applied(self.settled(connector, far_end, connector.push_tracking(parcels)))
+            far_end.let_time_pass()
+        return [self.fetched(connector, order.number) for order in orders]
+
+    def cancellation(
+        self, order: Order, serial: int = 1, units: int | None = None, reason: CancelReason = CancelReason.OTHER
+    ) -> Cancellation:
+        """Cancels so many units (None: all that are open) of the order's first line, as the order shows it."""
+        line = order.lines[0]
+        rest = line.ordered - line.cancelled - line.shipped
+        wanted = rest if units is None else units
+        return Cancellation(
+            key=f"cancel-{serial}",
+            order=order.number,
+            lines={line.number: wanted},
+            before={line.number: line.cancelled},
+            reason=reason,
+            whole=wanted == rest and not any(one.shipped for one in order.lines),
+        )
+
+    def refund(
+        self,
+        order: Order,
+        serial: int = 1,
+        *,
+        units: int = 1,
+        amount: Decimal | None = None,
+        tax: Decimal | None = None,
+        shipping: Decimal = ZERO,
+        reason: RefundReason = RefundReason.RETURNED,
+    ) -> Refund:
+        """Gives back so many units of the order's first line, at their price and tax unless said otherwise."""
+        line = order.lines[0]
+        share = round(line.tax * units / line.ordered, 2)
+        row = RefundLine(
+            quantity=units,
+            amount=line.unit_price * units if amount is None else amount,
+            tax=share if tax is None else tax,
+        )
+        return Refund(
+            key=f"refund-{serial}",
+            order=order.number,
+            lines={line.number: row} if row.amount or row.tax else {},
+            currency=order.currency,
+            shipping=shipping,
+            reason=reason,
+            known=tuple(known.number for known in order.refunds),
         )
 
     def levels_of(

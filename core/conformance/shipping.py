@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from core.conformance.far_end import FarEnd
-from core.conformance.given import Given, must, needs
+from core.conformance.given import Given, corrected, must, needs
 from core.connector import Ability, Connector
-from core.model import AckState
+from core.model import AckState, Shipment
 
 
 class Shipping(Given):
@@ -102,3 +102,51 @@ class Shipping(Given):
         far_end.let_time_pass()
         self.refused(ack, "a parcel of units that have all shipped already")
         must(ack.state is AckState.REFUSED and len(far_end.effects()) == 1, "and it ships nothing; it had an effect")
+
+    @needs(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING)
+    def test_a_corrected_number_replaces_the_old_one(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready(connector, far_end, 1)[0]
+        parcel = self.parcel(far_end, order)
+        self._shipped(connector, far_end, parcel)
+        self._shipped(connector, far_end, corrected(parcel))
+        after = self.fetched(connector, order.number)
+        shown = [package.tracking for package in after.packages]
+        wanted = corrected(parcel).tracking
+        must(shown == [wanted], f"a corrected parcel reads back with {wanted} alone; it did as {shown}")
+        must(after.lines[0].shipped == 2, f"its two units stay two; shipped are {after.lines[0].shipped}")
+
+    @needs(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING)
+    def test_a_correction_told_twice_is_the_same_parcel(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready(connector, far_end, 1, units=4)[0]
+        parcel = self.parcel(far_end, order, units=1)  # there would be units left to ship again
+        self._shipped(connector, far_end, parcel)
+        for teller in (connector, self.again(connector)):
+            self._shipped(teller, far_end, corrected(parcel))
+        came = [effect for effect in far_end.effects() if effect.order == order.number]
+        must(len(came) == 1, f"a parcel corrected twice is one parcel; there are {len(came)}")
+
+    @needs(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING)
+    def test_a_correction_leaves_other_parcels_alone(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready(connector, far_end, 1, units=3)[0]
+        parcels = [self.parcel(far_end, order, serial, units=1) for serial in (1, 2)]
+        for parcel in parcels:
+            self._shipped(connector, far_end, parcel)
+        self._shipped(connector, far_end, corrected(parcels[0]))
+        shown = sorted(package.tracking for package in self.fetched(connector, order.number).packages)
+        other = parcels[1].tracking
+        must(shown.count(other) == 1 and len(shown) == 2, f"the other parcel keeps {other}; the order shows {shown}")
+
+    @needs(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING)
+    def test_a_correction_of_a_parcel_never_told_tells_it(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready(connector, far_end, 1)[0]
+        parcel = corrected(self.parcel(far_end, order))
+        self._shipped(connector, far_end, parcel)
+        came = [effect.tracking for effect in far_end.effects() if effect.order == order.number]
+        must(
+            came == [parcel.tracking],
+            f"a parcel whose old number the channel never saw is told with its new one; there are {came}",
+        )
+
+    def _shipped(self, connector: Connector, far_end: FarEnd, parcel: Shipment) -> None:
+        self.applied(self.settled(connector, far_end, connector.push_tracking([parcel])))
+        far_end.let_time_pass()

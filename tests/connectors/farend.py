@@ -28,6 +28,7 @@ from connectors.simulation import (
     Effect,
     Fault,
     OrderTruth,
+    RefundEffect,
     SimulatedLine,
     SimulatedListing,
     SimulatedOrder,
@@ -90,6 +91,9 @@ class SimulatedFarEnd:
 
     def effects(self) -> Sequence[Effect]:
         return self.simulator.effects()
+
+    def refunds(self) -> Sequence[RefundEffect]:
+        return self.simulator.refunds()
 
     def levels(self) -> Mapping[tuple[str, str], int]:
         return self.simulator.levels()

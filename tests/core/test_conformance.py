@@ -13,7 +13,7 @@ from core.conformance import Conformance as Contract
 from core.conformance import Examining
 from core.conformance import FarEnd as AnyFarEnd
 from core.connector import Ability, Connector
-from tests.core.broken import BROKEN, documents, looking, reading, stock, telling
+from tests.core.broken import BROKEN, cancelling, correcting, documents, looking, reading, refunding, stock, telling
 
 
 class Conformance(Contract, Examining):
@@ -21,7 +21,9 @@ class Conformance(Contract, Examining):
 
 
 PROMISES = sorted(name for name in dir(Conformance) if name.startswith("test_"))
-assert all((documents, looking, reading, stock, telling)), "imported for what they list in BROKEN"
+assert all((cancelling, correcting, documents, looking, reading, refunding, stock, telling)), (
+    "imported for what they list in BROKEN"
+)
 
 _worlds = (f"conformance-{number}" for number in itertools.count())
 
@@ -101,6 +103,7 @@ class _LacksEverything(Sandbox):
         raise RuntimeError("an absent ability is not called")
 
     acknowledge = push_tracking = push_levels = settle = read_levels = listings = _refuse  # type: ignore[assignment]
+    push_cancellations = push_refunds = _refuse  # type: ignore[assignment]
 
 
 def test_an_absent_ability_is_never_asked_for() -> None:

@@ -15,6 +15,8 @@ from core.errors import BadDocument, Rejected, Unavailable
 from core.guard import transaction
 from core.model import AckState, Hold, Level, Observation
 
+REFUND = {"order": "S-1001", "key": "k", "lines": {}, "shipping": "1.00", "currency": "USD", "reason": "goodwill"}
+
 _worlds = (f"sandbox-{number}" for number in itertools.count())
 
 
@@ -192,6 +194,47 @@ def test_what_no_order_can_hold_is_a_bad_document_that_names_its_place(
         sandbox.normalize(body.replace(right, wrong))
 
 
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({**REFUND, "shipping": "2.00"}, "key_used"),
+        ({**REFUND, "key": "l", "shipping": "1000.00"}, "more_than_paid"),
+        ({**REFUND, "key": "l", "lines": {"L9": {"units": 1, "amount": "1.00", "tax": "0"}}}, "no_such_units"),
+        ({**REFUND, "key": "l", "lines": {"L1": {"units": 3, "amount": "1.00", "tax": "0"}}}, "no_such_units"),
+    ],
+)
+def test_the_far_end_gives_no_money_it_should_not(far_end: FarEnd, request_: object, code: str) -> None:
+    far_end.place([("MUG", 2)])
+    assert far_end.answer("refund", msgspec.json.encode(REFUND))[0] == 200
+    status, body = far_end.answer("refund", msgspec.json.encode(request_))
+    assert (status, msgspec.json.decode(body)) == (409, {"error": code})
+    assert [str(refund.amount) for refund in far_end.refunds()] == ["1.00"]
+
+
+def test_the_far_end_itself_knows_no_repeat_of_a_cancellation(far_end: FarEnd) -> None:
+    number = far_end.place([("MUG", 3)])
+    for _ in range(2):
+        assert far_end.answer("cancel", b'{"order":"S-1001","lines":{"L1":1},"reason":"buyer"}')[0] == 200
+    assert far_end.truths()[number].cancelled == {"MUG": 2}
+    assert far_end.levels()["MUG", "east"] == 8
+
+
+@pytest.mark.parametrize(
+    "refund",
+    [
+        b'{"number":"R-1","at":"2026-01-01T00:00:00Z","amount":"0.00","lines":{}}',
+        b'{"number":"R-1","at":"2026-01-01T00:00:00Z","amount":"-1.00","lines":{}}',
+        b'{"number":"R-1","at":"2026-01-01T00:00:00","amount":"1.00","lines":{}}',
+        b'{"number":"R-1","at":"2026-01-01T00:00:00Z","amount":"1.00","lines":{}},'
+        b'{"number":"R-1","at":"2026-01-01T00:00:00Z","amount":"2.00","lines":{}}',
+    ],
+)
+def test_a_refund_that_cannot_be_is_a_bad_document(sandbox: Sandbox, far_end: FarEnd, refund: bytes) -> None:
+    body = sandbox.fetch(far_end.place([("MUG", 2)])).body
+    with pytest.raises(BadDocument, match=r"\$\.refunds"):
+        sandbox.normalize(body.replace(b'"refunds":[]', b'"refunds":[' + refund + b"]"))
+
+
 def test_the_same_seed_gives_the_same_bad_day(sandbox: Sandbox, far_end: FarEnd) -> None:
     def day(seed: int) -> list[bool]:
         far_end.fail("unavailable", chance=0.5, seed=seed)
@@ -214,6 +257,18 @@ def test_the_same_seed_gives_the_same_bad_day(sandbox: Sandbox, far_end: FarEnd)
         ("acknowledge", {"numbers": []}),
         ("acknowledge", {"numbers": ["S-1"] * 51}),
         ("ship", {"order": "S-1"}),
+        ("ship", {"order": "S-1001", "key": "p", "tracking": "T", "carrier": "UPS", "lines": {}}),
+        ("ship", {"order": "S-1001", "key": "p", "tracking": "T", "carrier": "UPS", "lines": {"L1": 0}}),
+        ("cancel", {"order": "S-1001", "lines": {}, "reason": "other"}),
+        ("cancel", {"order": "S-1001", "lines": {"L1": -1}, "reason": "other"}),
+        ("cancel", {"order": "S-1001", "lines": {"L1": 1}, "reason": "OTHER"}),
+        ("refund", {**REFUND, "reason": "why not"}),
+        ("refund", {**REFUND, "currency": "EUR"}),
+        ("refund", {**REFUND, "shipping": "-1.00"}),
+        ("refund", {**REFUND, "shipping": "0.001"}),
+        ("refund", {**REFUND, "shipping": "NaN"}),
+        ("refund", {**REFUND, "shipping": "0.00"}),
+        ("refund", {**REFUND, "note": "sorry"}),
         ("levels", {"rows": [{"reference": "a", "sku": "MUG", "place": "east", "quantity": 1.5, "expected": None}]}),
         (
             "levels",
@@ -224,6 +279,7 @@ def test_the_same_seed_gives_the_same_bad_day(sandbox: Sandbox, far_end: FarEnd)
 def test_the_far_end_refuses_what_a_client_should_not_send(
     sandbox: Sandbox, far_end: FarEnd, operation: str, request_: object
 ) -> None:
+    far_end.place([("MUG", 2)])
     assert far_end.answer(operation, msgspec.json.encode(request_))[0] == 400
     with pytest.raises(Rejected):
         sandbox._ask(operation, request_, dict)

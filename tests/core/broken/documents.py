@@ -18,6 +18,8 @@ from tests.core.broken import breaks
 class OverlooksCancelledUnits(Sandbox):
     def normalize(self, body: bytes) -> Order:
         order = super().normalize(body)
+        if len(order.lines) == 1:
+            return order
         return replace(order, lines=tuple(replace(line, cancelled=0) for line in order.lines))
 
 
@@ -31,7 +33,8 @@ class KeepsTheChannelsTimeZone(Sandbox):
 @breaks("test_an_order_keeps_the_models_promises")
 class KeepsTheChannelsCurrencyName(Sandbox):
     def normalize(self, body: bytes) -> Order:
-        return replace(super().normalize(body), currency="dollars")
+        order = super().normalize(body)
+        return replace(order, currency="dollars") if len(order.lines) > 1 else order
 
 
 @breaks("test_an_order_keeps_the_models_promises")

@@ -70,15 +70,20 @@ class TellsEachTimeUnderANewKey(Sandbox):
 
     def push_tracking(self, shipments: Sequence[Shipment]) -> Acks:
         for shipment in shipments:
-            self.told += 1
-            for ack in super().push_tracking([replace(shipment, key=f"{shipment.key}/{self.told}")]):
+            known = self.__dict__.setdefault("known", set())
+            self.told += shipment.tracking in known
+            known.add(shipment.tracking)
+            again = replace(shipment, key=f"{shipment.key}/{self.told}" if self.told else shipment.key)
+            for ack in super().push_tracking([shipment if shipment.corrects else again]):
                 yield replace(ack, key=shipment.key)
 
 
 @breaks("test_a_parcel_can_be_read_back")
 class OverlooksParcels(Sandbox):
     def normalize(self, body: bytes) -> Order:
-        return replace(super().normalize(body), packages=())
+        order = super().normalize(body)
+        corrected = any(package.tracking.startswith("1Z999AA2") for package in order.packages)
+        return order if corrected else replace(order, packages=())
 
 
 @breaks("test_two_parcels_of_one_line_add_up")
@@ -86,10 +91,11 @@ class TakesOneParcelAnOrder(Sandbox):
     def push_tracking(self, shipments: Sequence[Shipment]) -> Acks:
         for shipment in shipments:
             try:
-                known = {parcel.tracking for parcel in self.normalize(self.fetch(shipment.order).body).packages}
+                packages = self.normalize(self.fetch(shipment.order).body).packages
+                known = {package.tracking for package in packages if sum(package.lines.values()) > 1}
             except NotFound:
                 known = set()
-            if known - {shipment.tracking}:
+            if known - {shipment.tracking, shipment.corrects}:
                 yield Ack(key=shipment.key, state=AckState.REFUSED, reason="it has a parcel; do nothing")
             else:
                 yield from super().push_tracking([shipment])
@@ -187,6 +193,6 @@ class SendsALostParcelAgain(Sandbox):
             try:
                 yield from super().push_tracking([shipment])
             except Unavailable as error:
-                if not error.ambiguous:
+                if shipment.corrects or not error.ambiguous:
                     raise
                 yield from super().push_tracking([replace(shipment, key=f"{shipment.key}/again")])
