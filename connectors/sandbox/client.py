@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, TypeVar
 import msgspec
 from pydantic import Field
 
-from connectors.sandbox import orders, pushes
+from connectors.sandbox import history, orders, pushes
 from connectors.sandbox.far_end import FarEnd
 from core.connector import Ability
 from core.errors import ChannelError, NotFound, Rejected, Unauthorized, Unavailable
@@ -28,8 +28,11 @@ from core.model import (
     LevelKey,
     Observation,
     Order,
+    OwnStock,
     Page,
+    Present,
     Refund,
+    Return,
     Shipment,
 )
 from core.settings import ChannelSettings
@@ -49,14 +52,6 @@ class SandboxSettings(ChannelSettings):
     """Orders asked for at once."""
 
 
-NOT_YET = (
-    Ability.RETURNS,
-    Ability.OWN_STOCK,
-    Ability.BACKFILL,
-    Ability.ROLL_CALL,
-)
-
-
 class Sandbox:
     """One account at the sandbox channel."""
 
@@ -64,8 +59,8 @@ class Sandbox:
 
     # The sandbox can do everything. A channel that, say, cannot list what is on offer leaves LISTINGS out of
     # `abilities` and gives the reason in `absent`: {Ability.LISTINGS: "the channel has no call for it; map by hand"}.
-    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {*NOT_YET}
-    absent: ClassVar[Mapping[Ability, str]] = dict.fromkeys(NOT_YET, "ordersync does not do this in the sandbox yet")
+    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability)
+    absent: ClassVar[Mapping[Ability, str]] = {}
 
     def __init__(self, name: str, settings: SandboxSettings) -> None:
         # Kept, and nothing else done: an instance is made before anyone knows that the channel can be reached.
@@ -153,6 +148,23 @@ class Sandbox:
                 # The sandbox finds a listing by its SKU. A channel that needs an id or a product type to set a level
                 # keeps them in `handle`; the rounds hand it back untouched.
                 yield ChannelListing(sku=listing.sku, title=listing.title, quantities=listing.quantities)
+
+    # The past, returns and the channel's own stock: see history.py.
+
+    def roll_call(self, *, since: datetime, until: datetime) -> Iterator[Present]:
+        return history.roll_call(self._ask, since, until, self.settings.page_size)
+
+    def backfill(self, cursor: str | None, *, since: datetime, until: datetime) -> Iterator[Page]:
+        return history.backfill(self._ask, cursor, since, until, self.settings.page_size)
+
+    def returns(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        return history.returns(self._ask, cursor, self.settings.page_size)
+
+    def normalize_return(self, body: bytes) -> Return:
+        return history.normalize_return(body)
+
+    def own_stock(self) -> Iterator[OwnStock]:
+        return history.own_stock(self._ask)
 
     def examine(self) -> Iterator[Finding]:
         """What a first look at the account shows; a real channel has rights, a clock and a version besides."""

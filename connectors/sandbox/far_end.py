@@ -23,6 +23,7 @@ from typing import ClassVar
 import msgspec
 
 from connectors.sandbox import service, wire
+from connectors.sandbox.archive import Archive
 
 MOST_ORDERS = 200
 """Orders one page may hold."""
@@ -102,6 +103,7 @@ class FarEnd:
         self._effects: dict[tuple[str, str], Effect] = {}
         self._refunds: dict[tuple[str, str], tuple[wire.GiveBack, wire.Refund]] = {}
         self._feeds: dict[str, tuple[list[wire.LevelRow], list[wire.Result] | None]] = {}
+        self.archive = Archive(self._orders, MOST_ORDERS)
         self._trouble: Trouble | None = None
         self._chance = 1.0
         self._random = random.Random(0)  # noqa: S311 - a seeded bad day
@@ -167,6 +169,26 @@ class FarEnd:
                 left = None if left is None else left - units
                 self._put_back(line, units)
             self._orders[number].changed = self._tick()
+
+    def send_back(self, number: str, sku: str, quantity: int) -> str:
+        """A buyer asks to send back units that have shipped; the return's number is returned."""
+        with self._lock:
+            return self.archive.send_back(self._orders[number], sku, quantity, self._tick())
+
+    def change_return(self, number: str, state: str) -> None:
+        """A return comes to another state: arrived, refunded, withdrawn."""
+        with self._lock:
+            self.archive.change_return(number, state, self._tick())
+
+    def keep(self, sku: str, on_hand: int, available: int) -> None:
+        """The channel's own warehouse holds units of a SKU."""
+        with self._lock:
+            self.archive.own[sku] = on_hand, available
+
+    def own_stock(self) -> dict[str, int]:
+        """What the channel's own warehouse can sell, by SKU."""
+        with self._lock:
+            return {sku: available for sku, (_, available) in self.archive.own.items()}
 
     def truths(self) -> dict[str, OrderTruth]:
         """Every order by its number."""
@@ -235,6 +257,10 @@ class FarEnd:
             "feed": self._answer_feed,
             "read_levels": self._answer_read_levels,
             "listings": self._answer_listings,
+            "roll": lambda request: (200, self.archive.roll(request)),
+            "past": lambda request: (200, self.archive.past(request)),
+            "returns": lambda request: (200, self.archive.returned(request)),
+            "own_stock": lambda request: (200, self.archive.stock(request)),
         }
         with self._lock:
             trouble = self._trouble if self._trouble and self._random.random() < self._chance else None

@@ -99,6 +99,26 @@ class ListingsAsked(Strict):
     limit: int
 
 
+class WindowAsked(Strict):
+    """Orders placed from `since` to before `until`, behind the number `after`; the empty one starts."""
+
+    since: datetime
+    until: datetime
+    after: str
+    limit: int
+
+
+class ReturnsAsked(Strict):
+    """Returns changed behind the position `after`; the empty one starts."""
+
+    after: str
+    limit: int
+
+
+class Nothing(Strict):
+    """A question that needs no words."""
+
+
 class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What became of one row of a batch: no `error`, or its code."""
 
@@ -175,3 +195,22 @@ class Order(msgspec.Struct, kw_only=True):
     @property
     def refunded(self) -> Decimal:
         return sum((refund.amount for refund in self.refunds), Decimal(0))
+
+
+class ReturnLine(msgspec.Struct, kw_only=True):
+    id: str
+    line: str
+    sku: str
+    units: int
+    reason: str = ""
+
+
+class Return(msgspec.Struct, kw_only=True):
+    """The document the returns' list yields."""
+
+    number: str
+    order: str
+    asked: datetime
+    changed: datetime
+    state: str = "requested"
+    lines: list[ReturnLine]

@@ -23,14 +23,18 @@ from core.conformance.examining import Examining
 from core.conformance.failures import Failures
 from core.conformance.far_end import Effect, Failure, FarEnd, RefundEffect, Truth
 from core.conformance.given import Given
+from core.conformance.history import History
 from core.conformance.hostile import Hostile
 from core.conformance.levels import Levels
 from core.conformance.pulling import Pulling
 from core.conformance.refunding import Refunding
+from core.conformance.returning import Returning
 from core.conformance.shipping import Shipping
 
 __all__ = ["Conformance", "Effect", "Examining", "Failure", "FarEnd", "Given", "RefundEffect", "Truth"]
 
 
-class Conformance(Declared, Pulling, Documents, Hostile, Shipping, Cancelling, Refunding, Levels, Failures):
+class Conformance(
+    Declared, Pulling, Documents, Hostile, Shipping, Cancelling, Refunding, Levels, Failures, History, Returning
+):
     """The whole contract. Subclass it in a test module and give the fixtures `connector` and `far_end`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 
 from core.conformance.far_end import Failure, FarEnd
 from core.conformance.given import Given, corrected, failing, must, needs
@@ -167,6 +168,16 @@ class Failures(Given):
         yield "fetching an order", lambda: connector.fetch(number)
         if Ability.LISTINGS in connector.abilities:
             yield "listing", lambda: list(connector.listings())
+        now = datetime.now(UTC)
+        window = {"since": now - timedelta(days=1), "until": now}
+        if Ability.ROLL_CALL in connector.abilities:
+            yield "a roll call", lambda: list(connector.roll_call(**window))
+        if Ability.BACKFILL in connector.abilities:
+            yield "a backfill", lambda: list(connector.backfill(None, **window))
+        if Ability.RETURNS in connector.abilities:
+            yield "reading returns", lambda: list(connector.returns(None))
+        if Ability.OWN_STOCK in connector.abilities:
+            yield "reading its own stock", lambda: list(connector.own_stock())
 
     def _tellings(self, connector: Connector, far_end: FarEnd) -> Iterator[tuple[str, Callable[[], Iterable[Ack]]]]:
         if Ability.ACKNOWLEDGE in connector.abilities:

@@ -77,6 +77,14 @@ class FarEnd(Protocol):
         """A buyer cancels an order, one SKU of it, or some units of that: only what has not shipped."""
         ...
 
+    def send_back(self, number: str, sku: str, quantity: int) -> str:
+        """A buyer asks to send back shipped units; returns the return's number. Of channels that tell of returns."""
+        ...
+
+    def own_stock(self) -> Mapping[str, int]:
+        """What can be sold out of the channel's own warehouses, by SKU: some, of channels that tell of it."""
+        ...
+
     def truths(self) -> Mapping[str, Truth]:
         """Every order by its number."""
         ...

@@ -86,6 +86,12 @@ class SimulatedFarEnd:
     def cancel(self, number: str, *, sku: str | None = None, quantity: int | None = None) -> None:
         self.simulator.cancel(number, sku=sku, quantity=quantity)
 
+    def send_back(self, number: str, sku: str, quantity: int) -> str:
+        return self.simulator.send_back(number, sku, quantity)
+
+    def own_stock(self) -> Mapping[str, int]:
+        return self.simulator.own_stock()
+
     def truths(self) -> Mapping[str, OrderTruth]:
         return self.simulator.truths()
 

@@ -13,7 +13,18 @@ from core.conformance import Conformance as Contract
 from core.conformance import Examining
 from core.conformance import FarEnd as AnyFarEnd
 from core.connector import Ability, Connector
-from tests.core.broken import BROKEN, cancelling, correcting, documents, looking, reading, refunding, stock, telling
+from tests.core.broken import (
+    BROKEN,
+    cancelling,
+    correcting,
+    documents,
+    looking,
+    past,
+    reading,
+    refunding,
+    stock,
+    telling,
+)
 
 
 class Conformance(Contract, Examining):
@@ -21,7 +32,7 @@ class Conformance(Contract, Examining):
 
 
 PROMISES = sorted(name for name in dir(Conformance) if name.startswith("test_"))
-assert all((cancelling, correcting, documents, looking, reading, refunding, stock, telling)), (
+assert all((cancelling, correcting, documents, looking, past, reading, refunding, stock, telling)), (
     "imported for what they list in BROKEN"
 )
 
@@ -40,6 +51,7 @@ def far_end_of(world: str, *, asynchronous: bool = False) -> FarEnd:
     far_end.asynchronous = asynchronous
     for sku in ("MUG", "PEN", "CAP"):
         far_end.offer(sku, {"east": 500, "west": 600})
+    far_end.keep("MUG", 7, 5)
     return far_end
 
 
@@ -104,6 +116,7 @@ class _LacksEverything(Sandbox):
 
     acknowledge = push_tracking = push_levels = settle = read_levels = listings = _refuse  # type: ignore[assignment]
     push_cancellations = push_refunds = _refuse  # type: ignore[assignment]
+    roll_call = backfill = returns = own_stock = normalize_return = _refuse  # type: ignore[assignment]
 
 
 def test_an_absent_ability_is_never_asked_for() -> None:
