@@ -65,7 +65,6 @@ class _Number(msgspec.Struct, rename="camel"):
 
 
 NOT_YET = (
-    Ability.CORRECT_TRACKING,
     Ability.CANCEL,
     Ability.REFUND,
     Ability.RETURNS,
@@ -80,7 +79,10 @@ class Amazon:
 
     Settings: ClassVar[type[AmazonSettings]] = AmazonSettings
     abilities: ClassVar[frozenset[Ability]] = frozenset(
-        {Ability.PUSH_TRACKING, Ability.PUSH_LEVELS, Ability.SETTLE, Ability.READ_LEVELS, Ability.LISTINGS}
+        {
+            *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.PUSH_LEVELS, Ability.SETTLE),
+            *(Ability.READ_LEVELS, Ability.LISTINGS),
+        }
     )
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Amazon's order API has no acknowledgement: an order listed is an order received",

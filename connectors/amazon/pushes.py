@@ -1,8 +1,8 @@
 """Parcels: one confirmation each, under a package id that is ours for ever.
 
-The package id makes a repeat harmless: the same id is an edit of the same parcel. Amazon answers a repeat it sees
-otherwise, or a parcel for units it holds as shipped already, with a 400; then the order is read back, and what stands
-there decides.
+The package id makes a repeat harmless: the same id is an edit of the same parcel, and that is also how a tracking
+number is corrected. Amazon answers a repeat it sees otherwise, or a parcel for units it holds as shipped already, with
+a 400; then the order is read back, and what stands there decides.
 """
 
 from __future__ import annotations
@@ -97,6 +97,9 @@ def _read_back(fetch: Fetch, shipment: Shipment, error: Rejected) -> Ack:
     if any(_same(package, shipment) for package in packages):
         return Ack(key=shipment.key, state=AckState.APPLIED)
     cure = "compare the order in Seller Central and correct the shipment"
+    if shipment.corrects and any(_bare(package.tracking) == _bare(shipment.corrects) for package in packages):
+        why = f"Amazon keeps the parcel's old tracking number {shipment.corrects} ({reason(error.body)})"
+        return _refused(shipment, f"{why}; enter the new one there, in Seller Central under Manage Orders")
     if b"PackageToUpdateNotFound" in error.body:
         return _refused(shipment, f"Amazon holds these units as shipped already, with other tracking; {cure}")
     doubt = carriers.doubt(shipment.carrier, shipment.tracking)
