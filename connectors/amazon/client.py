@@ -20,13 +20,25 @@ from typing import ClassVar
 import httpx
 import msgspec
 
-from connectors.amazon import listings, orders, pushes
+from connectors.amazon import cancel, listings, orders, pushes
 from connectors.amazon.account import Account, AmazonSettings
+from connectors.amazon.cancel import Cancellations
 from connectors.amazon.levels import Levels
 from core import http
 from core.connector import Ability
 from core.errors import NotFound, Rejected, Unavailable
-from core.model import Ack, ChannelLevel, ChannelListing, Level, LevelKey, Observation, Order, Page, Shipment
+from core.model import (
+    Ack,
+    Cancellation,
+    ChannelLevel,
+    ChannelListing,
+    Level,
+    LevelKey,
+    Observation,
+    Order,
+    Page,
+    Shipment,
+)
 
 PAGE = 100
 """Orders a page: the most Amazon gives."""
@@ -65,7 +77,6 @@ class _Number(msgspec.Struct, rename="camel"):
 
 
 NOT_YET = (
-    Ability.CANCEL,
     Ability.REFUND,
     Ability.RETURNS,
     Ability.OWN_STOCK,
@@ -81,7 +92,7 @@ class Amazon:
     abilities: ClassVar[frozenset[Ability]] = frozenset(
         {
             *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.PUSH_LEVELS, Ability.SETTLE),
-            *(Ability.READ_LEVELS, Ability.LISTINGS),
+            *(Ability.READ_LEVELS, Ability.LISTINGS, Ability.CANCEL),
         }
     )
     absent: ClassVar[Mapping[Ability, str]] = {
@@ -95,6 +106,7 @@ class Amazon:
         self.settings = settings
         self._account = Account(name, settings)
         self._levels = Levels(self._account)
+        self._cancellations = Cancellations(self._account, self.fetch)
 
     # Reading orders.
 
@@ -177,13 +189,19 @@ class Amazon:
         """Parcels, one confirmation each; see `pushes`."""
         return pushes.push_tracking(self._account, self.fetch, shipments)
 
+    def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
+        """Whole orders, all in one feed; see `cancel`."""
+        return self._cancellations.push(cancellations)
+
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         """Quantities, each by itself or all in a feed; see `levels`."""
         return self._levels.push(levels)
 
     def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
-        """What became of accepted quantities; see `levels`."""
-        return self._levels.settle(pending)
+        """What became of accepted quantities and cancellations; see `levels` and `cancel`."""
+        cancelling = {key: told for key, text in pending.items() if (told := cancel.ticket(text)) is not None}
+        yield from self._cancellations.settle(cancelling)
+        yield from self._levels.settle({key: text for key, text in pending.items() if key not in cancelling})
 
     # Reading levels and listings.
 

@@ -1,4 +1,8 @@
-"""The listings feed: thousands of quantities in one document, answered message by message when Amazon is done."""
+"""Feeds: one document of many messages, answered message by message when Amazon is done with it.
+
+How a feed is handed in, looked at and read stands here, and the listings feed's own document and report; those of the
+feed that cancels orders stand in `cancel.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,8 @@ from core.errors import NotFound, Rejected, Unauthorized, Unavailable
 from core.model import Ack, AckState
 
 TYPE = "JSON_LISTINGS_FEED"
+"""The feed that sets quantities."""
+
 CONTENT = "application/json; charset=UTF-8"
 
 MOST_MESSAGES = 25_000
@@ -32,8 +38,10 @@ class State(StrEnum):
 
     UNDER_WAY = "under way"
     DONE = "done"
+    BROKEN = "broken off"
+    """Amazon gave up on the whole document: some of it, all or nothing took effect."""
     LOST = "lost"
-    """Cancelled, broken off, or no longer known: some of it, all or nothing took effect."""
+    """Cancelled, or no longer known: some of it, all or nothing took effect."""
 
 
 class _Document(msgspec.Struct, rename="camel"):
@@ -111,15 +119,18 @@ def document(seller: str, rows: Sequence[tuple[str, str, int]]) -> tuple[bytes, 
     return head + b",".join(messages) + b"]}", len(messages)
 
 
-def submit(account: Account, body: bytes) -> str:
+def submit(account: Account, body: bytes, *, kind: str = TYPE, content: str = CONTENT) -> str:
     """Hands a document in; returns the feed's id. An ambiguous `Unavailable` means it may be under way."""
-    place = http.decode(account.seller.create_feed_document(CONTENT), _Document)
+    # Nothing is under way before the feed is created, so nothing before that is in doubt.
     try:
-        account.documents.put(place.url, content=body, headers={"content-type": CONTENT}).raise_for_status()
+        place = http.decode(account.seller.create_feed_document(content), _Document)
+    except Unavailable as error:
+        raise Unavailable(str(error), after=error.after) from None
+    try:
+        account.documents.put(place.url, content=body, headers={"content-type": content}).raise_for_status()
     except (httpx.HTTPStatusError, Unavailable, Unauthorized, NotFound, Rejected) as error:
-        # Nothing is under way before the feed is created, so nothing here is in doubt.
         raise Unavailable(f"the feed's document could not be handed in ({_kind(error)})") from None
-    return http.decode(account.seller.create_feed(TYPE, place.feed_document_id), _Created).feed_id
+    return http.decode(account.seller.create_feed(kind, place.feed_document_id), _Created).feed_id
 
 
 def under_way(account: Account) -> set[str]:
@@ -142,22 +153,28 @@ def look(account: Account, feed: str) -> tuple[State, str]:
     if found.processing_status in ("IN_QUEUE", "IN_PROGRESS"):
         return State.UNDER_WAY, ""
     report = found.result_feed_document_id or ""
+    if found.processing_status == "FATAL":
+        return State.BROKEN, report
     return (State.DONE if found.processing_status == "DONE" and report else State.LOST), report
 
 
 def report(account: Account, document_id: str) -> Report:
-    """A feed's processing report."""
+    """A listings feed's processing report."""
+    try:
+        return msgspec.json.decode(result(account, document_id), type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Unavailable("the feed's report cannot be read") from None
+
+
+def result(account: Account, document_id: str) -> bytes:
+    """What Amazon wrote about a feed, unpacked."""
     place = http.decode(account.seller.get_feed_document(document_id), _Document)
     answer = account.documents.get(place.url)
     if answer.status_code != 200:
         raise Unavailable("the feed's report could not be fetched: its link has expired")
     body = answer.content
-    if place.compression_algorithm == "GZIP" and body[:2] == b"\x1f\x8b":
-        body = _unpack(body)
-    try:
-        return msgspec.json.decode(body, type=Report)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Unavailable("the feed's report cannot be read") from None
+    packed = place.compression_algorithm == "GZIP" and body[:2] == b"\x1f\x8b"
+    return _unpack(body) if packed else body
 
 
 def outcome(report: Report, messages: Mapping[str, int]) -> list[Ack]:

@@ -181,7 +181,7 @@ class Levels:
         state, document = feeds.look(self._account, feed)
         if state is State.UNDER_WAY:
             return
-        if state is State.LOST:
+        if state in (State.LOST, State.BROKEN):
             self._open.pop(feed, None)
             for key in messages:
                 yield Ack(key=key, state=AckState.RETRY, reason="Amazon did not work the feed off")

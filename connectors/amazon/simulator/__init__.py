@@ -68,7 +68,7 @@ class AmazonSimulator(Simulator):
         self.shop = Shop(seller=self.seller_id, marketplace=MARKETPLACE, currency="USD", delay=landing_seconds)
         super().__init__(name=name, listings=listings, faults=faults, seed=seed)
         self.orders = OrdersApi(self.book, self.faults, data_lag_seconds)
-        self.feeds = FeedsApi(self.shop, self.random, delay=feed_seconds)
+        self.feeds = FeedsApi(self.shop, self.book, self.random, delay=feed_seconds)
         self.login = Login(
             client_id=f"amzn1.application-oa2-client.{account}",
             client_secret=f"amzn1.oa2-cs.v1.{account}-{self.random.getrandbits(64):016x}",

@@ -33,6 +33,9 @@ class Item:
     shipping: Decimal
     fulfilled: int = 0
     cancelled: int = 0
+    cancelled_by: str = "BUYER"
+    why: str = "No longer needed"
+    """Who cancelled units last, and what for."""
 
     @property
     def open(self) -> int:
@@ -102,6 +105,8 @@ class Book:
         self._effects: dict[tuple[str, str], Effect] = {}
         self._changes: list[tuple[int, str]] = []
         """Every change ever, oldest first; one that a later change overtook is passed over when read."""
+        self.given_back: list[str] = []
+        """Orders whose money went back whole, as their seller cancelled them after something had shipped."""
         self._created: list[tuple[int, str]] = []
         self._last = 0
 
@@ -271,7 +276,7 @@ class Book:
             if entry.wish:
                 cancellation["cancellationRequest"] = {"requester": "BUYER", "cancelReason": entry.wish}
             if item.cancelled:
-                cancellation["cancellationExecution"] = {"cancelledBy": "BUYER", "cancelReason": "No longer needed"}
+                cancellation["cancellationExecution"] = {"cancelledBy": item.cancelled_by, "cancelReason": item.why}
             shown["cancellation"] = cancellation
         if "FULFILLMENT" in included:
             shown["fulfillment"] = {"quantityFulfilled": item.fulfilled, "quantityUnfulfilled": item.open}

@@ -1,4 +1,7 @@
-"""The simulated Feeds API: documents behind presigned addresses, and listings feeds worked off one after another."""
+"""The simulated Feeds API: documents behind presigned addresses, and feeds worked off one after another.
+
+Listings feeds are worked off here, feeds that cancel orders in `cancelling.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from typing import Any
 import msgspec
 from werkzeug.wrappers import Request, Response
 
-from connectors.amazon.simulator.book import iso
+from connectors.amazon.simulator import cancelling
+from connectors.amazon.simulator.book import Book, iso
 from connectors.amazon.simulator.gate import Refused, answer, bad, choices, parameters
 from connectors.amazon.simulator.shop import Shop
 
-TYPE = "JSON_LISTINGS_FEED"
+LISTINGS = "JSON_LISTINGS_FEED"
+CANCELLING = "POST_ORDER_ACKNOWLEDGEMENT_DATA"
+TYPES = (LISTINGS, CANCELLING)
 STATES = ("CANCELLED", "DONE", "FATAL", "IN_PROGRESS", "IN_QUEUE")
 LINK_LIFE = 300.0
 MOST_MESSAGES = 25_000
@@ -38,6 +44,7 @@ class Feed:
     """A feed; instants are seconds of the monotonic clock but for `created`."""
 
     number: str
+    kind: str
     document: Document
     created: int
     starts: float
@@ -70,10 +77,11 @@ class _Body(msgspec.Struct):
 
 
 class FeedsApi:
-    """Feeds for one shop. `delay` is how many seconds one is worked on; the next waits for it."""
+    """Feeds for one seller. `delay` is how many seconds one is worked on; the next waits for it."""
 
-    def __init__(self, shop: Shop, chance: random.Random, *, delay: float) -> None:
+    def __init__(self, shop: Shop, book: Book, chance: random.Random, *, delay: float) -> None:
         self.shop = shop
+        self.book = book
         self.delay = delay
         self.documents: dict[str, Document] = {}
         self.feeds: dict[str, Feed] = {}
@@ -115,7 +123,7 @@ class FeedsApi:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise bad(f"The feed specification is not valid. {error}") from None
         document = self.documents.get(wanted.input_feed_document_id)
-        if wanted.feed_type != TYPE:
+        if wanted.feed_type not in TYPES:
             raise bad("feedType is not supported")
         if wanted.marketplace_ids != [self.shop.marketplace]:
             raise bad("marketplaceIds names no marketplace of this seller")
@@ -123,7 +131,7 @@ class FeedsApi:
             raise bad("inputFeedDocumentId names no document that was uploaded")
         starts = max([time.monotonic(), *(feed.due for feed in self.feeds.values() if feed.state[:3] == "IN_")])
         number = f"{50_000_000_000 + len(self.feeds) + 1}"
-        self.feeds[number] = Feed(number, document, now, starts, starts + self.delay)
+        self.feeds[number] = Feed(number, wanted.feed_type, document, now, starts, starts + self.delay)
         return answer({"feedId": number}, 202)
 
     def search(self, request: Request) -> Response:
@@ -133,7 +141,8 @@ class FeedsApi:
         if "feedTypes" not in given:
             raise bad("either feedTypes or nextToken is needed")
         states = choices(given, "processingStatuses", STATES, STATES)
-        found = [feed for feed in self.feeds.values() if feed.state in states and TYPE in given["feedTypes"].split(",")]
+        kinds = given["feedTypes"].split(",")
+        found = [feed for feed in self.feeds.values() if feed.state in states and feed.kind in kinds]
         return answer({"feeds": [self._shown(feed) for feed in reversed(found)][: int(given.get("pageSize", "10"))]})
 
     def get(self, request: Request, number: str) -> Response:
@@ -163,7 +172,18 @@ class FeedsApi:
                 feed.state = "IN_PROGRESS"
             if feed.state == "IN_PROGRESS" and (all_of_it or feed.due <= now):
                 feed.due = now
-                self._work_off(feed)
+                if feed.kind == LISTINGS:
+                    self._work_off(feed)
+                else:
+                    self._cancel(feed)
+
+    def _cancel(self, feed: Feed) -> None:
+        written = cancelling.work_off(self.book, self.shop, feed.number, feed.document.body or b"")
+        feed.state = "DONE" if written is not None else "FATAL"
+        if written is not None:
+            result = self._document("text/xml; charset=UTF-8")
+            result.body = written
+            feed.result = result.number
 
     def _work_off(self, feed: Feed) -> None:
         body = feed.document.body or b""
@@ -239,7 +259,7 @@ class FeedsApi:
     def _shown(self, feed: Feed) -> dict[str, Any]:
         shown = {
             "feedId": feed.number,
-            "feedType": TYPE,
+            "feedType": feed.kind,
             "marketplaceIds": [self.shop.marketplace],
             "createdTime": iso(feed.created),
             "processingStatus": feed.state,

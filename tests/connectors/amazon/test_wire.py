@@ -20,6 +20,7 @@ from connectors.amazon.simulator import AmazonSimulator
 from core.errors import NotFound
 from core.model import AckState, Hold, Level, LevelKey, Shipment, money_off
 from tests.connectors.amazon.conftest import fetched, order
+from tests.connectors.amazon.test_cancel import cancelling_all
 from tests.specs import FOLDER, Spec, SpecViolation, Watch, check_request, check_response, specs
 
 __all__ = ["specs"]
@@ -85,6 +86,8 @@ def walk(simulator: AmazonSimulator, amazon: Amazon, monkeypatch: pytest.MonkeyP
     acks += amazon.push_levels(levels + gone)
     list(amazon.settle({f"{ack.key}{at}": ack.ticket for at, ack in enumerate(acks) if ack.ticket}))
     list(amazon.read_levels([LevelKey(key=sku, sku=sku, handle="", place="") for sku in (*handles, "a,b")]))
+    told = list(amazon.push_cancellations([cancelling_all(fetched(amazon, numbers[6]))]))
+    assert [ack.state for ack in amazon.settle({"c": told[0].ticket})] == [AckState.APPLIED]
     simulator.login.expire()
     fetched(amazon, numbers[1])
 
@@ -107,7 +110,7 @@ def test_the_feeds_document_and_its_report_keep_to_the_vendors_schemas(
     specs: Load, simulator: AmazonSimulator, amazon: Amazon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     walk(simulator, amazon, monkeypatch)
-    (feed,) = simulator.feeds.feeds.values()
+    (feed,) = (feed for feed in simulator.feeds.feeds.values() if feed.kind == "JSON_LISTINGS_FEED")
     schemas = FOLDER / "amazon" / "schemas" / "feeds"
     written, reported = feed.document.body, simulator.feeds.documents[feed.result].body
     assert written is not None
