@@ -19,6 +19,7 @@ from tests.specs import Watch, specs  # noqa: F401 - a fixture
 @pytest.mark.usefixtures("no_pauses")
 class TestConformance(Conformance):
     plenty: ClassVar[int] = 210
+    only_whole: ClassVar[str] = "the feed that cancels takes whole orders only"
     unknown_handle: ClassVar[str] = str(Handle(product_type="PRODUCT"))
 
     @pytest.fixture
