@@ -1,7 +1,7 @@
 """Walmart's connector: its settings, and what it can do.
 
 How requests are made stands in `api.py`; pulling in `pull.py`; what a document means in `orders.py`; what the channel
-is told of orders in `pushes.py` (methods in `methods.py`), of stock in `levels.py` and `feeds.py`; what it holds in
+is told of orders in `pushes.py`, of parcels in `shipping.py`, of stock in `levels.py` and `feeds.py`; what it holds in
 `stock.py`.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from connectors.walmart import feeds, orders, pull, pushes, stock
+from connectors.walmart import feeds, orders, pull, pushes, shipping, stock
 from connectors.walmart import levels as told_levels
 from connectors.walmart.api import PRODUCTION, Api
 from core.connector import Ability
@@ -45,7 +45,6 @@ class WalmartSettings(ChannelSettings):
 
 
 NOT_YET = (
-    Ability.CORRECT_TRACKING,
     Ability.CANCEL,
     Ability.REFUND,
     Ability.RETURNS,
@@ -101,7 +100,7 @@ class Walmart:
         return pushes.acknowledge(self._api, self._fresh, numbers)
 
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
-        return pushes.push_tracking(self._api, self._fresh, shipments)
+        return shipping.push_tracking(self._api, self._fresh, shipments)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         return told_levels.push_levels(self._api, self._feeds, levels)

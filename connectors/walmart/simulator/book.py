@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-DAY = 86_400_000
+HOUR = 3_600_000
+DAY = 24 * HOUR
 TAX = Decimal("0.08")
 SHIPPING = Decimal("4.99")
 _CENT = Decimal("0.01")
@@ -18,11 +19,13 @@ SELLER, WFS, THIRD_PARTY = "SellerFulfilled", "WFSFulfilled", "3PLFulfilled"
 
 
 class Parcel:
-    """Some units of a line that left, with the tracking the seller told."""
+    """Some units of a line that left, with the tracking the seller told: in which call, and when."""
 
-    def __init__(self, units: int, tracking: dict[str, Any]) -> None:
+    def __init__(self, units: int, tracking: dict[str, Any], call: int, told: int) -> None:
         self.units = units
         self.tracking = tracking
+        self.call = call
+        self.told = told
 
 
 class PurchaseLine:

@@ -25,6 +25,7 @@ from connectors.walmart.simulator.book import SELLER, WFS, Book, Purchase, Purch
 from connectors.walmart.simulator.front_desk import Asked, FrontDesk
 from connectors.walmart.simulator.order_desk import OrderDesk
 from connectors.walmart.simulator.shelves import Shelves
+from connectors.walmart.simulator.shipping_desk import ShippingDesk, effects_of
 from connectors.walmart.simulator.stock_desk import StockDesk
 
 ONLY_NODE = "10000"
@@ -71,6 +72,7 @@ class WalmartSimulator(Simulator):
             random=self.random,
         )
         self._orders = OrderDesk(self._book, self._millis, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
+        self._shipping = ShippingDesk(self._book, self._orders, self._millis)
         self._stock = StockDesk(self._shelves, self.random)
 
     # The far end's people.
@@ -159,7 +161,12 @@ class WalmartSimulator(Simulator):
 
     def effects(self) -> Sequence[Effect]:
         with self.lock:
-            return list(self._orders.effects)
+            parcels = [
+                (at, Effect(order=purchase.number, tracking=tracking, carrier=carrier, lines=units))
+                for purchase in self._book.by_number.values()
+                for tracking, carrier, units, at in effects_of(purchase)
+            ]
+            return [effect for _, effect in sorted(parcels, key=lambda parcel: parcel[0])]
 
     def levels(self) -> dict[tuple[str, str], int]:
         with self.lock:
@@ -243,7 +250,7 @@ class WalmartSimulator(Simulator):
             case "POST", ["v3", "orders", _, "acknowledge"]:
                 return "acknowledgeOrders", orders.acknowledge
             case "POST", ["v3", "orders", _, "shipping"]:
-                return "shippingUpdates", orders.ship
+                return "shippingUpdates", self._shipping.ship
             case "GET", ["v3", "inventory"]:
                 return "getInventory", stock.get_one_number
             case "PUT", ["v3", "inventory"]:

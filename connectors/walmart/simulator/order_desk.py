@@ -1,21 +1,18 @@
-"""The order service: searches, single orders, acknowledgements and shipments."""
+"""The order service: searches, single orders and acknowledgements."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from werkzeug.wrappers import Response
 
-from connectors.carriers import WALMART
-from connectors.simulation import Effect
-from connectors.walmart.methods import METHODS
 from connectors.walmart.simulator import answers
-from connectors.walmart.simulator.book import DAY, SELLER, THIRD_PARTY, WFS, Book, Parcel, Purchase, PurchaseLine
+from connectors.walmart.simulator.book import DAY, SELLER, THIRD_PARTY, WFS, Book, Purchase, PurchaseLine
 from connectors.walmart.simulator.front_desk import Asked
 
 LARGEST_SEARCH = 10_000
@@ -26,59 +23,6 @@ SEARCHES = (
 )  # fmt: skip
 PAGING = ("hasMoreElements", "soIndex", "poIndex", "partnerId", "sellerId", "turn")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
-_EARLIEST = 946_684_800_000
-
-
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    pass
-
-
-class _Quantity(_Strict):
-    unit_of_measurement: Literal["EACH", "EA"]
-    amount: str
-
-
-class _Carrier(_Strict):
-    carrier: str | None = None
-    other_carrier: str | None = None
-
-
-class _Tracking(_Strict):
-    ship_date_time: int
-    carrier_name: _Carrier
-    method_code: str
-    tracking_number: str
-    tracking_url: str | None = msgspec.field(default=None, name="trackingURL")
-
-
-class _Status(_Strict):
-    status: Literal["Shipped"]
-    status_quantity: _Quantity
-    tracking_info: _Tracking
-    return_center_address: dict[str, Any] | None = None
-
-
-class _Statuses(_Strict):
-    order_line_status: list[_Status]
-
-
-class _Line(_Strict):
-    line_number: str
-    seller_order_id: str
-    order_line_statuses: _Statuses
-    intent_to_cancel_override: bool = False
-
-
-class _Lines(_Strict):
-    order_line: list[_Line]
-
-
-class _Shipment(_Strict):
-    order_lines: _Lines
-
-
-class _Telling(_Strict):
-    order_shipment: _Shipment
 
 
 class OrderDesk:
@@ -91,7 +35,6 @@ class OrderDesk:
         self._named: set[str] = set()
         """The query strings handed out for next pages: no other is taken."""
         self._turns = 0
-        self.effects: list[Effect] = []
 
     def search(self, asked: Asked) -> Response:
         asked.only(*SEARCHES, *PAGING)
@@ -162,113 +105,56 @@ class OrderDesk:
 
     def one(self, asked: Asked) -> Response:
         asked.only(*FLAGS)
-        return _shown(self._purchase(asked))
+        return shown(self.purchase(asked))
 
     def acknowledge(self, asked: Asked) -> Response:
         asked.only()
-        purchase = self._purchase(asked)
+        purchase = self.purchase(asked)
         if purchase.kind == WFS:
-            raise _content("orders Walmart ships itself are not acknowledged")
+            raise content("orders Walmart ships itself are not acknowledged")
         if any(line.shipped for line in purchase.lines) or all(
             line.cancelled == line.ordered for line in purchase.lines
         ):
-            raise _content("some or all units are in a higher status")
+            raise content("some or all units are in a higher status")
         fresh = [line for line in purchase.lines if line.created]
         for line in fresh:
             line.acknowledged += line.created
             line.created = 0
         if fresh:
             self._book.touch(purchase, self._now(), *fresh)
-        return _shown(purchase)
+        return shown(purchase)
 
-    def ship(self, asked: Asked) -> Response:
-        asked.only()
-        purchase = self._purchase(asked)
-        if asked.request.mimetype != "application/json":
-            raise answers.orders(415, "UNSUPPORTED_MEDIA_TYPE", "JSON is expected", "")
-        try:
-            told = msgspec.json.decode(asked.request.get_data(), type=_Telling).order_shipment.order_lines.order_line
-        except msgspec.DecodeError as error:
-            raise _content(f"the shipment cannot be read: {error}") from None
-        if purchase.kind == WFS:
-            raise _content("Walmart ships this order itself")
-        lines = {line.number: line for line in purchase.lines}
-        if not told or len({line.line_number for line in told}) != len(told):
-            raise _content("no line, or one line twice")
-        for line in told:
-            self._may_ship(line, lines.get(line.line_number))
-        touched = [lines[line.line_number] for line in told]
-        effects: dict[tuple[str, str], dict[str, int]] = {}
-        for line in told:
-            for status in line.order_line_statuses.order_line_status:
-                self._take(lines[line.line_number], status, effects)
-        self._book.touch(purchase, self._now(), *touched)
-        for (tracking, carrier), units in effects.items():
-            self.effects.append(Effect(order=purchase.number, tracking=tracking, carrier=carrier, lines=units))
-        return _shown(purchase)
-
-    def _may_ship(self, told: _Line, line: PurchaseLine | None) -> None:
-        """Refuses what cannot be shipped; nothing has changed yet, so a call is taken whole or not at all."""
-        if not 0 < len(told.seller_order_id) <= 30:
-            raise _content("between 1 and 30 characters", "sellerOrderId")
-        statuses = told.order_line_statuses.order_line_status
-        if not statuses:
-            raise _content("no status", "orderLineStatus")
-        for status in statuses:
-            _check_tracking(status.tracking_info, self._now(), told.line_number)
-        units = sum(_positive(status.status_quantity.amount) for status in statuses)
-        if line is None:
-            raise _content("OverShipped: a line is invalid, or its quantity more than allowed")
-        if line.shipped and not line.acknowledged:
-            raise _content(f"line {line.number} is in SHIPPED status")
-        if units > line.acknowledged:  # units nobody acknowledged yet cannot be shipped either
-            raise _content("OverShipped: a line is invalid, or its quantity more than allowed")
-        if line.wants_cancel and not told.intent_to_cancel_override:
-            raise _content(f"the buyer asked to cancel line {line.number}", "intentToCancelOverride")
-
-    @staticmethod
-    def _take(line: PurchaseLine, status: _Status, effects: dict[tuple[str, str], dict[str, int]]) -> None:
-        units = int(status.status_quantity.amount)
-        line.acknowledged -= units
-        line.parcels.append(Parcel(units, msgspec.to_builtins(status.tracking_info)))
-        name = status.tracking_info.carrier_name
-        moved = effects.setdefault((status.tracking_info.tracking_number, name.carrier or name.other_carrier or ""), {})
-        moved[line.sku] = moved.get(line.sku, 0) + units
-
-    def _purchase(self, asked: Asked) -> Purchase:
+    def purchase(self, asked: Asked) -> Purchase:
         purchase = self._book.by_number.get(asked.segments[2])
         if purchase is None:
             raise answers.orders(404, "CONTENT_NOT_FOUND", "no such order")
         return purchase
 
 
-def _shown(purchase: Purchase) -> Response:
+Shape = TypeVar("Shape")
+
+
+def told(asked: Asked, shape: type[Shape], what: str) -> Shape:
+    """The body of a call, in the shape it has to have."""
+    if asked.request.mimetype != "application/json":
+        raise answers.orders(415, "UNSUPPORTED_MEDIA_TYPE", "JSON is expected", "")
+    try:
+        return msgspec.json.decode(asked.request.get_data(), type=shape)
+    except msgspec.DecodeError as error:
+        raise content(f"{what} cannot be read: {error}") from None
+
+
+def shown(purchase: Purchase) -> Response:
     return Response(b'{"order":%b}' % purchase.body(), 200, mimetype="application/json")
 
 
-def _content(text: str, field: str = "data") -> answers.Refused:
+def content(text: str, field: str = "data") -> answers.Refused:
     return answers.orders(400, "INVALID_REQUEST_CONTENT", text, field)
 
 
-def _check_tracking(tracking: _Tracking, now: int, line: str) -> None:
-    name = tracking.carrier_name
-    if name.carrier is not None and name.carrier not in WALMART:
-        raise _content("no carrier Walmart knows", "carrier")
-    if name.carrier is None and not name.other_carrier:
-        raise _content("no carrier", "carrierName")
-    if name.carrier is None and not tracking.tracking_url:
-        raise _content("another carrier needs a tracking URL", "trackingURL")
-    if tracking.method_code not in METHODS:
-        raise _content(f"the method code is not supported in line number {line}", "methodCode")
-    if not tracking.tracking_number.strip():
-        raise _content("no tracking number", "trackingNumber")
-    if not _EARLIEST < tracking.ship_date_time < now + DAY:
-        raise _content("no time of shipping in milliseconds", "shipDateTime")
-
-
-def _positive(amount: str) -> int:
+def positive(amount: str) -> int:
     if not (amount.isascii() and amount.isdecimal() and int(amount) > 0):
-        raise _content("no quantity", "amount")
+        raise content("no quantity", "amount")
     return int(amount)
 
 

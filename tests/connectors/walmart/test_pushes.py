@@ -321,7 +321,7 @@ def test_a_refusal_says_that_the_number_looks_like_another_carriers(
     def no(asked: Any) -> Response:
         raise answers.orders(400, "INVALID_REQUEST_CONTENT", "the tracking number is not valid", "trackingNumber")
 
-    monkeypatch.setattr(simulator._orders, "ship", no)
+    monkeypatch.setattr(simulator._shipping, "ship", no)
     given = parcel(number, {"1": 1}, carrier="FedEx", tracking="1Z5R89390357567127")
     (ack,) = connector.push_tracking([given])
     assert ack.state is REFUSED
