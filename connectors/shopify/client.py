@@ -19,7 +19,6 @@ from core.settings import ChannelSettings, Secret
 from core.settings.wrong import wrong
 
 NOT_YET = (
-    Ability.CORRECT_TRACKING,
     Ability.CANCEL,
     Ability.REFUND,
     Ability.RETURNS,
@@ -78,7 +77,10 @@ class Shopify:
 
     Settings: ClassVar[type[ShopifySettings]] = ShopifySettings
     abilities: ClassVar[frozenset[Ability]] = frozenset(
-        (Ability.PUSH_TRACKING, Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET)
+        (
+            *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING),
+            *(Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET),
+        )
     )
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Shopify does not ask for orders to be acknowledged",

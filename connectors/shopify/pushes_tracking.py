@@ -5,8 +5,8 @@ and what it already knows under the parcel's tracking number. Only what is missi
 harmless. Up to 16 orders are read at once and their parcels told in one request; a parcel that Shopify's own split
 spreads over several locations becomes one fulfilment each, under the same tracking number.
 
-The work is taken from where Shopify has it: from the parcel's own location if its fulfilment order is there, else from
-whichever has the units. Nothing is moved between locations.
+The work is taken from where Shopify has it: from the parcel's own location if its fulfilment order is there or can be
+moved there (see `moves`), else from whichever has the units. A corrected number is edited first (see `corrections`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from connectors import carriers
 from connectors.shopify import queries
-from connectors.shopify.documents import Id, Nodes, Record, Tracking
+from connectors.shopify.corrections import correct, standing
+from connectors.shopify.documents import Id, Record
+from connectors.shopify.fulfilment import Fulfilment, Row, Work, read, read_one
 from connectors.shopify.graph import Graph
-from connectors.shopify.orders import LEFT, WAITING, gid, is_number, short
-from connectors.shopify.reading import batches, finish
+from connectors.shopify.moves import Moves, Part, take
+from connectors.shopify.orders import gid, is_number, short
+from connectors.shopify.reading import batches
+from connectors.shopify.writing import UserError, said
 from core.errors import Unavailable, in_doubt
 from core.model import Ack, AckState, Shipment
 
@@ -30,86 +32,9 @@ MOST_LINES = 512
 """Lines one fulfilment may hold."""
 
 
-class _Row(Record):
-    """Units of one order line that one fulfilment order still wants."""
-
-    id: str
-    remaining_quantity: int
-    line_item: Id
-
-
-class _Action(Record):
-    action: str
-
-
-class _Location(Record):
-    location: Id | None = None
-
-
-class _Work(Record):
-    id: str
-    status: str
-    supported_actions: list[_Action]
-    assigned_location: _Location
-    line_items: Nodes[_Row]
-
-
-class _Fulfilled(Record):
-    line_item: Id
-    quantity: int
-
-
-class _Parcel(Record):
-    status: str
-    tracking_info: list[Tracking]
-    fulfillment_line_items: Nodes[_Fulfilled]
-
-
-class _Fulfilment(Record):
-    """How an order stands: what left under which number, and the work that is still to be done."""
-
-    id: str
-    fulfillments: list[_Parcel]
-    fulfillment_orders: Nodes[_Work]
-
-    def left(self, number: str) -> Counter[str]:
-        """Units by line that left under a tracking number."""
-        units: Counter[str] = Counter()
-        for parcel in self.fulfillments:
-            known = {_plain(tracking.number or "") for tracking in parcel.tracking_info} or {""}
-            if parcel.status in LEFT and _plain(number) in known:
-                for row in parcel.fulfillment_line_items.nodes:
-                    units[short(row.line_item.id)] += row.quantity
-        return units
-
-    def waits(self, lines: Mapping[str, int]) -> bool:
-        """Whether a hold or a date keeps any of these lines back."""
-        return any(
-            part.status in WAITING and any(short(row.line_item.id) in lines for row in part.line_items.nodes)
-            for part in self.fulfillment_orders.nodes
-        )
-
-
-class _Nodes(Record):
-    nodes: list[dict[str, Any] | None]
-
-
-class _One(Record):
-    order: dict[str, Any] | None
-
-
-class _UserError(Record):
-    message: str
-    field: list[str] | None = None
-
-
 class _Answer(Record):
-    user_errors: list[_UserError]
+    user_errors: list[UserError]
     fulfillment: Id | None = None
-
-
-Part = tuple[_Work, _Row, int]
-"""So many units of a row of work."""
 
 
 def push(graph: Graph, shipments: Sequence[Shipment], *, place: Callable[[str], str], notify: bool) -> Iterator[Ack]:
@@ -121,18 +46,49 @@ def push(graph: Graph, shipments: Sequence[Shipment], *, place: Callable[[str], 
             continue
         by_order.setdefault(gid("Order", shipment.order), []).append(shipment)
     for orders in batches(list(by_order), queries.SHIPPED_ORDERS):
-        known = _read(graph, orders)
+        known = read(graph, orders)
+        refused = _prepare(graph, [one for order in orders for one in by_order[order]], known, place, notify)
         parcels: list[tuple[Shipment, list[dict[str, Any]]]] = []
         for order in orders:
             found = known.get(order)
             taken: Counter[str] = Counter()
             for shipment in by_order[order]:
-                verdict = _plan(shipment, found, taken, place(shipment.place))
+                verdict = _plan(shipment, found, taken, place(shipment.place), refused.get(shipment.key, ""))
                 if isinstance(verdict, Ack):
                     yield verdict
                 else:
                     parcels.append((shipment, [_input(shipment, parts, notify) for parts in verdict]))
         yield from _tell(graph, parcels)
+
+
+def _prepare(
+    graph: Graph,
+    shipments: Sequence[Shipment],
+    known: dict[str, Fulfilment],
+    place: Callable[[str], str],
+    notify: bool,
+) -> dict[str, str]:
+    """Corrects old numbers and moves work to where it was done, and reads such orders again into `known`.
+
+    Returns what Shopify said to the corrections it refused, by the shipment's key.
+    """
+    told = {one.key: known[order] for one in shipments if (order := gid("Order", one.order)) in known}
+    old = [one for one in shipments if one.key in told and standing(one, told[one.key], company(one.carrier))]
+    refused = correct(graph, old, told, {one.key: _tracking(one) for one in old}, notify=notify) if old else {}
+    moves, moving = Moves(), []
+    for one in shipments:
+        if one.key in told and one.place and one not in old:
+            missing = _missing(one, told[one.key])
+            if moves.want(told[one.key], missing, place(one.place)):
+                moving.append(one)
+    if moving:
+        moves.make(graph)
+    again = dict.fromkeys(gid("Order", one.order) for one in (*old, *moving))
+    for order in again:
+        known.pop(order)
+    if again:
+        known |= read(graph, list(again))
+    return refused
 
 
 def _tell(graph: Graph, parcels: Sequence[tuple[Shipment, list[dict[str, Any]]]]) -> Iterator[Ack]:
@@ -181,7 +137,7 @@ def _arrived(graph: Graph, shipments: Sequence[Shipment]) -> Iterator[Ack]:
     """Acks for those parcels whose answer was lost and which are there all the same, as far as that can be read."""
     for batch in batches(shipments, queries.SHIPPED_ORDERS):
         try:
-            known = _read(graph, list(dict.fromkeys(gid("Order", shipment.order) for shipment in batch)))
+            known = read(graph, list(dict.fromkeys(gid("Order", shipment.order) for shipment in batch)))
         except Unavailable:
             return  # what was raised for the write says it all
         for shipment in batch:
@@ -190,39 +146,42 @@ def _arrived(graph: Graph, shipments: Sequence[Shipment]) -> Iterator[Ack]:
                 yield Ack(key=shipment.key, state=AckState.APPLIED)
 
 
-def _look_again(graph: Graph, shipment: Shipment, errors: list[_UserError]) -> Ack:
+def _look_again(graph: Graph, shipment: Shipment, errors: list[UserError]) -> Ack:
     """A refusal may mean that the parcel is there already: read the order back."""
-    found = _read_one(graph, gid("Order", shipment.order))
+    found = read_one(graph, gid("Order", shipment.order))
     if found is not None and not _missing(shipment, found):
         return Ack(key=shipment.key, state=AckState.APPLIED)
-    said = "; ".join(error.message for error in errors)[:200] or "without a reason"
     doubt = carriers.doubt(shipment.carrier, shipment.tracking)
-    return _refused(shipment, f"Shopify refused the parcel ({said}{', and ' if doubt else ''}{doubt})")
+    return _refused(shipment, f"Shopify refused the parcel ({said(errors)}{', and ' if doubt else ''}{doubt})")
 
 
-def _plan(shipment: Shipment, found: _Fulfilment | None, taken: Counter[str], place: str) -> Ack | list[list[Part]]:
+def _plan(
+    shipment: Shipment, found: Fulfilment | None, taken: Counter[str], place: str, refused: str
+) -> Ack | list[list[Part]]:
     """What to write for a shipment, by location, or its ack where nothing is to be written.
 
-    `taken` counts the units of each row that earlier parcels of this batch use up; it is added to.
+    `taken` counts the units of each row that earlier parcels of this batch use up; it is added to. `refused` is what
+    Shopify said to its correction, where it is one.
     """
     if found is None:
         return _refused(shipment, "Shopify does not know the order")
+    if standing(shipment, found, company(shipment.carrier)):
+        return _refused(shipment, f"Shopify keeps the number {shipment.corrects} ({refused or 'it still shows it'})")
     missing = _missing(shipment, found)
     if not missing:
         return Ack(key=shipment.key, state=AckState.APPLIED)
-    by_place: dict[str, list[tuple[_Work, _Row]]] = {}
+    by_place: dict[str, list[tuple[Work, Row]]] = {}
     for part in found.fulfillment_orders.nodes:
-        if any(offer.action == "CREATE_FULFILLMENT" for offer in part.supported_actions):
-            location = part.assigned_location.location
-            rows = by_place.setdefault(location.id if location else part.id, [])
+        if part.allows("CREATE_FULFILLMENT"):
+            rows = by_place.setdefault(part.place, [])
             rows += [(part, row) for row in part.line_items.nodes]
     # The parcel's own place first, then one that has all of it, then whatever adds up.
-    ranked = sorted(by_place.values(), key=lambda rows: bool(_take(missing, rows, taken)[1]))
+    ranked = sorted(by_place.values(), key=lambda rows: bool(take(missing, rows, taken)[1]))
     if place in by_place:
         ranked = [by_place[place], *(rows for rows in ranked if rows is not by_place[place])]
     plan = []
     for rows in ranked:
-        parts, missing = _take(missing, rows, taken)
+        parts, missing = take(missing, rows, taken)
         plan += [parts[at : at + MOST_LINES] for at in range(0, len(parts), MOST_LINES)]
         if not missing:
             break
@@ -238,21 +197,7 @@ def _plan(shipment: Shipment, found: _Fulfilment | None, taken: Counter[str], pl
     return plan
 
 
-def _take(
-    missing: Mapping[str, int], rows: Sequence[tuple[_Work, _Row]], taken: Mapping[str, int]
-) -> tuple[list[Part], dict[str, int]]:
-    """Units of `rows` that serve what is missing, and what is missing then."""
-    rest, parts = dict(missing), []
-    for part, row in rows:
-        line = short(row.line_item.id)
-        units = min(rest.get(line, 0), row.remaining_quantity - taken.get(row.id, 0))
-        if units > 0:
-            parts.append((part, row, units))
-            rest[line] -= units
-    return parts, {line: units for line, units in rest.items() if units}
-
-
-def _missing(shipment: Shipment, found: _Fulfilment) -> dict[str, int]:
+def _missing(shipment: Shipment, found: Fulfilment) -> dict[str, int]:
     """Units by line that Shopify does not know under the parcel's number yet."""
     left = found.left(shipment.tracking)
     return {line: units - left[line] for line, units in shipment.lines.items() if units > left[line]}
@@ -262,14 +207,19 @@ def _input(shipment: Shipment, parts: Sequence[Part], notify: bool) -> dict[str,
     rows: dict[str, list[dict[str, Any]]] = {}
     for part, row, units in parts:
         rows.setdefault(part.id, []).append({"id": row.id, "quantity": units})
-    tracking = {"number": shipment.tracking, "company": company(shipment.carrier), "url": _url(shipment)}
     return {
         "lineItemsByFulfillmentOrder": [
             {"fulfillmentOrderId": owner, "fulfillmentOrderLineItems": lines} for owner, lines in rows.items()
         ],
         "notifyCustomer": notify,
-        "trackingInfo": {name: value for name, value in tracking.items() if value},
+        "trackingInfo": _tracking(shipment),
     }
+
+
+def _tracking(shipment: Shipment) -> dict[str, str]:
+    """What a fulfilment is to say of its tracking."""
+    tracking = {"number": shipment.tracking, "company": company(shipment.carrier), "url": _url(shipment)}
+    return {name: value for name, value in tracking.items() if value}
 
 
 def company(carrier: str) -> str:
@@ -286,43 +236,6 @@ def _url(shipment: Shipment) -> str:
     return known.link(shipment.tracking)
 
 
-def _plain(text: str) -> str:
-    return "".join(letter for letter in text.casefold() if letter.isalnum())
-
-
 def _refused(shipment: Shipment, what: str) -> Ack:
     reason = f"{what}; compare order {shipment.order} at Shopify and mend it there or cancel the parcel here"
     return Ack(key=shipment.key, state=AckState.REFUSED, reason=reason)
-
-
-def _read(graph: Graph, orders: Sequence[str]) -> dict[str, _Fulfilment]:
-    """How several orders stand, by global id; those Shopify does not know are left out."""
-    found = {}
-    for node in graph.ask(queries.FULFILMENTS, {"ids": orders}, _Nodes).nodes:
-        if not node:
-            continue
-        ends = [part["fulfillmentLineItems"] for part in node["fulfillments"]]
-        ends += [node["fulfillmentOrders"], *(part["lineItems"] for part in node["fulfillmentOrders"]["nodes"])]
-        if len(node["fulfillments"]) >= queries.MOST_PARTS or any(rows["pageInfo"]["hasNextPage"] for rows in ends):
-            one = _read_one(graph, node["id"])
-        else:
-            one = _convert(node)
-        if one is not None:
-            found[node["id"]] = one
-    return found
-
-
-def _read_one(graph: Graph, order: str) -> _Fulfilment | None:
-    """How one order stands, in full."""
-    value = graph.ask(queries.FULFILMENT, {"id": order}, _One).order
-    if value is None:
-        return None
-    finish(graph, value, queries.MORE_FULFILMENT)
-    return _convert(value)
-
-
-def _convert(value: dict[str, Any]) -> _Fulfilment:
-    try:
-        return msgspec.convert(value, _Fulfilment)
-    except msgspec.ValidationError as error:
-        raise Unavailable(f"Shopify answered what cannot be read: {error}") from None

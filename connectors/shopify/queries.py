@@ -94,7 +94,7 @@ def _fulfilment(lines: int, parts: int) -> str:
 fragment Fulfilment on Order {{
   id
   fulfillments(first: {parts}) {{
-    id status trackingInfo {{ number }} fulfillmentLineItems(first: {lines}) {{ {_FULFILLED} }}
+    id status trackingInfo {{ number company url }} fulfillmentLineItems(first: {lines}) {{ {_FULFILLED} }}
   }}
   fulfillmentOrders(first: {parts}) {{
     nodes {{

@@ -286,4 +286,9 @@ def _taken(fresh: Sequence[_Fresh], revisions: Sequence[Revision]) -> Iterator[T
             was = change.row
             before = was.ordered - was.cancelled if was is not None else 0
             told = was if change.line is None else change.line
-            yield Taken(told.sku, told.place, change.ordered - change.cancelled - before, revision.order.version)
+            after, at = change.ordered - change.cancelled, revision.order.version
+            if was is not None and was.place and told.place and was.place != told.place:
+                # The channel's work moved to another of its places, and took what was taken for it along.
+                yield Taken(told.sku, was.place, -before, at)
+                before = 0
+            yield Taken(told.sku, told.place, after - before, at)

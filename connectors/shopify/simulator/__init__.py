@@ -27,9 +27,12 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from werkzeug.wrappers import Request, Response
 
+from connectors.shopify.simulator.cancelling import Jobs
 from connectors.shopify.simulator.cost import Meter
-from connectors.shopify.simulator.schema import World, build
+from connectors.shopify.simulator.refunding import cancel_units
+from connectors.shopify.simulator.schema import build
 from connectors.shopify.simulator.shop import Shop, units_by_sku
+from connectors.shopify.simulator.world import World
 from connectors.simulation import Effect, Fault, FaultPlan, OrderTruth, SimulatedListing, SimulatedOrder, Simulator
 
 VERSION = "2026-10"
@@ -37,6 +40,8 @@ PATH = f"/admin/api/{VERSION}/graphql.json"
 TOKEN_PATH = "/admin/oauth/access_token"  # noqa: S105 - a path
 TOKEN_LIFE = 86_399.0
 MOST_POINTS = 1_000
+JOB_SECONDS = 1.0
+"""From when a job is asked for until it has run."""
 BUCKET_SECONDS = 20
 """The bucket holds so many seconds' worth of the plan's points."""
 
@@ -66,7 +71,8 @@ class ShopifySimulator(Simulator):
             self.places = tuple(places)
         self.shop = Shop(name or self.connector, self.places)
         super().__init__(name=name, listings=listings, faults=faults, seed=seed)
-        self._world = World(self.shop, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
+        self.jobs = Jobs(self.shop, JOB_SECONDS / pace)
+        self.world = World(self.shop, self.jobs, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
         self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
         self._tokens: dict[str, float] = {}
         self._used: set[str] = set()
@@ -88,7 +94,7 @@ class ShopifySimulator(Simulator):
 
     def cancel(self, number: str, *, sku: str | None = None, quantity: int | None = None) -> None:
         with self.lock:
-            self.shop.cancel(number, sku, quantity)
+            cancel_units(self.shop, number, sku, quantity)
 
     def confirm(self, number: str) -> None:
         with self.lock:
@@ -132,6 +138,10 @@ class ShopifySimulator(Simulator):
                 for item in self.shop.items.values()
                 for place, level in item.levels.items()
             }
+
+    def settle_feeds(self) -> None:
+        with self.lock:
+            self.jobs.run(all_=True)
 
     def config(self) -> dict[str, Any]:
         return {
@@ -196,6 +206,7 @@ class ShopifySimulator(Simulator):
             self._used.add(token)
             if self._tokens.get(token, 0.0) <= time.monotonic():
                 return _json({"errors": _UNKNOWN_TOKEN}, 401)
+            self.jobs.run()
             if request.mimetype != "application/json":
                 return _json({"errors": "Unsupported Media Type"}, 415)
             response = self._graphql(request.get_data())
@@ -270,7 +281,7 @@ class ShopifySimulator(Simulator):
                     "extensions": self._cost(price, None),
                 }
             )
-        result = execute_sync(_SCHEMA, document, context_value=self._world, variable_values=dict(variables))
+        result = execute_sync(_SCHEMA, document, context_value=self.world, variable_values=dict(variables))
         data, errors = result.data, result.errors
         spent = meter.found(operation.selection_set, root, data) if data else 1
         self._points -= min(price, spent)

@@ -21,6 +21,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     InlineFragmentNode,
     IntValueNode,
     SelectionSetNode,
@@ -30,6 +31,7 @@ from graphql import (
 
 MUTATION = 10
 MOST_ROWS = 250
+_ABSTRACT = (GraphQLInterfaceType, GraphQLUnionType)
 
 
 def weight(rows: int) -> int:
@@ -68,7 +70,7 @@ class Meter:
                 cost = self._of(part, fragment or kind, data)
                 if fragment is None or fragment is kind:
                     total += cost
-                elif isinstance(kind, GraphQLInterfaceType) or isinstance(fragment, GraphQLInterfaceType):
+                elif isinstance(kind, _ABSTRACT) or isinstance(fragment, _ABSTRACT):
                     branches.append(cost)
         return total + max(branches, default=0)
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 CENT = Decimal("0.01")
+ZERO = Decimal(0)
 
 SOUND = {"recommendation": "ACCEPT"}
 
@@ -53,6 +54,8 @@ def address(name: str, line1: str, city: str, region: str, postal_code: str) -> 
 class Location:
     id: str
     name: str
+    isActive: bool = True  # noqa: N815
+    fulfillsOnlineOrders: bool = True  # noqa: N815
     kind: str = "Location"
 
 
@@ -98,11 +101,30 @@ class LineItem:
     discountAllocations: list[dict[str, Bag]]  # noqa: N815
     taxLines: list[dict[str, Any]]  # noqa: N815
     level: Level | None
-    """Where its units were taken from; None where the shop has no such item."""
+    """Where its units were taken from first; None where the shop has no such item."""
     taken: int
-    """Units that were there to be taken and have not been given back."""
+    """Units that were there to be taken."""
     shipped: int = 0
+    refunded: int = 0
+    refundedShipped: int = 0  # noqa: N815
+    """Of the refunded units those that had left."""
     requiresShipping: bool = True  # noqa: N815
+
+    @property
+    def refundableQuantity(self) -> int:  # noqa: N802
+        return self.currentQuantity
+
+    @property
+    def due(self) -> Decimal:
+        """What the buyer owes for the whole line, its discount off and its tax on."""
+        price = Decimal(self.originalUnitPriceSet["shopMoney"]["amount"]) * self.quantity
+        off = sum((Decimal(one["allocatedAmountSet"]["shopMoney"]["amount"]) for one in self.discountAllocations), ZERO)
+        return price - off + sum((Decimal(tax["priceSet"]["shopMoney"]["amount"]) for tax in self.taxLines), ZERO)
+
+    def worth(self, units: int) -> Decimal:
+        """What the next `units` of it to be refunded are worth: shares add up to the whole."""
+        whole = self.due
+        return cents(whole * (self.refunded + units) / self.quantity) - cents(whole * self.refunded / self.quantity)
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +133,29 @@ class WorkLine:
     lineItem: LineItem  # noqa: N815
     totalQuantity: int  # noqa: N815
     remainingQuantity: int  # noqa: N815
+    level: Level | None
+    """Whose stock its units are committed from."""
+    taken: int
+    """Units of it that were there to be committed and have not been given back."""
+
+    def drop(self, units: int, *, restock: Level | None) -> None:
+        """So many units will not be sent from here: what was committed for them is available again at `restock`."""
+        self.remainingQuantity -= units
+        self.totalQuantity -= units
+        back = min(units, self.taken)
+        self.taken -= back
+        if self.level is not None:
+            self.level.committed -= back
+        if restock is not None:
+            restock.available += back
+
+
+_ACTIONS = {
+    "OPEN": ("CREATE_FULFILLMENT", "HOLD", "MOVE", "SPLIT"),
+    "IN_PROGRESS": ("CREATE_FULFILLMENT", "HOLD", "SPLIT"),
+    "ON_HOLD": ("RELEASE_HOLD",),
+}
+"""What a fulfilment order allows. Of one that has been fulfilled in part nothing may be moved."""
 
 
 @dataclass(slots=True, eq=False)
@@ -129,9 +174,7 @@ class FulfillmentOrder:
 
     @property
     def supportedActions(self) -> list[dict[str, str]]:  # noqa: N802
-        if self.status in ("OPEN", "IN_PROGRESS"):
-            return [{"action": "CREATE_FULFILLMENT"}, {"action": "HOLD"}, {"action": "MOVE"}]
-        return [{"action": "RELEASE_HOLD"}] if self.status == "ON_HOLD" else []
+        return [{"action": action} for action in _ACTIONS.get(self.status, ())]
 
     def settle(self) -> None:
         """Closes what has nothing left to do."""
@@ -149,11 +192,90 @@ class FulfilledLine:
 @dataclass(slots=True, eq=False)
 class Fulfillment:
     id: str
+    order: Order
     createdAt: str  # noqa: N815
     trackingInfo: list[dict[str, str | None]]  # noqa: N815
     lines: list[FulfilledLine]
     status: str = "SUCCESS"
     kind: str = "Fulfillment"
+
+
+@dataclass(slots=True, eq=False)
+class Transaction:
+    """Money that moved: a payment, or a part of one given back."""
+
+    id: str
+    amount: Decimal
+    kindOf: str  # noqa: N815
+    gateway: str = "shopify_payments"
+    parentTransaction: Transaction | None = None  # noqa: N815
+    status: str = "SUCCESS"
+    kind: str = "OrderTransaction"
+
+    @property
+    def amountSet(self) -> Bag:  # noqa: N802
+        return bag(self.amount)
+
+
+@dataclass(slots=True, eq=False)
+class RefundLine:
+    lineItem: LineItem  # noqa: N815
+    quantity: int
+    restockType: str  # noqa: N815
+    location: Location | None
+    amount: Decimal
+
+
+@dataclass(slots=True, eq=False)
+class Refund:
+    id: str
+    createdAt: str  # noqa: N815
+    note: str
+    lines: list[RefundLine]
+    transactions: list[Transaction]
+    kind: str = "Refund"
+
+    @property
+    def amount(self) -> Decimal:
+        return sum((one.amount for one in self.transactions), ZERO)
+
+    @property
+    def totalRefundedSet(self) -> Bag:  # noqa: N802
+        return bag(self.amount)
+
+
+@dataclass(slots=True, eq=False)
+class ReturnLine:
+    """A line of a return. `fulfillmentLineItem` is None where nobody knows what it was sold as."""
+
+    id: str
+    fulfillmentLineItem: FulfilledLine | None  # noqa: N815
+    quantity: int
+    reason: str
+    processedQuantity: int = 0  # noqa: N815
+    refundedQuantity: int = 0  # noqa: N815
+
+    @property
+    def kind(self) -> str:
+        return "ReturnLineItem" if self.fulfillmentLineItem is not None else "UnverifiedReturnLineItem"
+
+    @property
+    def returnReasonDefinition(self) -> dict[str, str]:  # noqa: N802
+        return {"handle": self.reason, "name": self.reason.replace("-", " ").capitalize()}
+
+
+@dataclass(slots=True, eq=False)
+class Return:
+    id: str
+    name: str
+    createdAt: str  # noqa: N815
+    order: Order
+    lines: list[ReturnLine]
+    status: str = "REQUESTED"
+    closedAt: str | None = None  # noqa: N815
+    parcels: list[dict[str, Any]] = field(default_factory=list)
+    """What the buyer sends it back in: deliverables with their tracking."""
+    kind: str = "Return"
 
 
 @dataclass(slots=True, eq=False)
@@ -164,8 +286,10 @@ class Order:
     createdAt: str  # noqa: N815
     processedAt: str  # noqa: N815
     updatedAt: str  # noqa: N815
+    created: int
+    """`createdAt` in microseconds since 1970."""
     changed: int
-    """`updatedAt` in microseconds since 1970."""
+    """`updatedAt` likewise."""
     email: str
     displayFinancialStatus: str  # noqa: N815
     totalPriceSet: Bag  # noqa: N815
@@ -174,6 +298,9 @@ class Order:
     lines: list[LineItem]
     parts: list[FulfillmentOrder] = field(default_factory=list)
     shipped: list[Fulfillment] = field(default_factory=list)
+    paid: list[Transaction] = field(default_factory=list)
+    refunds: list[Refund] = field(default_factory=list)
+    returns: list[Return] = field(default_factory=list)
     currencyCode: str = "USD"  # noqa: N815
     cancelledAt: str | None = None  # noqa: N815
     test: bool = False
@@ -184,3 +311,24 @@ class Order:
     originalTotalDutiesSet: Bag | None = None  # noqa: N815
     originalTotalAdditionalFeesSet: Bag | None = None  # noqa: N815
     kind: str = "Order"
+
+    @property
+    def transactions(self) -> list[Transaction]:
+        return [*self.paid, *(one for refund in self.refunds for one in refund.transactions)]
+
+    @property
+    def returnStatus(self) -> str:  # noqa: N802
+        """The most pressing of its returns' statuses."""
+        states = {one.status for one in self.returns}
+        for state, shown in _RETURNS.items():
+            if state in states:
+                return shown
+        return "NO_RETURN"
+
+    def left_to_refund(self, paid: Transaction) -> Decimal:
+        """What is left of a payment."""
+        back = (one.amount for refund in self.refunds for one in refund.transactions if one.parentTransaction is paid)
+        return paid.amount - sum(back, ZERO)
+
+
+_RETURNS = {"REQUESTED": "RETURN_REQUESTED", "OPEN": "IN_PROGRESS", "CLOSED": "RETURNED", "CANCELED": "RETURN_FAILED"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from connectors.shopify.simulator.records import (
     LineItem,
     Location,
     Order,
+    Transaction,
     Variant,
     WorkLine,
     address,
@@ -52,6 +53,7 @@ class Shop:
         self.nodes: dict[str, Any] = dict(self.locations)
         """Everything that can be asked for by its global id."""
         self._changes: list[tuple[int, str]] = []
+        self._placed: list[tuple[int, str]] = []
         self._clock = 0
 
     def gid(self, kind: str) -> str:
@@ -86,6 +88,11 @@ class Shop:
             order = self.orders[number]
             if order.changed == when:
                 yield order
+
+    def placed(self, start: tuple[int, str]) -> Iterator[Order]:
+        """Orders by the instant they were placed, from behind `start` on."""
+        for at in range(bisect.bisect_right(self._placed, start), len(self._placed)):
+            yield self.orders[self._placed[at][1]]
 
     def between(self, start: tuple[int, str], end: tuple[int, str]) -> int:
         """Orders behind `start` and up to `end`."""
@@ -149,6 +156,7 @@ class Shop:
             createdAt=text(placed),
             processedAt=text(placed),
             updatedAt="",
+            created=placed,
             changed=0,
             email=wanted.email,
             displayFinancialStatus="PENDING" if wanted.pending else "PAID",
@@ -158,9 +166,18 @@ class Shop:
             lines=lines,
         )
         self._assign(order)
+        if not wanted.pending:
+            self._pay(order)
         self.orders[number] = self.nodes[order.id] = order
+        bisect.insort(self._placed, (placed, number))
         self.touch(order, now if wanted.placed_at is None else placed)
         return order
+
+    def _pay(self, order: Order) -> None:
+        """The buyer pays all of it, in one payment."""
+        payment = Transaction(self.gid("OrderTransaction"), Decimal(order.totalPriceSet["shopMoney"]["amount"]), "SALE")
+        order.paid.append(payment)
+        self.nodes[payment.id] = payment
 
     def _line(self, wanted: SimulatedLine, share: Decimal) -> tuple[LineItem, Decimal]:
         """A line and what the buyer owes for it."""
@@ -195,41 +212,16 @@ class Shop:
                 part = FulfillmentOrder(self.gid("FulfillmentOrder"), order, location, [])
                 order.parts.append(part)
                 self.nodes[part.id] = part
-            row = WorkLine(self.gid("FulfillmentOrderLineItem"), line, line.quantity, line.quantity)
+            id_ = self.gid("FulfillmentOrderLineItem")
+            row = WorkLine(id_, line, line.quantity, line.quantity, line.level, line.taken)
             part.lines.append(row)
-
-    def cancel(self, number: str, sku: str | None, quantity: int | None) -> None:
-        """Gives up to `quantity` unshipped units (None: all) of a SKU (None: of every line) back."""
-        order = self.orders[number]
-        left = quantity
-        for part in order.parts:
-            for row in part.lines:
-                line = row.lineItem
-                if sku is not None and line.sku != sku:
-                    continue
-                units = row.remainingQuantity if left is None else min(left, row.remainingQuantity)
-                left = None if left is None else left - units
-                row.remainingQuantity -= units
-                row.totalQuantity -= units
-                line.currentQuantity -= units
-                line.unfulfilledQuantity -= units
-                back = min(units, line.taken)
-                if line.level is not None:
-                    line.level.available += back
-                    line.level.committed -= back
-                    line.taken -= back
-            part.settle()
-        self.touch(order)
-        if all(line.currentQuantity == 0 for line in order.lines):
-            order.cancelledAt = order.updatedAt
-            order.displayFinancialStatus = "VOIDED" if order.displayFinancialStatus == "PENDING" else "REFUNDED"
-        elif order.displayFinancialStatus == "PAID":
-            order.displayFinancialStatus = "PARTIALLY_REFUNDED"
+            self.nodes[row.id] = row
 
     def confirm(self, number: str) -> None:
         order = self.orders[number]
         if order.displayFinancialStatus == "PENDING":
             order.displayFinancialStatus = "PAID"
+            self._pay(order)
             self.touch(order)
 
     def ship(
@@ -242,20 +234,71 @@ class Shop:
             row.remainingQuantity -= units
             line.unfulfilledQuantity -= units
             line.shipped += units
-            gone = min(units, line.taken)
-            line.taken -= gone
-            if line.level is not None:
-                line.level.committed -= gone
+            gone = min(units, row.taken)
+            row.taken -= gone
+            if row.level is not None:
+                row.level.committed -= gone
             lines.append(FulfilledLine(self.gid("FulfillmentLineItem"), line, units))
             part.status = "IN_PROGRESS"
         order = rows[0][0].order
         for part, _, _ in rows:
             part.settle()
         self.touch(order)
-        fulfillment = Fulfillment(self.gid("Fulfillment"), order.updatedAt, tracking, lines)
+        fulfillment = Fulfillment(self.gid("Fulfillment"), order, order.updatedAt, tracking, lines)
         order.shipped.append(fulfillment)
         self.nodes[fulfillment.id] = fulfillment
         return fulfillment
+
+    def move(
+        self, part: FulfillmentOrder, rows: Sequence[tuple[WorkLine, int]], location: Location
+    ) -> FulfillmentOrder:
+        """Work goes to another location, and what was committed for it with it: checked by whoever calls.
+
+        All of it, where the location has none of the order's yet: the fulfilment order itself moves. Else a new one is
+        made there, which takes over what the location had.
+        """
+        order = part.order
+        there = next((one for one in order.parts if one.location is location and one.status == "OPEN"), None)
+        whole = len(rows) == len(part.lines) and all(units == row.totalQuantity for row, units in rows)
+        if whole and there is None:
+            part.location = location
+            for row in part.lines:
+                self._commit_at(row, location)
+            moved = part
+        else:
+            moved = FulfillmentOrder(self.gid("FulfillmentOrder"), order, location, [])
+            for row, units in rows:
+                moved.lines.append(self._part_of(row, units))
+                self._commit_at(moved.lines[-1], location)
+            if there is not None:
+                moved.lines += [self._part_of(row, row.remainingQuantity) for row in there.lines]
+                there.status = "CLOSED"
+            order.parts.append(moved)
+            self.nodes[moved.id] = moved
+            if all(row.totalQuantity == 0 for row in part.lines):
+                part.status = "CLOSED"
+        self.touch(order)
+        return moved
+
+    def _part_of(self, row: WorkLine, units: int) -> WorkLine:
+        """So many units of a row as a row of their own."""
+        taken = min(units, row.taken)
+        made = WorkLine(self.gid("FulfillmentOrderLineItem"), row.lineItem, units, units, row.level, taken)
+        row.totalQuantity -= units
+        row.remainingQuantity -= units
+        row.taken -= taken
+        self.nodes[made.id] = made
+        return made
+
+    def _commit_at(self, row: WorkLine, location: Location) -> None:
+        variant = self.variants[row.lineItem.sku or ""]
+        to = variant.inventoryItem.levels[location.id]
+        if row.level is not None:
+            row.level.available += row.taken
+            row.level.committed -= row.taken
+        to.available -= row.taken
+        to.committed += row.taken
+        row.level = to
 
 
 def text(at: int) -> str:
@@ -269,7 +312,7 @@ def micros(instant: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def units_by_sku(pairs: Iterator[tuple[str | None, int]]) -> Mapping[str, int]:
+def units_by_sku(pairs: Iterable[tuple[str | None, int]]) -> Mapping[str, int]:
     """Units added up by SKU; SKUs without any are left out."""
     units: dict[str, int] = {}
     for sku, count in pairs:

@@ -62,6 +62,17 @@ def parcel(order: Order, tracking: str = "1Z1", *, units: int | None = None, lin
     return Shipment(**(values | more))
 
 
+def placed(simulator: ShopifySimulator, shop: Shopify, *lines: tuple[str, int], **more: Any) -> Order:
+    """An order of three mugs, or of these lines, as the connector reads it."""
+    number = simulator.place(order_of(*(lines or (("MUG-1", 3),)), **more))
+    return shop.normalize(shop.fetch(number).body)
+
+
+def refetched(shop: Shopify, order: Order) -> Order:
+    """The same order as it stands now."""
+    return shop.normalize(shop.fetch(order.number).body)
+
+
 def levels_of(
     shop: Shopify, simulator: ShopifySimulator, quantity: int, *, revision: int = 1, place: str = EAST
 ) -> list[Level]:

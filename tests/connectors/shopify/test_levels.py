@@ -71,12 +71,12 @@ def test_where_shopify_does_not_say_which_row_the_halves_are_tried(
         simulator.offer(listing)
     levels = levels_of(shop, simulator, 20)
     levels[40] = of(levels, 40, key="gone", handle="gid://shopify/InventoryItem/1")
-    wrong = "connectors.shopify.simulator.schema._wrong"
+    wrong = "connectors.shopify.simulator.quantities._wrong"
     told: list[int] = []
 
-    from connectors.shopify.simulator import schema
+    from connectors.shopify.simulator import quantities
 
-    rows = schema._wrong
+    rows = quantities._wrong
 
     def mute(*given: object) -> list[dict[str, object]]:
         errors = rows(*given)  # type: ignore[arg-type]

@@ -111,7 +111,7 @@ def test_behind_25_000_orders_the_query_starts_anew(
     simulator: ShopifySimulator, shop: Shopify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "PAGE", 3)
-    monkeypatch.setattr("connectors.shopify.simulator.schema.MOST_PAGED", 9)
+    monkeypatch.setattr("connectors.shopify.simulator.reads.MOST_PAGED", 9)
     numbers = [simulator.place(order_of(("MUG-1", 1))) for _ in range(30)]
     # Whole seconds are searched for: spread the orders over more than one.
     for at, number in enumerate(numbers):

@@ -11,17 +11,8 @@ from connectors.shopify import Shopify
 from connectors.shopify.simulator import ShopifySimulator
 from connectors.simulation import Fault
 from core.errors import Unavailable
-from core.model import AckState, Order
-from tests.connectors.shopify.given import EAST, SKUS, WEST, order_of, parcel, pulled, states
-
-
-def placed(simulator: ShopifySimulator, shop: Shopify, *lines: tuple[str, int]) -> Order:
-    number = simulator.place(order_of(*(lines or (("MUG-1", 3),))))
-    return shop.normalize(shop.fetch(number).body)
-
-
-def now(shop: Shopify, order: Order) -> Order:
-    return shop.normalize(shop.fetch(order.number).body)
+from core.model import AckState
+from tests.connectors.shopify.given import EAST, SKUS, WEST, parcel, placed, pulled, refetched, states
 
 
 def test_a_parcel_arrives_with_a_carrier_that_shopify_links(simulator: ShopifySimulator, shop: Shopify) -> None:
@@ -30,7 +21,7 @@ def test_a_parcel_arrives_with_a_carrier_that_shopify_links(simulator: ShopifySi
     assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
     (effect,) = simulator.effects()
     assert (effect.tracking, effect.carrier, effect.lines) == ("1Z1", "UPS", {"MUG-1": 2})
-    after = now(shop, order)
+    after = refetched(shop, order)
     assert after.lines[0].shipped == 2
     assert [(package.tracking, package.lines) for package in after.packages] == [("1Z1", {order.lines[0].number: 2})]
     assert after.version > order.version
@@ -108,19 +99,6 @@ def test_an_order_over_two_locations_ships_from_each_under_one_number(
     assert [effect.lines for effect in simulator.effects()][2:] == [{"TEE-2": 1}]
 
 
-def test_the_parcels_own_place_is_preferred(simulator: ShopifySimulator, shop: Shopify) -> None:
-    order = placed(simulator, shop, ("MUG-1", 2))
-    kept = simulator.shop.orders[order.number]
-    other = kept.parts[0].lines[0]
-    other.totalQuantity = other.remainingQuantity = 1
-    kept.lines[0].level = simulator.shop.items[next(iter(simulator.shop.items))].levels[WEST]
-    simulator.shop._assign(kept)
-    kept.parts[1].lines[0].totalQuantity = kept.parts[1].lines[0].remainingQuantity = 1
-    sent = parcel(order, units=1, place=WEST.rpartition("/")[2])
-    assert states(shop.push_tracking([sent])) == {sent.key: "applied"}
-    assert [part.status for part in kept.parts] == ["OPEN", "CLOSED"]
-
-
 def test_an_order_with_many_parts_is_read_whole_before_anything_is_written(
     simulator: ShopifySimulator, shop: Shopify
 ) -> None:
@@ -168,7 +146,7 @@ def test_work_on_hold_is_to_be_told_again_later(simulator: ShopifySimulator, sho
     part = simulator.shop.orders[order.number].parts[0]
     part.status = "ON_HOLD"
     sent = parcel(order)
-    assert now(shop, order).holds == ("channel",)
+    assert refetched(shop, order).holds == ("channel",)
     (ack,) = shop.push_tracking([sent])
     assert ack.state is AckState.RETRY
     assert "hold" in ack.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.connector import Ability
@@ -338,6 +339,27 @@ def test_what_a_taken_in_order_took_at_the_channel_is_expected(world: World) -> 
     world.take(shop, order("1", line(1, "A", 2), at=world.now))
     assert push(world, shop) == 1
     assert connector(shop).levels[-1].expected == 7
+    assert connector(shop).calls.count("read_levels") == 1
+
+
+def test_what_moves_to_another_place_of_the_channel_is_expected_there(world: World) -> None:
+    world.item("A", east=9, west=9)
+    shop = world.channel(fake=Fake(abilities=COMPARING), locations={"east": "E", "west": "W"})
+    world.offer(shop, "A")
+    connector(shop).quantities |= {("A", "E"): 9, ("A", "W"): 9}
+    push(world, shop)
+    world.later()
+    taken = line(1, "A", 2, place="E")
+    connector(shop).quantities["A", "E"] -= 2
+    world.take(shop, order("1", taken, at=world.now, version=world.now))
+    push(world, shop)
+    world.later()
+    held = connector(shop).quantities
+    held["A", "E"], held["A", "W"] = held["A", "E"] + 2, held["A", "W"] - 2
+    connector(shop).levels.clear()
+    world.take(shop, order("1", msgspec.structs.replace(taken, place="W"), at=world.now, version=world.now))
+    assert push(world, shop) == 2
+    assert sum(held.values()) == 16
     assert connector(shop).calls.count("read_levels") == 1
 
 
