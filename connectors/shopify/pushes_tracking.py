@@ -12,7 +12,7 @@ moved there (see `moves`), else from whichever has the units. A corrected number
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from connectors import carriers

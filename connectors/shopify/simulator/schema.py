@@ -55,7 +55,7 @@ def build() -> GraphQLSchema:
     for name, takes in _SCALARS.items():
         scalar = made.type_map[name]
         assert isinstance(scalar, GraphQLScalarType)  # noqa: S101 - a slip of the file beside this one
-        scalar.parse_value = _checked(name, takes)
+        scalar.parse_value = _checked(name, takes)  # type: ignore[method-assign, assignment]
     for kind in made.type_map.values():
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             kind.resolve_type = lambda value, info, of: value["kind"] if isinstance(value, dict) else value.kind
