@@ -13,6 +13,7 @@ from core.commands import (
     orders,
     plan,
     quarantine,
+    reconcile,
     rounds,
     ship,
     simulate,
@@ -36,4 +37,19 @@ def build() -> typer.Typer:
     return app
 
 
-_MODULES = (demo, rounds, check, doctor, status, plan, orders, ship, stock, listings, quarantine, verify, simulate)
+_MODULES = (
+    demo,
+    rounds,
+    check,
+    doctor,
+    status,
+    plan,
+    orders,
+    ship,
+    stock,
+    listings,
+    quarantine,
+    reconcile,
+    verify,
+    simulate,
+)

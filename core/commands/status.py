@@ -34,6 +34,10 @@ class Told(msgspec.Struct, kw_only=True):
     """Since the last page of orders was taken in."""
     outage_since: str | None = None
     next_turn: str | None = None
+    reconciled: str | None = None
+    """When orders and levels there were last compared with ours."""
+    unexplained: int = 0
+    """Differences nothing explained then."""
     waiting: Waiting
     orders: dict[str, int]
     """received = stored + repeated + quarantined, ever."""
@@ -88,6 +92,9 @@ def _one(name: str, settings: Settings, wrong: dict[str, str], found: Standing, 
         waiting=found.waiting.get(name, Waiting()),
         orders={word: getattr(row, word) if row else 0 for word in counts},
     )
+    if name in found.reconciled:
+        at, told.unexplained = found.reconciled[name]
+        told.reconciled = show.iso(at)
     if row is not None:
         told.last_success = show.iso(row.last_success)
         told.last_success_seconds = _seconds(row.last_success, now)
@@ -135,6 +142,9 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
             show.line(f"{one.channel} is {one.health}{out}: {one.reason}")
         for refusal in found.refusals.get(one.channel, [])[:_REASONS]:
             show.line(f"{one.channel}: {refusal}")
+        if one.unexplained:
+            what = show.many(one.unexplained, "difference")
+            show.line(f"{one.channel}: {what} nothing explains; see `ordersync reconcile {one.channel} --last`")
         if one.waiting.held:
             show.line(
                 f"{one.channel}: {one.waiting.held} orders held; see `ordersync orders --status held`, then each order"

@@ -100,6 +100,8 @@ class ChannelSettings(Table):
     match: Literal["sku", "mapped"] = "sku"
     """sku: a channel SKU that equals an item's SKU is that item, unless mapped otherwise. mapped: only what was
     mapped by hand."""
+    reconcile_hours: Annotated[int, Field(ge=0, le=8760)] = 24
+    """How often orders and levels there are compared with ours, in hours. 0: only by `ordersync reconcile`."""
     push_levels: bool = True
     """Tell the channel how many units it may sell."""
     push_tracking: bool = True

@@ -550,6 +550,5 @@ differences = Table(
     _text("told"),
     Index(None, "reconciliation_id"),
     _one_of("kind", "order", "level"),
-    _one_of("cause", "in_flight", "unacknowledged", "rules", "sold_since", "outside_edit", "quarantined", "gone",
-            "unexplained"),
-)  # fmt: skip
+    _one_of("cause", "in_flight", "unacknowledged", "rules", "outside_edit", "quarantined", "gone", "unexplained"),
+)

@@ -63,6 +63,11 @@ def ask_levels(store: Store, channel_id: int, now: int) -> int:
     return _ask(store, channel_id, "levels", {}, now)
 
 
+def ask_reconcile(store: Store, channel_id: int, since: datetime | None, now: int) -> int:
+    """Asks for a reconciliation of the orders placed since an instant, and of the levels; returns the request's id."""
+    return _ask(store, channel_id, "reconcile", {} if since is None else {"since": since.isoformat()}, now)
+
+
 def _ask(store: Store, channel_id: int, kind: str, argument: Mapping[str, Any], now: int) -> int:
     def work(tx: Tx) -> int:
         return int(

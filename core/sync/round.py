@@ -7,7 +7,7 @@ units of an order placed before it, and not at all when it failed. Tracking is p
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from core.sync.observe import clean
 from core.sync.pull import Progress, pull, pull_orders, wanted_numbers
 from core.sync.push import push_acknowledgements, push_tracking, settle_pushes
 from core.sync.push_levels import push_levels, read_bases, settle_levels
+from core.sync.reconcile import beginning, is_due, reconcile
 from core.sync.refill import refill
 from core.sync.release import release
 from core.sync.take_in import Counts
@@ -32,6 +33,13 @@ T = TypeVar("T")
 
 LISTINGS_SECONDS = 6 * 3600
 """How old the list of a channel's listings may grow before it is read again."""
+
+
+EARLY = ("orders", "since", "levels")
+"""Requests that are answered before the pull."""
+
+LATE = ("reconcile",)
+"""Requests that are answered when everything else is done."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -77,6 +85,9 @@ def run_round(
             troubles.append(error)
             return otherwise
 
+    def answer(row: Any) -> Any:
+        return _answer(store, channel, row, clock, stopping, progress)
+
     outcome.listings = attempt(lambda: _listings(store, channel, clock), 0)
     _map(store, channel, channels)
     attempt(lambda: settle_pushes(store, channel, clock), None)
@@ -85,8 +96,9 @@ def run_round(
     poke(store, sorted(due - {channel.id}))  # at once: what follows may fail
     if pulling:
         attempt(lambda: read_bases(store, channel, clock), 0)
-    attempt(lambda: _requests(store, channel, clock, stopping, progress), None)
+    attempt(lambda: _requests(store, channel, clock, EARLY, answer), 0)
     pulled: Counts | None = Counts()
+    pulled_at = clock()
     if pulling:
         pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=progress), None)
     outcome.orders = pulled or Counts()
@@ -99,9 +111,22 @@ def run_round(
     outcome.poked = tuple(sorted((due | later) - {channel.id}))
     if pulled is not None:
         outcome.levels = attempt(lambda: push_levels(store, channel, clock), 0)
+        if pulling:
+            attempt(lambda: _reconcile(store, channel, clock, pulled_at), None)
     if troubles:
         raise troubles[0]
     return outcome
+
+
+def _reconcile(store: Store, channel: Channel, clock: Clock, pulled_at: int) -> None:
+    """At the end of a turn, when everything that is due has been told: as asked for, else once a day."""
+
+    def answer(row: Any) -> Any:
+        since = beginning(json.loads(row.argument))
+        return {"reconciliation": reconcile(store, channel, clock, pulled_at, since=since).id}
+
+    if not _requests(store, channel, clock, LATE, answer) and is_due(store, channel, clock()):
+        reconcile(store, channel, clock, pulled_at)
 
 
 def _listings(store: Store, channel: Channel, clock: Clock) -> int:
@@ -121,15 +146,17 @@ def _map(store: Store, channel: Channel, channels: Mapping[str, ChannelSettings]
     touch_changed_rules(store, channels)
 
 
-def _requests(store: Store, channel: Channel, clock: Clock, stopping: Callable[[], bool], progress: Progress) -> None:
-    """What an operator asked for by hand."""
+def _requests(store: Store, channel: Channel, clock: Clock, kinds: Sequence[str], answer: Callable[[Any], Any]) -> int:
+    """What an operator asked for by hand; returns how much that was."""
     with store.read() as tx:
         rows = tx.rows(
-            "SELECT * FROM requests WHERE channel_id = :channel AND done_at IS NULL ORDER BY id", channel=channel.id
+            "SELECT * FROM requests WHERE channel_id = :channel AND done_at IS NULL AND kind IN :kinds ORDER BY id",
+            channel=channel.id,
+            kinds=list(kinds),
         )
     for row in rows:
         try:
-            result = _answer(store, channel, row, clock, stopping, progress)
+            result = answer(row)
         except (Unavailable, Unauthorized):
             raise
         except ChannelError as error:  # asked again it would be refused again, and keep the channel for ever
@@ -145,6 +172,7 @@ def _requests(store: Store, channel: Channel, clock: Clock, stopping: Callable[[
             )
 
         store.transact(work)
+    return len(rows)
 
 
 def _answer(

@@ -91,6 +91,8 @@ class Standing(msgspec.Struct):
     """Items whose levels are to be computed again."""
     refusals: dict[str, list[str]] = {}
     """What each channel refuses, in words that end in what to do; the commonest reasons first."""
+    reconciled: dict[str, tuple[int, int]] = {}
+    """Each channel's last reconciliation: when, and how many differences nothing explains."""
 
 
 _OPEN = "o.fulfiller = 'merchant' AND NOT o.test"
@@ -138,6 +140,13 @@ def _standing(tx: Tx) -> Standing:
         {row.name: waiting[id] for id, row in rows.items()},
         int(tx.value("SELECT count(*) FROM touched")),
         {rows[id].name: told for id, told in _refusals(tx).items()},
+        {
+            rows[row.channel_id].name: (row.at, row.unexplained)
+            for row in tx.rows(
+                "SELECT channel_id, at, unexplained FROM reconciliations"
+                " WHERE id IN (SELECT max(id) FROM reconciliations GROUP BY channel_id)"
+            )
+        },
     )
 
 

@@ -24,6 +24,7 @@ from core.model import (
     Observation,
     Order,
     Page,
+    Present,
     Shipment,
 )
 from core.settings import ChannelSettings
@@ -65,6 +66,8 @@ class Fake:
     """By ticket."""
     quantities: dict[tuple[str, str], int] = field(default_factory=dict)
     """What it holds, by SKU and place."""
+    roll: list[Present] = field(default_factory=list)
+    """The orders a roll call names."""
     calls: list[str] = field(default_factory=list)
     cursors: list[str | None] = field(default_factory=list)
     shipped: list[Shipment] = field(default_factory=list)
@@ -133,6 +136,10 @@ class Fake:
     def listings(self) -> Iterator[ChannelListing]:
         self._called("listings")
         yield from self.offers
+
+    def roll_call(self, *, since: datetime, until: datetime) -> Iterator[Present]:
+        self._called("roll_call")
+        yield from (one for one in self.roll if since <= one.placed_at < until)
 
     def close(self) -> None:
         self.closed = True

@@ -117,7 +117,7 @@ def upgrade() -> None:
         sa.Column("cause", sa.Text(), server_default="", nullable=False),
         sa.Column("told", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint(
-            "cause IN ('in_flight', 'unacknowledged', 'rules', 'sold_since', 'outside_edit', 'quarantined', 'gone', 'unexplained')",
+            "cause IN ('in_flight', 'unacknowledged', 'rules', 'outside_edit', 'quarantined', 'gone', 'unexplained')",
             name=op.f("ck_differences_cause"),
         ),
         sa.CheckConstraint("kind IN ('order', 'level')", name=op.f("ck_differences_kind")),
