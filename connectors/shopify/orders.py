@@ -93,7 +93,7 @@ def normalize(body: bytes, places: Mapping[str, str]) -> Order:
 
     Raises `BadDocument`: "path: what".
     """
-    if b"\\u0000" in body:
+    if b"\\" in body and b"\\u0000" in body:
         body = _NUL.sub(rb"\1\\ufffd", body)
     try:
         document = _document.decode(body)

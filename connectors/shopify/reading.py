@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -13,7 +13,7 @@ from connectors.shopify.documents import Instant, PageInfo, Record
 from connectors.shopify.graph import Graph, TooCostly
 from connectors.shopify.orders import gid, is_number, observe, short
 from core.errors import NotFound, Rejected, Unavailable
-from core.model import ChannelListing, LevelKey, Page
+from core.model import ChannelListing, LevelKey, Observation, Page
 
 T = TypeVar("T")
 
@@ -43,11 +43,11 @@ def pages(
     while True:
         served = 0
         for nodes in _window(graph, bound, places=places):
-            latest = max((changed for node in nodes if (changed := _changed(node))), default=reached)
-            before, reached = reached, max(reached, latest)
+            glances = [_glance(node) for node in nodes]
+            before, reached = reached, max([reached, *(one.changed for one in glances if one.changed)])
             if nodes or not known or reached != before:
                 known = True
-                observations = tuple(observe(_whole(graph, bytes(node), places=places)) for node in nodes)
+                observations = tuple(_whole(graph, one, places=places) for one in glances)
                 yield Page(observations=observations, cursor=msgspec.json.encode(Cursor(reached)).decode())
             served += len(nodes)
             if served > most - queries.PAGE:
@@ -59,7 +59,7 @@ def pages(
         bound = reached
 
 
-def _window(graph: Graph, bound: datetime, *, places: bool) -> Iterator[list[msgspec.Raw]]:
+def _window(graph: Graph, bound: datetime, *, places: bool) -> Iterator[list[bytes]]:
     """The pages of one query, each asked with the same parameters."""
     document = queries.orders(places)
     query = f"updated_at:>='{bound.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
@@ -78,8 +78,8 @@ def _window(graph: Graph, bound: datetime, *, places: bool) -> Iterator[list[msg
         end, more = answer.page_info.end_cursor, answer.page_info.has_next_page
         if more and not end:
             raise Unavailable("Shopify promises a further page of orders and does not name it")
-        same = [bytes(node) for node in answer.nodes]
-        if after is not None and (end == after or (same and same == last)):
+        nodes = [bytes(node) for node in answer.nodes]
+        if after is not None and (end == after or (nodes and nodes == last)):
             stuck += 1
             if stuck == _TRIES:
                 raise Unavailable("Shopify answers the same page of orders again and again")
@@ -88,8 +88,8 @@ def _window(graph: Graph, bound: datetime, *, places: bool) -> Iterator[list[msg
                 continue
         else:
             stuck = 0
-        last, after = same, end
-        yield answer.nodes
+        last, after = nodes, end
+        yield nodes
 
 
 def whole(graph: Graph, number: str, *, places: bool) -> bytes:
@@ -111,14 +111,14 @@ def whole(graph: Graph, number: str, *, places: bool) -> bytes:
     raise Unavailable(f"order {number} keeps changing while it is read")
 
 
-def _whole(graph: Graph, body: bytes, *, places: bool) -> bytes:
+def _whole(graph: Graph, one: _Glance, *, places: bool) -> Observation:
     """An order of a page, read again alone where its page did not hold all of it."""
-    if not _unfinished(body, queries.MOST_PARTS):
-        return body
+    if one.finished:
+        return one.seen
     try:
-        return whole(graph, msgspec.json.decode(body, type=_Peek).id, places=places)
+        return observe(whole(graph, one.seen.number, places=places))
     except NotFound:
-        return body  # deleted meanwhile: `normalize` sets it aside as unfinished
+        return one.seen  # deleted meanwhile: `normalize` sets it aside as unfinished
 
 
 def finish(graph: Graph, order: dict[str, Any], document: str) -> None:
@@ -149,15 +149,35 @@ def _lists(order: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield part["id"], "lineItems", part["lineItems"]
 
 
+class _Glance(NamedTuple):
+    """What paging needs to know of an order. One that cannot be read is left to `normalize` as it stands."""
+
+    seen: Observation
+    changed: datetime | None
+    finished: bool = True
+
+
+def _glance(body: bytes) -> _Glance:
+    try:
+        peek = _peek.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _Glance(observe(body), _changed(body))
+    seen = Observation(number=short(peek.id), body=body)
+    return _Glance(seen, peek.updated_at, not _holds_a_part(peek, queries.MOST_PARTS))
+
+
 def _unfinished(body: bytes, parts: int) -> bool:
     """Whether a document, read with up to `parts` fulfilments, holds only a part of its order.
 
     One that cannot be read is left to `normalize`.
     """
     try:
-        peek = msgspec.json.decode(body, type=_Peek)
+        return _holds_a_part(_peek.decode(body), parts)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
+
+
+def _holds_a_part(peek: _Peek, parts: int) -> bool:
     ends = [peek.line_items.page_info, peek.fulfillment_orders.page_info]
     ends += [part.fulfillment_line_items.page_info for part in peek.fulfillments]
     ends += [part.line_items.page_info for part in peek.fulfillment_orders.nodes if part.line_items is not None]
@@ -165,7 +185,7 @@ def _unfinished(body: bytes, parts: int) -> bool:
     return any(end.has_next_page for end in ends) or len(peek.fulfillments) >= parts
 
 
-def _changed(body: msgspec.Raw) -> datetime | None:
+def _changed(body: bytes) -> datetime | None:
     try:
         return msgspec.json.decode(body, type=_Changed).updated_at
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -259,9 +279,13 @@ class _Work(Record):
 
 class _Peek(Record):
     id: str
+    updated_at: Instant
     line_items: _Ends
     fulfillments: list[_Part]
     fulfillment_orders: _List[_Work]
+
+
+_peek = msgspec.json.Decoder(_Peek)
 
 
 class _Changed(Record):

@@ -7,13 +7,10 @@ at READ COMMITTED with row locks, always taken in the order channel, orders, ite
 from __future__ import annotations
 
 import fcntl
-import json
-import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +19,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 
 from core.errors import StoreError, UserError
 from core.guard import transaction
+from core.store import sql
 
 T = TypeVar("T")
 
@@ -29,7 +27,6 @@ BUSY_SECONDS = 30
 """How long a writer waits for another process's write on SQLite before it gives up."""
 
 _TRIES = 6
-_PG_TYPES = {sa.Boolean: "boolean", sa.BigInteger: "bigint", sa.Integer: "bigint", sa.LargeBinary: "bytea"}
 
 
 class Tx:
@@ -43,22 +40,22 @@ class Tx:
         self.sqlite = connection.dialect.name == "sqlite"
         self._last_id: dict[str, int] = {}
 
-    def rows(self, sql: str, **params: Any) -> Sequence[Any]:
+    def rows(self, query: str, **params: Any) -> Sequence[Any]:
         """All rows of a query."""
-        return self._execute(sql, params).fetchall()
+        return self._execute(query, params).fetchall()
 
-    def row(self, sql: str, **params: Any) -> Any:
+    def row(self, query: str, **params: Any) -> Any:
         """The first row, or None."""
-        return self._execute(sql, params).fetchone()
+        return self._execute(query, params).fetchone()
 
-    def value(self, sql: str, **params: Any) -> Any:
+    def value(self, query: str, **params: Any) -> Any:
         """The first column of the first row, or None."""
-        row = self.row(sql, **params)
+        row = self.row(query, **params)
         return None if row is None else row[0]
 
-    def run(self, sql: str, **params: Any) -> int:
+    def run(self, statement: str, **params: Any) -> int:
         """Executes a statement; returns how many rows it changed."""
-        return self._execute(sql, params).rowcount
+        return self._execute(statement, params).rowcount
 
     def alone(self, what: str) -> None:
         """Waits until no other transaction does `what`, and keeps others from it until this one ends."""
@@ -74,13 +71,13 @@ class Tx:
             first = max(highest, self._last_id.get(table.name, 0)) + 1
             self._last_id[table.name] = first + count - 1
             return range(first, first + count)
-        sql = "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)"
-        return sorted(row[0] for row in self.rows(sql, table=table.name, count=count))
+        fresh = "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)"
+        return sorted(row[0] for row in self.rows(fresh, table=table.name, count=count))
 
     def insert(self, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], also: str = "") -> None:
         """Inserts `rows` in one statement; `also` is an ON CONFLICT clause."""
         if rows:
-            self._set(_insert_sql(table, tuple(columns), also, self.sqlite), rows)
+            self._set(sql.insert(table, tuple(columns), also, self.sqlite), rows)
 
     def update(
         self, table: sa.Table, keys: Sequence[str], sets: Sequence[str], rows: Sequence[tuple[Any, ...]]
@@ -90,22 +87,22 @@ class Tx:
         An entry of `sets` is a column, replaced, or `column+`, to which the value is added.
         """
         if rows:
-            sql = _update_sql(table, tuple(keys), tuple(sets), self.sqlite)
             if self.sqlite:
                 rows = [(*row[len(keys) :], *row[: len(keys)]) for row in rows]
-            self._set(sql, rows)
+            self._set(sql.update(table, tuple(keys), tuple(sets), self.sqlite), rows)
 
-    def _set(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _set(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if self.sqlite:
-            self.connection.exec_driver_sql(sql, list(rows))
+            self.connection.exec_driver_sql(statement, list(rows))
         else:
-            self.connection.exec_driver_sql(sql, tuple(_array(column) for column in zip(*rows, strict=True)))
+            self.connection.exec_driver_sql(statement, tuple(sql.array(column) for column in zip(*rows, strict=True)))
 
-    def _execute(self, sql: str, params: dict[str, Any]) -> sa.CursorResult[Any]:
-        lists = tuple(sorted(name for name, value in params.items() if isinstance(value, list)))
-        if self.sqlite and lists:
-            params = {name: json.dumps(value) if name in lists else value for name, value in params.items()}
-        return self.connection.execute(_statement(sql, lists, self.sqlite), params)
+    def _execute(self, text: str, params: dict[str, Any]) -> sa.CursorResult[Any]:
+        lists = tuple([name for name, value in params.items() if isinstance(value, list)])
+        for name in lists:
+            params[name] = sql.values(params[name], self.sqlite)
+        # As the driver takes it: a statement that SQLAlchemy compiles costs twice as much, looked up in its cache.
+        return self.connection.exec_driver_sql(sql.statement(text, lists, self.sqlite), params)
 
 
 class Store:
@@ -256,77 +253,3 @@ def _cure(said: str) -> str:
 def _transient(error: sa.exc.DBAPIError) -> bool:
     """Deadlocks and serialisation failures: the whole transaction may be run again."""
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "55P03")
-
-
-_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
-
-
-def _array(column: Sequence[Any]) -> str:
-    """A column of values as PostgreSQL's array literal: one text to bind, where the driver would adapt each value."""
-    if None in column:
-        return "{" + ",".join("NULL" if value is None else _element(value) for value in column) + "}"
-    kind = type(column[0])
-    if kind is int or kind is bool:
-        return "{" + ",".join(map(str, column)) + "}"
-    if kind is str:
-        return (
-            '{"'
-            + '","'.join([value.translate(_QUOTED) if '"' in value or "\\" in value else value for value in column])
-            + '"}'
-        )
-    return "{" + ",".join(map(_element, column)) + "}"
-
-
-def _element(value: Any) -> str:
-    if isinstance(value, bytes):
-        return '"\\\\x' + value.hex() + '"'
-    return '"' + value.translate(_QUOTED) + '"' if isinstance(value, str) else str(value)
-
-
-@lru_cache(maxsize=1024)
-def _statement(sql: str, lists: tuple[str, ...], sqlite: bool) -> sa.TextClause:
-    for name in lists:
-        member = f"IN (SELECT value FROM json_each(:{name}))" if sqlite else f"= ANY(:{name})"
-        sql = re.sub(rf"\bIN :{name}\b", member, sql)
-    # NO KEY: a row that refers to a locked one can still be written, else foreign keys would lock out of order.
-    return sa.text(sql.replace("/*lock*/", "" if sqlite else "FOR NO KEY UPDATE"))
-
-
-@lru_cache(maxsize=256)
-def _insert_sql(table: sa.Table, columns: tuple[str, ...], also: str, sqlite: bool) -> str:
-    names = ", ".join(f'"{name}"' for name in columns)
-    if sqlite:
-        return f"INSERT INTO {table.name} ({names}) VALUES ({_marks(columns)}) {also}"
-    return f"INSERT INTO {table.name} ({names}) SELECT * FROM {_unnest(table, columns)} {also}"
-
-
-@lru_cache(maxsize=256)
-def _update_sql(table: sa.Table, keys: tuple[str, ...], sets: tuple[str, ...], sqlite: bool) -> str:
-    columns = [name.rstrip("+") for name in sets]
-    if sqlite:
-        values = ", ".join(
-            f'"{name}" = "{name}" + ?' if given.endswith("+") else f'"{name}" = ?'
-            for name, given in zip(columns, sets, strict=True)
-        )
-        where = " AND ".join(f'"{key}" = ?' for key in keys)
-        return f"UPDATE {table.name} SET {values} WHERE {where}"
-    names = ", ".join(f'"{name}"' for name in (*keys, *columns))
-    values = ", ".join(
-        f'"{name}" = t."{name}" + v."{name}"' if given.endswith("+") else f'"{name}" = v."{name}"'
-        for name, given in zip(columns, sets, strict=True)
-    )
-    where = " AND ".join(f't."{key}" = v."{key}"' for key in keys)
-    source = f"{_unnest(table, (*keys, *columns))} AS v({names})"
-    return f"UPDATE {table.name} AS t SET {values} FROM {source} WHERE {where}"
-
-
-def _marks(columns: Iterable[str]) -> str:
-    return ", ".join("?" for _ in columns)
-
-
-def _unnest(table: sa.Table, columns: Sequence[str]) -> str:
-    def pg(name: str) -> str:
-        kind = table.c[name].type
-        return next((pg for sql, pg in _PG_TYPES.items() if isinstance(kind, sql)), "text")
-
-    return f"unnest({', '.join(f'%s::{pg(name)}[]' for name in columns)})"

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+
+import msgspec
 
 from core.connector import Ability
 from core.store import tables
@@ -19,7 +20,7 @@ from core.store.database import Tx
 from core.sync.channel import Channel
 
 
-class Taken(NamedTuple):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """Units a channel's order took off one of its levels; negative where it gave them back."""
 
     sku: str
@@ -34,39 +35,35 @@ def expect(tx: Tx, channel: Channel, taken: Iterable[Taken], listed: Mapping[str
     """Lets the expectations follow `taken`, and makes the levels concerned due."""
     places = set(channel.places.values())
     only = next(iter(places)) if len(places) == 1 else ""
-    moved: defaultdict[int, list[Taken]] = defaultdict(list)
+    moved: defaultdict[int, list[tuple[str, int, int]]] = defaultdict(list)
     for one in taken:
         found = listed.get(one.sku)
         if one.units and found is not None and found.listing_id is not None:
-            moved[found.listing_id].append(one if one.place else one._replace(place=only))
+            moved[found.listing_id].append((one.place or only, one.units, one.at))
     if not moved:
         return
-    rows = tx.rows(
-        "SELECT listing_id, place, known_at, state, revision, expected FROM levels WHERE channel_id = :channel"
+    compares = Ability.COMPARE_AND_SET in channel.connector.abilities
+    less: list[tuple[int, str, int]] = []
+    due: list[tuple[int, str, str, int, int]] = []
+    for listing_id, place, known_at, state, expected in tx.rows(
+        "SELECT listing_id, place, known_at, state, expected FROM levels WHERE channel_id = :channel"
         " AND listing_id IN :ids AND state IN ('applied', 'accepted', 'queued', 'sent')"
         " ORDER BY listing_id, place /*lock*/",
         channel=channel.id,
         ids=sorted(moved),
-    )
-    touched = [row for row in rows if any(one.place in ("", row.place) for one in moved[row.listing_id])]
-    if Ability.COMPARE_AND_SET in channel.connector.abilities:
-        changes = ((row, _less(row, moved[row.listing_id])) for row in touched if row.expected is not None)
-        rows = [(row.listing_id, row.place, less) for row, less in changes if less]
-        tx.update(tables.levels, ("listing_id", "place"), ("expected+",), rows)
-    tx.update(
-        tables.levels,
-        ("listing_id", "place"),
-        ("state", "revision+", "due_at"),
-        [
+    ):
+        concerned, later = False, 0
+        for at_place, units, at in moved[listing_id]:
+            concerned = concerned or at_place in ("", place)
+            # What the level was known to be has everything taken off it that was placed before.
+            if at_place == place and at > known_at:
+                later += units
+        if later and compares and expected is not None:
+            less.append((listing_id, place, -later))
+        if concerned and state == "applied":
+            due.append((listing_id, place, "queued", 1, now))
+        elif concerned and state == "accepted":
             # One in flight lands first; its revision is no longer the newest, so it is pushed again behind that.
-            (row.listing_id, row.place, "queued", 1, now) if row.state == "applied"
-            else (row.listing_id, row.place, "accepted", 1, now)
-            for row in touched
-            if row.state in ("applied", "accepted")
-        ],
-    )  # fmt: skip
-
-
-def _less(row: Any, taken: Iterable[Taken]) -> int:
-    """What the channel took off this level later than we knew it: what it held before that has it taken off already."""
-    return -sum(one.units for one in taken if one.place == row.place and one.at > row.known_at)
+            due.append((listing_id, place, "accepted", 1, now))
+    tx.update(tables.levels, ("listing_id", "place"), ("expected+",), less)
+    tx.update(tables.levels, ("listing_id", "place"), ("state", "revision+", "due_at"), due)

@@ -70,7 +70,8 @@ def _read_one(connector: Connector, observation: Observation) -> Seen:
     mark = digest(body)
     try:
         order = connector.normalize(body)
-        if b"\\u" in body or b"\0" in body:  # only an escape or a bare NUL can bring what a database refuses
+        # Only an escape or a bare NUL can bring what a database refuses. One byte is looked for far faster than two.
+        if (b"\\" in body and b"\\u" in body) or b"\0" in body:
             order = _clean(order)
         number = clean(observation.number)
         _check(order, number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,8 +14,7 @@ from core.store.moves import Stock
 from core.sync.channel import Channel
 
 
-@dataclass(slots=True)
-class Claim:
+class Claim(msgspec.Struct, gc=False):
     """One order line at work: its open units and how far they are promised and bound."""
 
     line_id: int
@@ -36,14 +34,13 @@ class Claim:
         return self.open - self.reserved if self.parts is None else 0
 
 
-@dataclass(slots=True)
-class Parcel:
+class Parcel(msgspec.Struct, gc=False):
     """What one order still needs a location for."""
 
     order_id: int
     country: str
     postal_code: str
-    claims: list[Claim] = field(default_factory=list)
+    claims: list[Claim]
 
 
 def reserve(claims: Iterable[Claim], stock: Stock) -> None:
@@ -53,8 +50,7 @@ def reserve(claims: Iterable[Claim], stock: Stock) -> None:
             claim.reserved += stock.reserve(claim.parts, claim.open - claim.reserved)
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True, gc=False):
     """One fulfilment order to be: what a location is asked to send, and why it."""
 
     order_id: int

@@ -13,7 +13,7 @@ from core.sync.channel import Channel
 from core.sync.observe import Seen
 from core.sync.promise import Claim
 
-_MILLION = 1_000_000
+_MILLION = Decimal(1_000_000)
 
 ORDER_COLUMNS = (
     "version", "observed_at", "digest", "name", "placed_at", "updated_at", "currency", "total", "shipping",
@@ -61,7 +61,7 @@ def order_values(one: Seen, order: Order, observed_at: int, now: int) -> tuple[A
 
 def millionths(amount: Decimal) -> int:
     """Money as the store keeps it; parts below a millionth are rounded half to even."""
-    return int((amount * _MILLION).to_integral_value()) if amount is not ZERO and amount else 0
+    return round(amount * _MILLION) if amount is not ZERO and amount else 0
 
 
 def buyer_values(order: Order) -> tuple[str, ...]:

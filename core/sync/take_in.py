@@ -7,7 +7,6 @@ version of itself, or by a later look at the same version that shows something e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -157,9 +156,10 @@ def _store(
 
     # What has left or is given back comes first, then those who want more, then the new.
     for one in fresh:
-        move = _is_ours(one.order) and micros(one.order.placed_at) >= channel.since
         for line, (_, claim) in zip(one.order.lines, one.lines, strict=True):
-            outside.take(one.id, one.order, line.number, claim, line.shipped, line.shipped, move=move)
+            if line.shipped:
+                move = _is_ours(one.order) and micros(one.order.placed_at) >= channel.since
+                outside.take(one.id, one.order, line.number, claim, line.shipped, line.shipped, move=move)
     for revision in revisions:
         revise(revision, stock, outside)
     wanting = [claim for revision in revisions for claim in revision.claims()]
@@ -180,8 +180,7 @@ def _store(
         expect(tx, channel, _taken(fresh, revisions), listed, now)
 
 
-@dataclass(slots=True)
-class _Fresh:
+class _Fresh(msgspec.Struct, gc=False):
     """The first sight of an order: its row's id, and item and claim of each of its lines."""
 
     seen: Seen
