@@ -33,6 +33,7 @@ PLAN: Final[Mapping[str, tuple[int, int]]] = {
     "getAnOrder": (5000, MINUTE),
     "acknowledgeOrders": (60, MINUTE),
     "shippingUpdates": (60, MINUTE),
+    "cancelOrderLines": (60, MINUTE),
     "getInventory": (200, MINUTE),
     "updateInventoryForAnItem": (200, MINUTE),
     "getMultiNodeInventoryForSkuAndAllShipnodes": (200, MINUTE),

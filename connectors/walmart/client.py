@@ -13,11 +13,22 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from connectors.walmart import feeds, orders, pull, pushes, shipping, stock
+from connectors.walmart import cancel, feeds, orders, pull, pushes, shipping, stock
 from connectors.walmart import levels as told_levels
 from connectors.walmart.api import PRODUCTION, Api
 from core.connector import Ability
-from core.model import Ack, ChannelLevel, ChannelListing, Level, LevelKey, Observation, Order, Page, Shipment
+from core.model import (
+    Ack,
+    Cancellation,
+    ChannelLevel,
+    ChannelListing,
+    Level,
+    LevelKey,
+    Observation,
+    Order,
+    Page,
+    Shipment,
+)
 from core.settings import ChannelSettings, Secret
 
 ShipNodeType = Literal["SellerFulfilled", "WFSFulfilled", "3PLFulfilled"]
@@ -45,7 +56,6 @@ class WalmartSettings(ChannelSettings):
 
 
 NOT_YET = (
-    Ability.CANCEL,
     Ability.REFUND,
     Ability.RETURNS,
     Ability.OWN_STOCK,
@@ -101,6 +111,9 @@ class Walmart:
 
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         return shipping.push_tracking(self._api, self._fresh, shipments)
+
+    def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
+        return cancel.push_cancellations(self._api, cancellations)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         return told_levels.push_levels(self._api, self._feeds, levels)

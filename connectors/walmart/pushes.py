@@ -12,7 +12,7 @@ import httpx
 
 from connectors.walmart import orders
 from connectors.walmart.api import Api, quoted, why
-from connectors.walmart.documents import observe, read
+from connectors.walmart.documents import PurchaseOrder, observe, read
 from connectors.walmart.standing import LOOK, Standing, refused
 from core.errors import BadDocument, NotFound, Rejected, Unavailable
 from core.model import Ack, AckState, Fulfiller, Observation
@@ -27,6 +27,18 @@ def fetch(api: Api, number: str) -> Observation:
     """One order as it stands. Raises `NotFound`; an answer that is another order or none is an outage."""
     response = api.ask("getAnOrder", "GET", f"/v3/orders/{quoted(number)}", {"replacementInfo": "true"})
     return same_order(response, number)
+
+
+def look(api: Api, number: str) -> PurchaseOrder | str:
+    """How one order stands; a text that says why not, where it cannot be known and asking again would not help."""
+    try:
+        return read(fetch(api, number).body)
+    except NotFound:
+        return UNKNOWN
+    except Rejected as refusal:
+        return f"Walmart will not show the order: {why(refusal.body)}; {LOOK}"
+    except BadDocument as error:
+        return f"Walmart's order cannot be read ({error}); {LOOK}"
 
 
 def same_order(response: httpx.Response, number: str) -> Observation:

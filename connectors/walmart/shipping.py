@@ -18,7 +18,7 @@ import httpx
 from connectors import carriers
 from connectors.walmart.api import Api, quoted, why
 from connectors.walmart.documents import read
-from connectors.walmart.pushes import UNKNOWN, Fresh, fetch, same_order
+from connectors.walmart.pushes import Fresh, look, same_order
 from connectors.walmart.standing import LOOK, Standing, Telling, refused
 from core.errors import BadDocument, NotFound, Rejected, Unavailable, in_doubt
 from core.model import Ack, AckState, Shipment
@@ -66,11 +66,12 @@ def _tell(api: Api, number: str, standing: Standing, group: Sequence[Shipment], 
 
 
 def _standing(api: Api, number: str) -> Standing | str:
-    """How the order stands; a text that says why not, where it cannot be known and asking again would not help."""
+    """How the order stands, or why that cannot be known."""
+    document = look(api, number)
+    if isinstance(document, str):
+        return document
     try:
-        return Standing(read(fetch(api, number).body))
-    except NotFound:
-        return UNKNOWN
+        return Standing(document)
     except BadDocument as error:
         return f"Walmart's order cannot be read ({error}); {LOOK}"
 

@@ -39,12 +39,21 @@ class PurchaseLine:
         self.ordered = ordered
         self.created = ordered
         self.acknowledged = 0
-        self.cancelled = 0
+        self.cancellations: list[tuple[int, str]] = []
+        """Units, and why."""
         self.parcels: list[Parcel] = []
         self.taken = 0
         """Units the order took off the shelf, so many go back when it is cancelled."""
         self.wants_cancel = False
         self.status_date = 0
+
+    @property
+    def open(self) -> int:
+        return self.created + self.acknowledged
+
+    @property
+    def cancelled(self) -> int:
+        return sum(units for units, _ in self.cancellations)
 
     @property
     def shipped(self) -> int:
@@ -156,13 +165,12 @@ def _quantity(units: int) -> dict[str, str]:
 
 
 def _statuses(line: PurchaseLine) -> Iterator[dict[str, Any]]:
-    for status, units in (
-        ("Created", line.created),
-        ("Acknowledged", line.acknowledged),
-        ("Cancelled", line.cancelled),
+    for status, units, reason in (
+        ("Created", line.created, None),
+        ("Acknowledged", line.acknowledged, None),
+        *(("Cancelled", units, reason) for units, reason in line.cancellations),
     ):
         if units:
-            reason = "CUSTOMER_REQUESTED_SELLER_TO_CANCEL" if status == "Cancelled" else None
             yield {
                 "status": status,
                 "statusQuantity": _quantity(units),

@@ -22,6 +22,7 @@ from connectors.simulation import (
 )
 from connectors.walmart.simulator import answers
 from connectors.walmart.simulator.book import SELLER, WFS, Book, Purchase, PurchaseLine
+from connectors.walmart.simulator.cancel_desk import ASKED, CancelDesk
 from connectors.walmart.simulator.front_desk import Asked, FrontDesk
 from connectors.walmart.simulator.order_desk import OrderDesk
 from connectors.walmart.simulator.shelves import Shelves
@@ -72,6 +73,7 @@ class WalmartSimulator(Simulator):
             random=self.random,
         )
         self._orders = OrderDesk(self._book, self._millis, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
+        self._cancelling = CancelDesk(self._book, self._shelves, self._orders, self._millis)
         self._shipping = ShippingDesk(self._book, self._orders, self._millis)
         self._stock = StockDesk(self._shelves, self.random)
 
@@ -120,31 +122,22 @@ class WalmartSimulator(Simulator):
             for line in purchase.lines:
                 if sku is not None and line.sku != sku:
                     continue
-                units = line.created + line.acknowledged
+                units = line.open
                 units = units if left is None else min(units, left)
                 if not units:
                     continue
-                self._take_back(purchase, line, units)
+                self._cancelling.take_back(purchase, line, units, ASKED)
                 touched.append(line)
                 left = None if left is None else left - units
             if touched and number not in self._pending:
                 self._book.touch(purchase, self._millis(), *touched)
-
-    def _take_back(self, purchase: Purchase, line: PurchaseLine, units: int) -> None:
-        created = min(units, line.created)
-        line.created -= created
-        line.acknowledged -= units - created
-        line.cancelled += units
-        back = min(units, line.taken)
-        line.taken -= back
-        self._shelves.give_back(line.sku, purchase.node, back)
 
     def ask_to_cancel(self, number: str, *, sku: str | None = None) -> None:
         """The buyer asks to cancel what has not shipped yet, and the seller is to answer."""
         with self.lock:
             purchase = self._book.by_number[number]
             for line in purchase.lines:
-                if (sku is None or line.sku == sku) and line.created + line.acknowledged:
+                if (sku is None or line.sku == sku) and line.open:
                     line.wants_cancel = True
             self._book.touch(purchase, self._millis())
 
@@ -251,6 +244,8 @@ class WalmartSimulator(Simulator):
                 return "acknowledgeOrders", orders.acknowledge
             case "POST", ["v3", "orders", _, "shipping"]:
                 return "shippingUpdates", self._shipping.ship
+            case "POST", ["v3", "orders", _, "cancel"]:
+                return "cancelOrderLines", self._cancelling.cancel
             case "GET", ["v3", "inventory"]:
                 return "getInventory", stock.get_one_number
             case "PUT", ["v3", "inventory"]:

@@ -100,6 +100,11 @@ class Shelves:
         else:
             item.units[node] = item.units.get(node, 0) + units
 
+    def empty(self, sku: str, node: str) -> None:
+        """Nothing of it is on offer at a ship node until the seller says so again."""
+        if sku in self.items and self.items[sku].wfs is None:
+            self.items[sku].units[node] = 0
+
     def wrong(self, sku: str, node: str, units: object) -> str:
         """Why a quantity cannot be set; empty when it can."""
         item = self.items.get(sku)
