@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from core.commands import (
+    backfill,
     check,
     demo,
     doctor,
@@ -50,6 +51,7 @@ _MODULES = (
     listings,
     quarantine,
     reconcile,
+    backfill,
     verify,
     simulate,
 )

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from core.commands import given, show
+from core.commands.backfill import share
 from core.commands.edge import NeedsAttention
 from core.commands.given import Config, Json
 from core.settings import Settings
@@ -34,6 +35,8 @@ class Told(msgspec.Struct, kw_only=True):
     """Since the last page of orders was taken in."""
     outage_since: str | None = None
     next_turn: str | None = None
+    backfill: float | None = None
+    """How much of an open backfill's window is done, 0 to 1; null where none is open."""
     reconciled: str | None = None
     """When orders and levels there were last compared with ours."""
     unexplained: int = 0
@@ -92,6 +95,8 @@ def _one(name: str, settings: Settings, wrong: dict[str, str], found: Standing, 
         waiting=found.waiting.get(name, Waiting()),
         orders={word: getattr(row, word) if row else 0 for word in counts},
     )
+    if name in found.backfills:
+        told.backfill = share(found.backfills[name])
     if name in found.reconciled:
         at, told.unexplained = found.reconciled[name]
         told.reconciled = show.iso(at)
@@ -142,6 +147,10 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
             show.line(f"{one.channel} is {one.health}{out}: {one.reason}")
         for refusal in found.refusals.get(one.channel, [])[:_REASONS]:
             show.line(f"{one.channel}: {refusal}")
+        if one.backfill is not None:
+            past = found.backfills[one.channel]
+            waits = f", waits: {past.reason}" if past.reason else ""
+            show.line(f"{one.channel}: backfill {one.backfill:.0%} done, {past.received} orders seen{waits}")
         if one.unexplained:
             what = show.many(one.unexplained, "difference")
             show.line(f"{one.channel}: {what} nothing explains; see `ordersync reconcile {one.channel} --last`")

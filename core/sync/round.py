@@ -16,6 +16,7 @@ import msgspec
 from core.errors import ChannelError, Unauthorized, Unavailable
 from core.settings import ChannelSettings
 from core.store.database import Store, Tx
+from core.sync.backfill import work_on_backfill
 from core.sync.channel import Channel, Clock
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku, read_listings
@@ -53,6 +54,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     acknowledged: int = 0
     tracking: int = 0
     levels: int = 0
+    backfilled: int = 0
     poked: tuple[int, ...] = ()
     """Other channels whose levels this round has made due."""
 
@@ -113,6 +115,7 @@ def run_round(
         outcome.levels = attempt(lambda: push_levels(store, channel, clock), 0)
         if pulling:
             attempt(lambda: _reconcile(store, channel, clock, pulled_at), None)
+        outcome.backfilled = work_on_backfill(store, channel, clock, stopping=stopping).stored
     if troubles:
         raise troubles[0]
     return outcome

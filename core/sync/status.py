@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from core.store.database import Store, Tx
+from core.sync.backfill import Backfill, open_backfills
 
 
 class OrderStatus(StrEnum):
@@ -91,6 +92,8 @@ class Standing(msgspec.Struct):
     """Items whose levels are to be computed again."""
     refusals: dict[str, list[str]] = {}
     """What each channel refuses, in words that end in what to do; the commonest reasons first."""
+    backfills: dict[str, Backfill] = {}
+    """Each channel's open backfill."""
     reconciled: dict[str, tuple[int, int]] = {}
     """Each channel's last reconciliation: when, and how many differences nothing explains."""
 
@@ -140,6 +143,7 @@ def _standing(tx: Tx) -> Standing:
         {row.name: waiting[id] for id, row in rows.items()},
         int(tx.value("SELECT count(*) FROM touched")),
         {rows[id].name: told for id, told in _refusals(tx).items()},
+        {rows[id].name: found for id, found in open_backfills(tx).items()},
         {
             rows[row.channel_id].name: (row.at, row.unexplained)
             for row in tx.rows(

@@ -6,7 +6,7 @@ version of itself, or by a later look at the same version that shows something e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -53,15 +53,39 @@ class Counts(msgspec.Struct, frozen=True):
         )
 
 
-def take_in(store: Store, channel: Channel, page: Page, observed_at: int, now: int, *, move: bool = True) -> Counts:
-    """Takes one page in. `observed_at`: when it was asked for; `move`: whether the channel's cursor follows it.
+Also = Callable[[Tx, Counts, int | None], None]
+"""Something else to write with a page: given its counts, and when the newest of its orders was placed."""
+
+
+def take_in(
+    store: Store,
+    channel: Channel,
+    page: Page,
+    observed_at: int,
+    now: int,
+    *,
+    move: bool = True,
+    live: bool = True,
+    also: Also | None = None,
+) -> Counts:
+    """Takes one page in. `observed_at`: when it was asked for; `move`: whether the channel's cursor follows it;
+    `live`: whether it shows orders as they stand, so that of equal versions the later look counts; `also` is written
+    in the same transaction.
 
     Raises `Fenced` when another worker has taken up the channel; nothing is kept then.
     """
     changed, repeated = _sift(store, channel, page.observations)
     seen = read(channel.connector, changed)
     cursor = page.cursor if move else None
-    return store.transact(lambda tx: _take_in(tx, channel, seen, repeated, cursor, observed_at, now, len(changed)))
+
+    def work(tx: Tx) -> Counts:
+        counts = _take_in(tx, channel, seen, repeated, cursor, observed_at, now, len(changed), live)
+        if also is not None:
+            placed = [micros(one.order.placed_at) for one in seen if one.order is not None]
+            also(tx, counts, max(placed, default=None))
+        return counts
+
+    return store.transact(work)
 
 
 def _sift(store: Store, channel: Channel, observations: Sequence[Observation]) -> tuple[list[Observation], list[str]]:
@@ -94,6 +118,7 @@ def _take_in(
     observed_at: int,
     now: int,
     read_now: int,
+    live: bool,
 ) -> Counts:
     channel.fence(tx)
     readable = {one.number: (one, one.order) for one in seen if one.order is not None}
@@ -109,7 +134,7 @@ def _take_in(
     newer = [
         (known[number], *pair)
         for number, pair in readable.items()
-        if number in known and _is_newer(*pair, known[number], observed_at)
+        if number in known and _is_newer(*pair, known[number], observed_at if live else 0)
     ]
     if new or newer:
         new.sort(key=lambda pair: (pair[1].placed_at, pair[0].number))  # first come, first served
@@ -119,12 +144,13 @@ def _take_in(
     received, stored = read_now + len(repeated), len(new) + len(newer)
     counts = Counts(received, stored, received - stored - aside, aside)
     tx.run(
-        "UPDATE channels SET cursor = COALESCE(:cursor, cursor), last_pull = :now, received = received + :received,"
+        "UPDATE channels SET cursor = COALESCE(:cursor, cursor),"
+        " last_pull = COALESCE(:pulled, last_pull), received = received + :received,"
         " stored = stored + :stored, repeated = repeated + :repeated, quarantined = quarantined + :quarantined"
         " WHERE id = :id",
         id=channel.id,
         cursor=cursor,
-        now=now,
+        pulled=None if cursor is None else now,
         **msgspec.to_builtins(counts),
     )
     return counts

@@ -32,7 +32,9 @@ def finished(tx: Tx, channel_id: int, epoch: int, wanted: int, next_due: int, no
         "   SELECT due_at FROM levels WHERE channel_id = :id AND state <> 'applied'"
         "    AND state IN ('queued', 'sent', 'accepted')"
         "   UNION ALL SELECT due_at FROM pushes WHERE channel_id = :id"
-        "    AND state IN ('queued','sent','unknown','accepted')) AS waiting WHERE due_at > :now)"
+        "    AND state IN ('queued','sent','unknown','accepted')"
+        "   UNION ALL SELECT due_at FROM backfills WHERE channel_id = :id AND state = 'open'"
+        "  ) AS waiting WHERE due_at > :now)"
         " WHERE id = :id AND epoch = :epoch",
         id=channel_id,
         epoch=epoch,

@@ -66,6 +66,8 @@ class Fake:
     """By ticket."""
     quantities: dict[tuple[str, str], int] = field(default_factory=dict)
     """What it holds, by SKU and place."""
+    past: list[list[Page | Exception]] = field(default_factory=list)
+    """What each coming call of `backfill` yields."""
     roll: list[Present] = field(default_factory=list)
     """The orders a roll call names."""
     calls: list[str] = field(default_factory=list)
@@ -140,6 +142,14 @@ class Fake:
     def roll_call(self, *, since: datetime, until: datetime) -> Iterator[Present]:
         self._called("roll_call")
         yield from (one for one in self.roll if since <= one.placed_at < until)
+
+    def backfill(self, cursor: str | None, *, since: datetime, until: datetime) -> Iterator[Page]:
+        self._called("backfill")
+        self.cursors.append(cursor)
+        for page in self.past.pop(0) if self.past else []:
+            if isinstance(page, Exception):
+                raise page
+            yield page
 
     def close(self) -> None:
         self.closed = True
