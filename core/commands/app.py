@@ -15,6 +15,7 @@ from core.commands import (
     plan,
     quarantine,
     reconcile,
+    returns,
     rounds,
     ship,
     simulate,
@@ -52,6 +53,7 @@ _MODULES = (
     quarantine,
     reconcile,
     backfill,
+    returns,
     verify,
     simulate,
 )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from json import loads
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +28,7 @@ WHERE c.name IN :channels AND (:unmapped = 0 OR l.item_id IS NULL) ORDER BY c.na
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="What each channel offers, and which item it is.", no_args_is_help=True)
     group.command("list")(listed)
+    group.command("report")(report)
     group.command("map")(mapped)
     group.command("unmap")(unmapped)
     group.command("read")(read)
@@ -56,6 +61,93 @@ def listed(
 
 def _shown(row: Any) -> str:
     return "yes" if row.listed else "not yet"
+
+
+class Remark(StrEnum):
+    """What a report says of a listing."""
+
+    UNMATCHED = "unmatched"
+    """Nobody knows its item: nothing is told of it, and its orders are held."""
+    DUPLICATE = "duplicate"
+    """The channel has several listings of this SKU; the first is told."""
+    BOTH = "both"
+    """Sold by the channel's own fulfilment and by the merchant: two pools of stock."""
+    DIFFERS = "differs"
+    """The channel showed another quantity than the one to be told."""
+    GONE = "gone"
+    """The channel does not show it any more."""
+
+
+_CURES = {
+    Remark.UNMATCHED: "map it (`ordersync listings map`), or give its item this SKU",
+    Remark.DUPLICATE: "give each listing there a SKU of its own",
+    Remark.BOTH: "only the merchant's offer is told a level; keep the two apart by SKU",
+    Remark.DIFFERS: "told with the next push, where one is due; see `ordersync reconcile`",
+    Remark.GONE: "list it there again, or unmap it",
+}
+
+_REPORT = """
+SELECT l.id, c.name AS channel, l.sku, l.title, l.fulfiller, l.listed, l.shown, l.twins, l.mixed, l.item_id,
+ i.sku AS item,
+ (SELECT count(DISTINCT o.fulfiller) FROM listings o
+  WHERE o.channel_id = l.channel_id AND o.item_id = l.item_id AND o.listed) AS ways
+FROM listings l JOIN channels c ON c.id = l.channel_id LEFT JOIN items i ON i.id = l.item_id
+WHERE c.name IN :channels ORDER BY c.name, l.sku
+"""
+
+
+def report(channels: Channels = None, config: Config = given.FOLDER, json: Json = False) -> None:
+    """Show what is wrong with listings: without an item, doubled, sold two ways, of another quantity, gone."""
+    with given.opened(config) as (settings, store):
+        names = given.chosen(settings, channels)
+        with store.read() as tx:
+            rows = tx.rows(_REPORT, channels=names)
+            wanted: defaultdict[int, dict[str, int]] = defaultdict(dict)
+            for row in tx.rows(
+                "SELECT v.listing_id, v.place, v.desired FROM levels v JOIN channels c ON c.id = v.channel_id"
+                " WHERE c.name IN :channels",
+                channels=names,
+            ):
+                wanted[row.listing_id][row.place] = row.desired
+    found = [(row, remark) for row in rows for remark in _remarks(row, wanted[row.id])]
+    if json:
+        show.document(
+            {
+                "listings": len(rows),
+                "remarks": [
+                    {"channel": row.channel, "sku": row.sku, "item": row.item, "remark": remark, "cure": _CURES[remark],
+                     "shown": loads(row.shown), "to_be_told": wanted[row.id], "fulfiller": row.fulfiller}
+                    for row, remark in found
+                ],
+            }
+        )  # fmt: skip
+        return
+    show.table(
+        ("channel", "SKU", "item", "shows", "to be told", "remark", ""),
+        [
+            (row.channel, row.sku, row.item, _units(loads(row.shown)), _units(wanted[row.id]), remark, _CURES[remark])
+            for row, remark in found
+        ],
+    )
+    show.line(f"{show.many(len(rows), 'listing')}, {show.many(len(found), 'remark')}")
+
+
+def _remarks(row: Any, wanted: Mapping[str, int]) -> Iterator[Remark]:
+    shown = loads(row.shown)
+    if row.item_id is None and row.fulfiller == "merchant":
+        yield Remark.UNMATCHED
+    if row.twins:
+        yield Remark.DUPLICATE
+    if row.mixed or row.ways > 1:
+        yield Remark.BOTH
+    if not row.listed:
+        yield Remark.GONE
+    elif row.fulfiller == "merchant" and any(place in shown and shown[place] != n for place, n in wanted.items()):
+        yield Remark.DIFFERS
+
+
+def _units(by_place: Mapping[str, int]) -> str | None:
+    return ", ".join(f"{units} at {place}" if place else str(units) for place, units in by_place.items()) or None
 
 
 def mapped(

@@ -19,6 +19,7 @@ from core.store.database import Store
 from core.sync.ask import answers, ask_orders
 from core.sync.channel import clock, take_up
 from core.sync.reread import reread
+from core.sync.returns import reread_return
 
 _TRIES = 5
 """How often a daemon may take the channel up while a document is read again."""
@@ -26,7 +27,7 @@ _TRIES = 5
 _GONE = "not found at the channel"
 
 _LIST = """
-SELECT q.id, q.channel_id, c.name AS channel, q.number, q.reason, q.observed_at, q.state, q.resolved_at,
+SELECT q.id, q.channel_id, c.name AS channel, q.kind, q.number, q.reason, q.observed_at, q.state, q.resolved_at,
   length(q.body) AS bytes FROM quarantine q JOIN channels c ON c.id = q.channel_id
 WHERE (:every = 1 OR q.state = 'open') AND (:named = 0 OR c.name IN :channels) ORDER BY q.id
 """
@@ -57,9 +58,9 @@ def listed(
         show.document({"quarantine": [_told(row) for row in rows]})
         return
     show.table(
-        ("id", "channel", "order", "seen", "state", "reason"),
+        ("id", "channel", "what", "number", "seen", "state", "reason"),
         [
-            (row.id, row.channel, row.number or None, show.clock_time(row.observed_at), row.state, row.reason)
+            (row.id, row.channel, row.kind, row.number or None, show.clock_time(row.observed_at), row.state, row.reason)
             for row in rows
         ],
     )
@@ -85,7 +86,7 @@ def shown(
         show.facts(
             {
                 "channel": row.channel,
-                "order": row.number,
+                row.kind: row.number,
                 "seen": show.clock_time(row.observed_at),
                 "state": row.state,
                 "reason": row.reason,
@@ -134,7 +135,7 @@ def _retry(
     store: Store, settings: Settings, channel: str, rows: Sequence[Any], wait: float, became: dict[int, str]
 ) -> str:
     """Reads one channel's documents again and notes what became of each; returns the channel's trouble, if any."""
-    numbers = list(dict.fromkeys(row.number for row in rows if row.number))
+    numbers = list(dict.fromkeys(row.number for row in rows if row.number and row.kind == "order"))
     answer: dict[str, str] = {}
     trouble = ""
     if numbers:
@@ -144,7 +145,9 @@ def _retry(
         answer = answers(store, [request]).get(request, {})
     for row in rows:
         fetched = answer.get(row.number, "")
-        if row.number and not fetched:
+        if row.kind == "return":
+            became[row.id] = _reread(store, settings, channel, row.id)
+        elif row.number and not fetched:
             became[row.id] = "still set aside: the channel was not reached; it is fetched by the next turn that is"
         elif row.number and fetched != _GONE:
             (now,) = _rows(store, [row.id])
@@ -163,7 +166,8 @@ def _reread(store: Store, settings: Settings, name: str, id: int) -> str:
         for _ in range(_TRIES):
             channel = take_up(store, name, own, connector, places, settings.routing, clock())
             try:
-                return reread(store, channel, row, clock)
+                read = reread_return if row.kind == "return" else reread
+                return read(store, channel, row, clock)
             except Fenced:  # the daemon has begun a turn: take it up again between two of its pages
                 continue
     finally:
@@ -185,6 +189,7 @@ def _told(row: Any) -> dict[str, Any]:
     return {
         "id": row.id,
         "channel": row.channel,
+        "kind": row.kind,
         "number": row.number,
         "state": row.state,
         "reason": row.reason,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from core.commands import given, show
@@ -52,13 +53,18 @@ def shown(
     with given.opened(config) as (_, store):
         found = stand(store, skus or [])
     if json:
-        show.document({"stock": found})
+        show.document({"stock": [_told(item) for item in found]})
     else:
         show.table(
             ("SKU", "location", "on hand", "reserved", "allocated", "available", "title"),
             [row for item in found for row in _rows(item)],
         )
         show.line(show.many(len(found), "item"))
+
+
+def _told(item: Shown) -> dict[str, Any]:
+    own = [{**msgspec.structs.asdict(at), "read_at": show.iso(at.read_at)} for at in item.elsewhere]
+    return {**msgspec.structs.asdict(item), "elsewhere": own}
 
 
 def _rows(item: Shown) -> list[tuple[str | int | None, ...]]:
@@ -73,7 +79,8 @@ def _rows(item: Shown) -> list[tuple[str | int | None, ...]]:
         item.title,
     )
     places = [("", at.location, at.on_hand, None, at.allocated, at.available, "") for at in item.places]
-    return [total, *places]
+    own = [("", f"{at.channel}'s own", at.on_hand, None, None, at.available, "") for at in item.elsewhere]
+    return [total, *places, *own]
 
 
 def receive(

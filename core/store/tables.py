@@ -176,6 +176,9 @@ listings = Table(
     _text("fulfiller", "merchant"),
     _text("mapped_by", "nobody"),
     Column("listed", Boolean, nullable=False, server_default=text("false")),  # the channel has shown it
+    _text("shown", "{}"),  # JSON: the quantities it showed then, by place
+    _count("twins"),  # other listings of the same SKU there
+    Column("mixed", Boolean, nullable=False, server_default=text("false")),  # some by the channel, some by the merchant
     UniqueConstraint("channel_id", "sku"),
     Index(None, "item_id"),
     _one_of("fulfiller", "merchant", "channel"),

@@ -21,12 +21,14 @@ from core.sync.channel import Channel, Clock
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku, read_listings
 from core.sync.observe import clean
+from core.sync.own_stock import read_own_stock
 from core.sync.pull import Progress, pull, pull_orders, wanted_numbers
 from core.sync.push import push_acknowledgements, push_tracking, settle_pushes
 from core.sync.push_levels import push_levels, read_bases, settle_levels
 from core.sync.reconcile import beginning, is_due, reconcile
 from core.sync.refill import refill
 from core.sync.release import release
+from core.sync.returns import pull_returns
 from core.sync.take_in import Counts
 from core.sync.work import poke
 
@@ -114,6 +116,8 @@ def run_round(
     if pulled is not None:
         outcome.levels = attempt(lambda: push_levels(store, channel, clock), 0)
         if pulling:
+            attempt(lambda: pull_returns(store, channel, clock), 0)
+            attempt(lambda: read_own_stock(store, channel, clock), 0)
             attempt(lambda: _reconcile(store, channel, clock, pulled_at), None)
         outcome.backfilled = work_on_backfill(store, channel, clock, stopping=stopping).stored
     if troubles:

@@ -21,6 +21,19 @@ class Stand(msgspec.Struct, frozen=True):
     """On hand less allocated: free to bind to an order."""
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """An item in a channel's own warehouse (FBA, WFS): only that channel sells and ships it; no part of our counts."""
+
+    channel: str
+    sku: str
+    """As the channel names it."""
+    on_hand: int
+    available: int
+    incoming: int
+    read_at: int
+    """Microseconds since 1970 UTC."""
+
+
 class Shown(msgspec.Struct, frozen=True):
     """An item, with where it stands."""
 
@@ -33,6 +46,7 @@ class Shown(msgspec.Struct, frozen=True):
     places: tuple[Stand, ...] = ()
     components: dict[str, int] = {}
     """Of a kit: units by component SKU. It has no stock of its own."""
+    elsewhere: tuple[Elsewhere, ...] = ()
 
 
 def show(store: Store, skus: Sequence[str] = ()) -> list[Shown]:
@@ -51,12 +65,22 @@ def show(store: Store, skus: Sequence[str] = ()) -> list[Shown]:
             f" JOIN items i ON i.id = k.kit_id JOIN items c ON c.id = k.component_id{named} ORDER BY k.kit_id, c.sku",
             **given,
         )
+        own = tx.rows(
+            "SELECT COALESCE(l.item_id, i.id) AS item_id, c.name, o.* FROM own_stock o"
+            " JOIN channels c ON c.id = o.channel_id"
+            " LEFT JOIN listings l ON l.channel_id = o.channel_id AND l.sku = o.sku LEFT JOIN items i ON i.sku = o.sku"
+            " ORDER BY c.name, o.sku"
+        )
     unknown = sorted(set(skus) - {item.sku for item in items})
     if unknown:
         raise UserError(f"there is no item {', '.join(unknown)}; `ordersync stock show` lists them all")
     stands: defaultdict[int, list[Stand]] = defaultdict(list)
     for row in places:
         stands[row.item_id].append(Stand(row.name, row.on_hand, row.allocated, row.on_hand - row.allocated))
+    elsewhere: defaultdict[int | None, list[Elsewhere]] = defaultdict(list)
+    for row in own:
+        found = Elsewhere(row.name, row.sku, row.on_hand, row.available, row.incoming, row.read_at)
+        elsewhere[row.item_id].append(found)
     parts: defaultdict[int, dict[str, int]] = defaultdict(dict)
     makes: dict[int, int] = {}
     for row in kits:
@@ -71,6 +95,7 @@ def show(store: Store, skus: Sequence[str] = ()) -> list[Shown]:
             makes.get(item.id, item.on_hand - item.reserved),
             tuple(stands[item.id]),
             parts[item.id],
+            tuple(elsewhere[item.id]),
         )
         for item in items
     ]

@@ -292,7 +292,7 @@ def _resolve(tx: Tx, channel: Channel, numbers: list[str], observed_at: int, now
     if numbers:
         tx.run(
             "UPDATE quarantine SET state = 'resolved', resolved_at = :now WHERE channel_id = :channel"
-            " AND state = 'open' AND observed_at < :observed_at AND number IN :numbers",
+            " AND kind = 'order' AND state = 'open' AND observed_at < :observed_at AND number IN :numbers",
             channel=channel.id,
             now=now,
             observed_at=observed_at,

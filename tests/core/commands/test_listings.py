@@ -80,3 +80,24 @@ def test_reading_from_a_silent_channel_is_exit_3(desk: Desk, shop: FarEnd) -> No
     ran = desk.run("listings", "read", "shop")
     assert ran.code == 3
     assert "shop: shop answered" in ran.out
+
+
+def test_a_report_says_what_is_wrong_with_listings(desk: Desk, shop: FarEnd) -> None:
+    shop.offer("CUP", {"": 4})
+    desk.ok("round")
+    told = desk.ok("listings", "report")
+    assert {(one["sku"], one["remark"]) for one in told["remarks"]} == {("CUP", "unmatched"), ("TEE", "differs"), ("MUG", "differs")}  # fmt: skip  # noqa: E501
+    shop._listings.pop("MUG")
+    desk.change("UPDATE channels SET listings_read = NULL")
+    desk.ok("round")
+    told = desk.ok("listings", "report")
+    assert {(one["sku"], one["remark"]) for one in told["remarks"]} == {("CUP", "unmatched"), ("MUG", "gone")}
+    assert "listings, 2 remarks" in desk.run("listings", "report").out
+
+
+def test_a_report_names_what_is_sold_two_ways(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    desk.ok("listings", "map", "shop", "TEE-FBA", "TEE")
+    desk.change("UPDATE listings SET fulfiller = 'channel', listed = TRUE WHERE sku = 'TEE-FBA'")
+    told = desk.ok("listings", "report")["remarks"]
+    assert {one["sku"] for one in told if one["remark"] == "both"} == {"TEE", "TEE-FBA"}

@@ -23,8 +23,10 @@ from core.model import (
     LevelKey,
     Observation,
     Order,
+    OwnStock,
     Page,
     Present,
+    Return,
     Shipment,
 )
 from core.settings import ChannelSettings
@@ -68,6 +70,9 @@ class Fake:
     """What it holds, by SKU and place."""
     past: list[list[Page | Exception]] = field(default_factory=list)
     """What each coming call of `backfill` yields."""
+    sent_back: list[list[Page | Exception]] = field(default_factory=list)
+    """What each coming call of `returns` yields."""
+    own: list[OwnStock] = field(default_factory=list)
     roll: list[Present] = field(default_factory=list)
     """The orders a roll call names."""
     calls: list[str] = field(default_factory=list)
@@ -150,6 +155,24 @@ class Fake:
             if isinstance(page, Exception):
                 raise page
             yield page
+
+    def returns(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        self._called("returns")
+        self.cursors.append(cursor)
+        for page in self.sent_back.pop(0) if self.sent_back else []:
+            if isinstance(page, Exception):
+                raise page
+            yield page
+
+    def normalize_return(self, document: bytes) -> Return:
+        try:
+            return msgspec.json.decode(document, type=Return)
+        except msgspec.DecodeError as error:
+            raise BadDocument(str(error)) from None
+
+    def own_stock(self) -> Iterator[OwnStock]:
+        self._called("own_stock")
+        yield from self.own
 
     def close(self) -> None:
         self.closed = True

@@ -115,6 +115,14 @@ def test_the_live_pull_comes_first_and_what_it_saw_stays(world: World, shop: Cha
     assert world.value("SELECT count(*) FROM documents") == 2
 
 
+def test_of_equal_versions_what_the_live_pull_has_seen_stays(world: World, shop: Channel, asked: int) -> None:
+    seen = old("1", version=7)
+    world.take(shop, seen)
+    connector(shop).past = [[page(edited(seen, version=7, name="less"), cursor="")]]
+    assert work(world, shop).stored == 0
+    assert world.order("1").name == "#1"
+
+
 def test_a_live_look_at_an_equal_version_replaces_what_a_backfill_stored(
     world: World, shop: Channel, asked: int
 ) -> None:

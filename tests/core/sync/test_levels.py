@@ -423,3 +423,46 @@ def test_a_place_that_serves_a_channel_no_more_offers_nothing_there(small_world:
     refresh(world.store, {"shop": moved}, world.clock())
     told = {row.place: row.desired for row in world.rows("SELECT place, desired FROM levels")}
     assert told == {"P1": 0, "P2": 5}
+
+
+def test_a_sku_offered_two_ways_is_told_as_the_merchants_and_marked(world: World) -> None:
+    world.item("A", east=5)
+    by_channel = ChannelListing(sku="A", handle="fba", fulfiller=Fulfiller.CHANNEL)
+    by_us = ChannelListing(sku="A", handle="mfn", quantities={"": 3})
+    for offers in ([by_channel, by_us], [by_us, by_channel], [by_us, by_channel, by_us]):
+        shop = world.channel(fake=Fake(offers=offers))
+        assert read_listings(world.store, shop, world.clock) == 1
+        row = world.row("SELECT * FROM listings")
+        assert (row.handle, row.fulfiller, row.shown, row.twins, bool(row.mixed)) == (
+            "mfn", "merchant", '{"":3}', len(offers) - 1, True,
+        )  # fmt: skip
+
+
+def test_a_listing_the_channel_shows_no_more_is_told_nothing_until_it_does(world: World) -> None:
+    world.item("A", east=5)
+    shop = world.channel(fake=Fake(offers=[ChannelListing(sku="A")]))
+    settings = {"shop": shop.settings}
+    read_listings(world.store, shop, world.clock)
+    refresh(world.store, settings, world.now)
+    assert push_levels(world.store, shop, world.clock) == 1
+    connector(shop).offers.clear()
+    read_listings(world.store, shop, world.clock)
+    world.receive("A", "east", 1)
+    refresh(world.store, settings, world.later())
+    assert push_levels(world.store, shop, world.clock) == 0
+    connector(shop).offers.append(ChannelListing(sku="A"))
+    read_listings(world.store, shop, world.clock)
+    world.later()
+    assert push_levels(world.store, shop, world.clock) == 1
+    assert connector(shop).levels[-1].quantity == 6
+
+
+def test_a_listing_that_was_away_is_told_again_what_it_was_told_before(world: World) -> None:
+    shop = shop_of(world)
+    refresh(world.store, {"shop": shop.settings}, world.now)
+    assert push_levels(world.store, shop, world.clock) == 1
+    for offers in ([], [ChannelListing(sku="A", title="A")]):
+        connector(shop).offers[:] = offers
+        read_listings(world.store, shop, world.clock)
+        world.later()
+    assert push_levels(world.store, shop, world.clock) == 1
