@@ -9,18 +9,28 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from connectors.shopify import orders, pushes_levels, pushes_tracking, reading
+from connectors.shopify import cancel, orders, pushes_levels, pushes_tracking, reading, refunds
 from connectors.shopify.graph import Graph, client_credentials, endpoint, token_endpoint
 from core import http
 from core.connector import Ability
 from core.errors import Rejected
-from core.model import Ack, ChannelLevel, ChannelListing, Level, LevelKey, Observation, Order, Page, Shipment
+from core.model import (
+    Ack,
+    Cancellation,
+    ChannelLevel,
+    ChannelListing,
+    Level,
+    LevelKey,
+    Observation,
+    Order,
+    Page,
+    Refund,
+    Shipment,
+)
 from core.settings import ChannelSettings, Secret
 from core.settings.wrong import wrong
 
 NOT_YET = (
-    Ability.CANCEL,
-    Ability.REFUND,
     Ability.RETURNS,
     Ability.BACKFILL,
     Ability.ROLL_CALL,
@@ -31,7 +41,8 @@ _WAYS = "give access_token, or client_id and client_secret"
 
 class ShopifySettings(ChannelSettings):
     """One shop. The app needs the scopes read_orders (read_all_orders for more than 60 days), read_inventory,
-    write_inventory, read_products, read_locations, and read and write of merchant_managed_fulfillment_orders."""
+    write_inventory, read_products, read_locations, and read and write of merchant_managed_fulfillment_orders; and
+    write_orders to cancel and refund from here."""
 
     shop: Annotated[
         str,
@@ -48,7 +59,11 @@ class ShopifySettings(ChannelSettings):
     """Points a second that the shop's plan restores: 100, Advanced 200, Plus 1000, Enterprise 2000. Says how long a
     throttled request waits where Shopify does not."""
     notify_customer: bool = True
-    """Let Shopify write to the buyer when a parcel is told of."""
+    """Let Shopify write to the buyer when a parcel is told of or corrected, and when something is cancelled or
+    refunded."""
+    refund_cancelled: bool = True
+    """Have Shopify give back what was paid for units that are cancelled from here, the way it was paid. false: they are
+    cancelled and no money moves."""
 
     @model_validator(mode="after")
     def _one_way_in(self) -> ShopifySettings:
@@ -78,13 +93,12 @@ class Shopify:
     Settings: ClassVar[type[ShopifySettings]] = ShopifySettings
     abilities: ClassVar[frozenset[Ability]] = frozenset(
         (
-            *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING),
+            *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.CANCEL, Ability.REFUND, Ability.SETTLE),
             *(Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET),
         )
     )
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Shopify does not ask for orders to be acknowledged",
-        Ability.SETTLE: "Shopify answers every push at once; nothing is left to settle",
         Ability.OWN_STOCK: "Shopify has no warehouses of its own",
         **dict.fromkeys(NOT_YET, "ordersync does not do this at Shopify yet"),
     }
@@ -121,6 +135,19 @@ class Shopify:
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         """Reads what each order still wants fulfilled, then tells of its parcels; see `pushes_tracking`."""
         return pushes_tracking.push(self._graph, shipments, place=self._place, notify=self.settings.notify_customer)
+
+    def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
+        """Whole orders by a job at Shopify's, units by a refund; see `cancel`."""
+        keys = self.settings
+        return cancel.push(self._graph, cancellations, notify=keys.notify_customer, money=keys.refund_cancelled)
+
+    def push_refunds(self, refunds_: Sequence[Refund]) -> Iterator[Ack]:
+        """One request a refund, under a key of its own; see `refunds`."""
+        return refunds.push(self._graph, refunds_, notify=self.settings.notify_customer)
+
+    def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
+        """What became of cancelled orders; everything else is answered at once."""
+        return cancel.settle(self._graph, pending)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         """Compares and sets up to 250 quantities a request; see `pushes_levels`."""

@@ -57,13 +57,18 @@ class Id(Record):
     id: str
 
 
-class LineItem(Record):
+class Counted(Record):
+    """A line's counts: all units ever ordered, those not removed or refunded, those not fulfilled."""
+
     id: str
-    name: str
     quantity: SomeUnits
     current_quantity: Units
     unfulfilled_quantity: Units
     requires_shipping: bool
+
+
+class LineItem(Counted, kw_only=True):
+    name: str
     original_unit_price_set: Money
     discount_allocations: list[Discount]
     tax_lines: list[Tax]
@@ -100,6 +105,18 @@ class FulfillmentOrder(Record):
     fulfill_by: Instant | None = None
     assigned_location: AssignedLocation | None = None
     line_items: Nodes[Assigned] | None = None
+
+
+class RefundedLine(Record):
+    line_item: Id
+    quantity: Units
+
+
+class Refund(Record):
+    id: str
+    processed_at: Instant
+    total_refunded_set: Money
+    refund_line_items: Nodes[RefundedLine]
 
 
 class ShippingLine(Record):
@@ -149,3 +166,4 @@ class Document(Record):
     shipping_address: MailingAddress | None = None
     risk: Risk | None = None
     email: str | None = None
+    refunds: list[Refund] = []

@@ -15,7 +15,8 @@ as it is ordered: it is handed over without us, and so is never reserved, routed
 **Holds.** Payment: PENDING, EXPIRED, VOIDED and REFUNDED never ship; PARTIALLY_PAID waits for the rest. AUTHORIZED
 ships, as the money is promised and shops that capture by hand do so when they ship. Shopify's advice to cancel for
 risk holds for fraud. A fulfilment order on hold or scheduled holds the whole order. A status that is not known holds
-the order as such; the units of a fulfilment with one are not taken as shipped.
+the order as such; the units of a fulfilment with one are not taken as shipped. Buyers who ask to cancel do so by
+e-mail or in the shop's own apps: Shopify's API knows no such request.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import TypeVar
 import msgspec
 
 from connectors.shopify.documents import (
+    Counted,
     Discount,
     Document,
     Fulfillment,
@@ -37,10 +39,11 @@ from connectors.shopify.documents import (
     LineItem,
     MailingAddress,
     Nodes,
+    Refund,
     Tax,
 )
 from core.errors import BadDocument
-from core.model import ZERO, Address, Hold, Line, Observation, Order, Package, micros
+from core.model import ZERO, Address, Hold, Line, Observation, Order, Package, Refunded, micros
 
 T = TypeVar("T")
 
@@ -54,7 +57,8 @@ OVER = frozenset(("CLOSED", "CANCELLED", "INCOMPLETE"))
 KNOWN = frozenset(("OPEN", "IN_PROGRESS")) | WAITING | OVER
 
 MOST_FULFILLMENTS = 250
-"""As many as Shopify lists of one order: there may be more."""
+MOST_REFUNDS = 50
+"""As many as are read of one order: there may be more."""
 
 _MOST_MONEY = 10**15
 
@@ -149,6 +153,7 @@ def _order(document: Document, places: Mapping[str, str]) -> Order:
         ship_to=address,
         email=document.email or "",
         packages=tuple(_packages(document.fulfillments)),
+        refunds=tuple(_refunds(document.refunds)) if document.refunds else (),
     )
     _must_be_finite(order)
     return order
@@ -163,14 +168,9 @@ def _line(at: int, item: LineItem, document: Document, shipped: int, place: str)
         raise BadDocument(f"lineItems.nodes[{at}].currentQuantity: more than the {ordered} ordered")
     if shipped > ordered:
         raise BadDocument(f"lineItems.nodes[{at}]: {shipped} shipped of {ordered} ordered")
-    if document.cancelled_at is not None:
-        cancelled = ordered - shipped
-    elif removed:
-        # A refund does not say whether its units had left. What is neither shipped nor still to be fulfilled had not.
-        gone = ordered - shipped - item.unfulfilled_quantity
-        cancelled = max(removed - shipped, min(removed, gone), 0)
-    else:
-        cancelled = 0
+    cancelled = 0
+    if removed or document.cancelled_at is not None:
+        cancelled = never_shipping(item, shipped, whole=document.cancelled_at is not None)
     if not item.requires_shipping:
         shipped = ordered - cancelled
     return Line(
@@ -185,6 +185,16 @@ def _line(at: int, item: LineItem, document: Document, shipped: int, place: str)
         discount=_discounts(item.discount_allocations),
         place=place,
     )
+
+
+def never_shipping(item: Counted, shipped: int, *, whole: bool) -> int:
+    """Units of a line that will never ship, of which `shipped` have; `whole`: all of its order is cancelled."""
+    if whole:
+        return item.quantity - shipped
+    # A refund does not say whether its units had left. What is neither shipped nor still to be fulfilled had not.
+    removed = item.quantity - item.current_quantity
+    gone = item.quantity - shipped - item.unfulfilled_quantity
+    return max(removed - shipped, min(removed, gone), 0)
 
 
 def _taxes(lines: Iterable[Tax]) -> Decimal:
@@ -257,6 +267,18 @@ def _packages(fulfillments: Iterable[Fulfillment]) -> Iterable[Package]:
             yield Package(tracking=tracking.number or "", carrier=tracking.company or "", lines=lines)
 
 
+def _refunds(refunds: Iterable[Refund]) -> Iterable[Refunded]:
+    """Refunds that gave money back; others only took units off."""
+    for refund in refunds:
+        amount = refund.total_refunded_set.shop_money.amount
+        if not amount:
+            continue
+        lines: dict[str, int] = {}
+        for row in refund.refund_line_items.nodes:
+            lines[short(row.line_item.id)] = lines.get(short(row.line_item.id), 0) + row.quantity
+        yield Refunded(number=short(refund.id), at=refund.processed_at.astimezone(UTC), amount=amount, lines=lines)
+
+
 def _holds(document: Document, lines: tuple[Line, ...], address: Address | None) -> tuple[Hold, ...]:
     """Why what is still open may not ship; an order with nothing left to ship is only marked as a test."""
     holds = [Hold.TEST] if document.test else []
@@ -318,6 +340,10 @@ def _must_be_whole(document: Document) -> None:
     _must_end("fulfillmentOrders", document.fulfillment_orders)
     if len(document.fulfillments) >= MOST_FULFILLMENTS:
         raise BadDocument(f"fulfillments: {MOST_FULFILLMENTS} or more; Shopify lists no further ones")
+    if len(document.refunds) >= MOST_REFUNDS:
+        raise BadDocument(f"refunds: {MOST_REFUNDS} or more; no further ones were read")
+    for refund in document.refunds:
+        _must_end("refunds", refund.refund_line_items)
     for fulfillment in document.fulfillments:
         _must_end("fulfillments", fulfillment.fulfillment_line_items)
     for part in document.fulfillment_orders.nodes:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
-PAGE: Final = 250
-"""Orders a page: the most `first` may be."""
-PAGE_WITH_PLACES: Final = 140
+PAGE: Final = 240
+"""Orders a page."""
+PAGE_WITH_PLACES: Final = 90
 """Orders a page where the locations of their lines are asked for too."""
 LISTINGS: Final = 250
 SHIPPED_ORDERS: Final = 16
@@ -26,6 +26,8 @@ POINTS: Final = 1000
 
 MOST_LINES: Final = 12
 MOST_PARTS: Final = 4
+MOST_REFUNDS: Final = 2
+MANY_REFUNDS: Final = 50
 ALL: Final = 250
 """Rows of each list inside one order when that order is read alone."""
 
@@ -44,7 +46,10 @@ _FULFILLED: Final = f"nodes {{ quantity lineItem {{ id }} }} {_ENDS}"
 _ASSIGNED: Final = f"nodes {{ totalQuantity lineItem {{ id }} }} {_ENDS}"
 
 
-def _order(lines: int, parts: int, places: bool) -> str:
+_REFUNDED: Final = f"nodes {{ quantity lineItem {{ id }} }} {_ENDS}"
+
+
+def _order(lines: int, parts: int, refunds: int, places: bool) -> str:
     """An order with up to so many rows of each list read at once."""
     where = f"assignedLocation {{ location {{ id }} }} lineItems(first: {lines}) {{ {_ASSIGNED} }}" if places else ""
     return f"""
@@ -62,6 +67,9 @@ fragment Whole on Order {{
     id status trackingInfo {{ number company }} fulfillmentLineItems(first: {lines}) {{ {_FULFILLED} }}
   }}
   fulfillmentOrders(first: {parts}) {{ nodes {{ id status fulfillBy {where} }} {_ENDS} }}
+  refunds(first: {refunds}) {{
+    id processedAt totalRefundedSet {_MONEY} refundLineItems(first: {lines}) {{ {_REFUNDED} }}
+  }}
 }}{_LINE}"""
 
 
@@ -69,12 +77,12 @@ def orders(places: bool) -> str:
     """A page of orders by their last change: $query, $after, $first."""
     return f"""query Orders($query: String!, $after: String, $first: Int!) {{
   orders(query: $query, after: $after, first: $first, sortKey: UPDATED_AT) {{ nodes {{ ...Whole }} {_ENDS} }}
-}}{_order(MOST_LINES, MOST_PARTS, places)}"""
+}}{_order(MOST_LINES, MOST_PARTS, MOST_REFUNDS, places)}"""
 
 
 def order(places: bool) -> str:
     """One order with all that one request can hold of it: $id."""
-    return f"query Order($id: ID!) {{ order(id: $id) {{ ...Whole }} }}{_order(ALL, ALL, places)}"
+    return f"query Order($id: ID!) {{ order(id: $id) {{ ...Whole }} }}{_order(ALL, ALL, MANY_REFUNDS, places)}"
 
 
 MORE: Final = f"""query More($id: ID!, $after: String!) {{
@@ -82,6 +90,7 @@ MORE: Final = f"""query More($id: ID!, $after: String!) {{
     ... on Order {{ lineItems(first: {ALL}, after: $after) {{ nodes {{ ...Line }} {_ENDS} }} }}
     ... on Fulfillment {{ fulfillmentLineItems(first: {ALL}, after: $after) {{ {_FULFILLED} }} }}
     ... on FulfillmentOrder {{ assigned: lineItems(first: {ALL}, after: $after) {{ {_ASSIGNED} }} }}
+    ... on Refund {{ refundLineItems(first: {ALL}, after: $after) {{ {_REFUNDED} }} }}
   }}
 }}{_LINE}"""
 """Further rows of a list inside an order; $id names whose, $after where the last rows ended."""

@@ -101,7 +101,7 @@ def whole(graph: Graph, number: str, *, places: bool) -> bytes:
         body = bytes(order)
         if body == b"null":
             raise NotFound(f"Shopify knows no order {number}")
-        if not _unfinished(body, queries.ALL):
+        if not _unfinished(body, queries.ALL, queries.MANY_REFUNDS):
             return body
         value = msgspec.json.decode(body)
         finish(graph, value, queries.MORE)
@@ -144,6 +144,9 @@ def _lists(order: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield order["id"], "lineItems", order["lineItems"]
     for fulfillment in order["fulfillments"]:
         yield fulfillment["id"], "fulfillmentLineItems", fulfillment["fulfillmentLineItems"]
+    for refund in order.get("refunds", ()):
+        if "refundLineItems" in refund:
+            yield refund["id"], "refundLineItems", refund["refundLineItems"]
     for part in order["fulfillmentOrders"]["nodes"]:
         if "lineItems" in part:
             yield part["id"], "lineItems", part["lineItems"]
@@ -163,26 +166,28 @@ def _glance(body: bytes) -> _Glance:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _Glance(observe(body), _changed(body))
     seen = Observation(number=short(peek.id), body=body)
-    return _Glance(seen, peek.updated_at, not _holds_a_part(peek, queries.MOST_PARTS))
+    return _Glance(seen, peek.updated_at, not _holds_a_part(peek, queries.MOST_PARTS, queries.MOST_REFUNDS))
 
 
-def _unfinished(body: bytes, parts: int) -> bool:
-    """Whether a document, read with up to `parts` fulfilments, holds only a part of its order.
+def _unfinished(body: bytes, parts: int, refunds: int) -> bool:
+    """Whether a document, read with up to so many fulfilments and refunds, holds only a part of its order.
 
     One that cannot be read is left to `normalize`.
     """
     try:
-        return _holds_a_part(_peek.decode(body), parts)
+        return _holds_a_part(_peek.decode(body), parts, refunds)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
 
 
-def _holds_a_part(peek: _Peek, parts: int) -> bool:
+def _holds_a_part(peek: _Peek, parts: int, refunds: int) -> bool:
     ends = [peek.line_items.page_info, peek.fulfillment_orders.page_info]
     ends += [part.fulfillment_line_items.page_info for part in peek.fulfillments]
     ends += [part.line_items.page_info for part in peek.fulfillment_orders.nodes if part.line_items is not None]
-    # Fulfilments come as a plain list, which does not say whether it goes on.
-    return any(end.has_next_page for end in ends) or len(peek.fulfillments) >= parts
+    ends += [refund.refund_line_items.page_info for refund in peek.refunds]
+    # Fulfilments and refunds come as plain lists, which do not say whether they go on.
+    cut = len(peek.fulfillments) >= parts or len(peek.refunds) >= refunds
+    return cut or any(end.has_next_page for end in ends)
 
 
 def _changed(body: bytes) -> datetime | None:
@@ -277,12 +282,17 @@ class _Work(Record):
     line_items: _Ends | None = None
 
 
+class _Refund(Record):
+    refund_line_items: _Ends
+
+
 class _Peek(Record):
     id: str
     updated_at: Instant
     line_items: _Ends
     fulfillments: list[_Part]
     fulfillment_orders: _List[_Work]
+    refunds: list[_Refund] = msgspec.field(default_factory=list)
 
 
 _peek = msgspec.json.Decoder(_Peek)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -33,7 +34,16 @@ from connectors.shopify.simulator.refunding import cancel_units
 from connectors.shopify.simulator.schema import build
 from connectors.shopify.simulator.shop import Shop, units_by_sku
 from connectors.shopify.simulator.world import World
-from connectors.simulation import Effect, Fault, FaultPlan, OrderTruth, SimulatedListing, SimulatedOrder, Simulator
+from connectors.simulation import (
+    Effect,
+    Fault,
+    FaultPlan,
+    OrderTruth,
+    RefundEffect,
+    SimulatedListing,
+    SimulatedOrder,
+    Simulator,
+)
 
 VERSION = "2026-10"
 PATH = f"/admin/api/{VERSION}/graphql.json"
@@ -110,6 +120,7 @@ class ShopifySimulator(Simulator):
                     shipped=units_by_sku((line.sku, line.shipped) for line in order.lines),
                     acknowledged=True,
                     by_channel=False,
+                    refunded=sum((refund.amount for refund in order.refunds), Decimal(0)),
                 )
                 for number, order in self.shop.orders.items()
             }
@@ -129,6 +140,20 @@ class ShopifySimulator(Simulator):
                 lines=units_by_sku((row.lineItem.sku, row.quantity) for row in parcel.lines),
             )
             for _, number, parcel in sorted(found, key=lambda entry: entry[0])
+        ]
+
+    def refunds(self) -> Sequence[RefundEffect]:
+        with self.lock:
+            made = [(order.number, refund) for order in self.shop.orders.values() for refund in order.refunds]
+        return [
+            RefundEffect(
+                order=number,
+                number=refund.id.rpartition("/")[2],
+                amount=refund.amount,
+                lines=units_by_sku((row.lineItem.sku, row.quantity) for row in refund.lines),
+            )
+            for number, refund in sorted(made, key=lambda entry: entry[1].createdAt)
+            if refund.amount
         ]
 
     def levels(self) -> dict[tuple[str, str], int]:

@@ -38,8 +38,8 @@ class CancelJob:
     id: str
     job: Job
     order: Order
-    restock: bool
-    money: bool
+    asked: Mapping[str, Any]
+    """Reason, note, and whether to restock, to give back, and to write to the buyer."""
     status: str = "STARTED"
     errors: list[dict[str, Any]] = field(default_factory=list)
     kind: str = "OrderCancelJobResult"
@@ -49,11 +49,13 @@ class CancelJob:
         return self.job.done
 
     def run(self, shop: Shop) -> None:
-        what = _hindrance(shop, self.order, restock=self.restock)
+        restock = self.asked["restock"]
+        what = _hindrance(self.order, restock=restock)
         if what:
             self.errors, self.status = [user_error(what, "orderId", code="INVALID")], "FAILED"
         else:
-            cancel(shop, self.order, restock=self.restock, money=self.money)
+            cancel(shop, self.order, restock=restock, money=self.asked["money"])
+            self.order.cancelReason = self.asked["reason"]
             self.status = "SUCCEEDED"
         self.job.done = True
 
@@ -66,9 +68,9 @@ class Jobs:
         self._shop = shop
         self._waiting: list[CancelJob] = []
 
-    def add(self, order: Order, *, restock: bool, money: bool) -> CancelJob:
+    def add(self, order: Order, asked: Mapping[str, Any]) -> CancelJob:
         job = Job(self._shop.gid("Job"), time.monotonic() + self.seconds)
-        made = CancelJob(self._shop.gid("OrderCancelJobResult"), job, order, restock, money)
+        made = CancelJob(self._shop.gid("OrderCancelJobResult"), job, order, asked)
         self._shop.nodes |= {made.id: made, job.id: job}
         self._waiting.append(made)
         return made
@@ -98,11 +100,12 @@ def order_cancel(
         return _refused("Order does not exist", "orderId", "NOT_FOUND")
     if len(staffNote or "") > LONGEST_NOTE:
         return _refused(f"Staff note is too long (maximum is {LONGEST_NOTE} characters)", "staffNote", "INVALID")
-    what = _hindrance(world.shop, order, restock=False)
+    what = _hindrance(order, restock=False)
     if what:
         return _refused(what, "orderId", "INVALID")
     money = bool((refundMethod or {}).get("originalPaymentMethodsRefund"))
-    made = world.jobs.add(order, restock=restock, money=money)
+    asked = {"reason": reason, "restock": restock, "money": money, "notify": notifyCustomer, "note": staffNote}
+    made = world.jobs.add(order, asked)
     return {"job": made.job, "jobResult": made, "orderCancelUserErrors": []}
 
 
@@ -110,7 +113,7 @@ def _refused(what: str, field_: str, code: str) -> dict[str, Any]:
     return {"job": None, "jobResult": None, "orderCancelUserErrors": [user_error(what, field_, code=code)]}
 
 
-def _hindrance(shop: Shop, order: Order, *, restock: bool) -> str:
+def _hindrance(order: Order, *, restock: bool) -> str:
     """Why the order cannot be cancelled."""
     if order.cancelledAt is not None:
         return "Order has already been cancelled"

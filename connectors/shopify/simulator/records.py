@@ -12,6 +12,7 @@ from typing import Any
 
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
+ONE = Decimal(1)
 
 SOUND = {"recommendation": "ACCEPT"}
 
@@ -23,10 +24,11 @@ def cents(amount: Decimal) -> Decimal:
 
 
 @lru_cache(maxsize=100_000)
-def bag(amount: Decimal) -> Bag:
-    """A MoneyBag: the shop's currency is the buyer's. Equal amounts share one, which nobody changes."""
+def bag(amount: Decimal, currency: str = "USD", rate: Decimal = ONE) -> Bag:
+    """A MoneyBag: the shop's currency is the buyer's unless said otherwise. Equal amounts share one bag."""
     money = {"amount": f"{cents(amount):f}", "currencyCode": "USD"}
-    return {"shopMoney": money, "presentmentMoney": money}
+    shown = money if currency == "USD" else {"amount": f"{cents(amount * rate):f}", "currencyCode": currency}
+    return {"shopMoney": money, "presentmentMoney": shown}
 
 
 @lru_cache(maxsize=100_000)
@@ -137,6 +139,7 @@ class WorkLine:
     """Whose stock its units are committed from."""
     taken: int
     """Units of it that were there to be committed and have not been given back."""
+    kind: str = "FulfillmentOrderLineItem"
 
     def drop(self, units: int, *, restock: Level | None) -> None:
         """So many units will not be sent from here: what was committed for them is available again at `restock`."""
@@ -210,11 +213,14 @@ class Transaction:
     gateway: str = "shopify_payments"
     parentTransaction: Transaction | None = None  # noqa: N815
     status: str = "SUCCESS"
+    currency: str = "USD"
+    """What the buyer pays in, at `rate` for one of the shop's."""
+    rate: Decimal = ONE
     kind: str = "OrderTransaction"
 
     @property
     def amountSet(self) -> Bag:  # noqa: N802
-        return bag(self.amount)
+        return bag(self.amount, self.currency, self.rate)
 
 
 @dataclass(slots=True, eq=False)
@@ -230,6 +236,7 @@ class RefundLine:
 class Refund:
     id: str
     createdAt: str  # noqa: N815
+    processedAt: str  # noqa: N815
     note: str
     lines: list[RefundLine]
     transactions: list[Transaction]
@@ -302,7 +309,9 @@ class Order:
     refunds: list[Refund] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
     currencyCode: str = "USD"  # noqa: N815
+    presentmentCurrencyCode: str = "USD"  # noqa: N815
     cancelledAt: str | None = None  # noqa: N815
+    cancelReason: str | None = None  # noqa: N815
     test: bool = False
     taxesIncluded: bool = False  # noqa: N815
     dutiesIncluded: bool = False  # noqa: N815

@@ -56,10 +56,13 @@ def refund(shop: Shop, order: Order, parts: Sequence[Part], money: Sequence[Paid
     made = Refund(
         shop.gid("Refund"),
         "",
+        "",
         note,
         lines,
         [
-            Transaction(shop.gid("OrderTransaction"), amount, "REFUND", paid.gateway, paid)
+            Transaction(
+                shop.gid("OrderTransaction"), amount, "REFUND", paid.gateway, paid, "SUCCESS", paid.currency, paid.rate
+            )
             for paid, amount in money
             if amount
         ],
@@ -70,7 +73,7 @@ def refund(shop: Shop, order: Order, parts: Sequence[Part], money: Sequence[Paid
         part.settle()
     order.displayFinancialStatus = status(order)
     shop.touch(order)
-    made.createdAt = order.updatedAt
+    made.createdAt = made.processedAt = order.updatedAt
     return made
 
 
@@ -217,6 +220,9 @@ def _restock_is_wrong(shop: Shop, line: LineItem, restock: str, named: str | Non
 
 def _money(order: Order, input: Mapping[str, Any]) -> tuple[list[Paid], list[dict[str, Any]]]:
     payments = {one.id: one for one in order.paid}
+    foreign = order.presentmentCurrencyCode != order.currencyCode
+    if input.get("currency") != order.presentmentCurrencyCode and (foreign or input.get("currency")):
+        return [], [user_error("Currency must be the one the buyer paid in", "currency")]
     money: list[Paid] = []
     asked: dict[str, Decimal] = {}
     for at, row in enumerate(input.get("transactions") or []):
@@ -229,6 +235,7 @@ def _money(order: Order, input: Mapping[str, Any]) -> tuple[list[Paid], list[dic
             return [], [user_error("Gateway is not the payment's", *where, "gateway")]
         if amount is None or amount <= 0 or amount != cents(amount):
             return [], [user_error("Amount must be greater than 0", *where, "amount")]
+        amount = cents(amount / paid.rate)  # given in the buyer's currency
         asked[paid.id] = asked.get(paid.id, ZERO) + amount
         if asked[paid.id] > order.left_to_refund(paid) and not input.get("allowOverRefunding"):
             return [], [user_error("Refund amount exceeds the amount that is left of the payment", *where, "amount")]
@@ -272,10 +279,9 @@ def suggested(
                 "kind": "SUGGESTED_REFUND",
                 "gateway": paid.gateway,
                 "parentTransaction": paid,
-                "amountSet": bag(parts.get(paid, ZERO)),
-                "maximumRefundableSet": bag(order.left_to_refund(paid)),
+                "amountSet": bag(parts[paid], paid.currency, paid.rate),
+                "maximumRefundableSet": bag(order.left_to_refund(paid), paid.currency, paid.rate),
             }
-            for paid in order.paid
-            if order.left_to_refund(paid) or paid in parts
+            for paid in parts
         ],
     }

@@ -146,6 +146,8 @@ _RESOLVERS: dict[tuple[str, str], Resolve] = {
     ("Order", "suggestedRefund"): refunding.suggested,
     ("OrderTransaction", "kind"): lambda source, info: source.kindOf,
     ("Refund", "refundLineItems"): list_of("lines"),
+    ("Refund", "transactions"): list_of("transactions"),
+    ("Order", "transactions"): first_of("transactions"),
     ("Fulfillment", "fulfillmentLineItems"): list_of("lines"),
     ("FulfillmentOrder", "lineItems"): list_of("lines"),
     ("InventoryItem", "inventoryLevel"): reads.level_at,

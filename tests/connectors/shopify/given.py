@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from pydantic import SecretStr
 
 from connectors.shopify import Shopify, ShopifySettings
@@ -108,3 +109,16 @@ def document(name: str) -> bytes:
 def changed(body: bytes, **fields: Any) -> bytes:
     """A document with top-level fields replaced."""
     return msgspec.json.encode(msgspec.json.decode(body) | fields)
+
+
+def heard(shop: Shopify, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What the shop is told from now on: each mutation's name and its variables."""
+    told: list[tuple[str, dict[str, Any]]] = []
+    tell = shop._graph.tell
+
+    def listen(document: str, variables: dict[str, Any], *rest: Any, **more: Any) -> Any:
+        told.append((document.split("(")[0].removeprefix("mutation "), dict(variables)))
+        return tell(document, variables, *rest, **more)
+
+    monkeypatch.setattr(shop._graph, "tell", listen)
+    return told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -95,6 +95,59 @@ def test_shipped_and_cancelled_units_of_one_line_are_told_apart() -> None:
 def test_all_of_a_cancelled_order_is_cancelled_whatever_its_lines_say() -> None:
     assert units(order("cancelled")) == [(2, 2, 0), (1, 1, 0)]
     assert order("cancelled").holds == ()
+
+
+def test_a_line_that_was_added_is_a_line_of_its_own_whatever_its_sku() -> None:
+    told = order("edited_line_added")
+    assert [(line.number, line.sku, line.ordered) for line in told.lines] == [
+        ("1", "MUG-1", 2),
+        ("2", "TEE-2", 1),
+        ("3", "MUG-1", 1),
+    ]
+    assert told.version > order("plain").version
+
+
+def test_a_quantity_that_went_up_and_down_again_keeps_what_was_ever_ordered() -> None:
+    assert units(order("edited_up_and_down")) == [(5, 2, 0), (1, 0, 0)]
+
+
+def test_an_address_that_changed_is_the_orders_newer_one() -> None:
+    before, after = order("plain"), order("address_changed")
+    assert before.ship_to is not None
+    assert after.ship_to is not None
+    assert (before.ship_to.postal_code, after.ship_to.postal_code) == ("22202", "23510")
+    assert after.version > before.version
+
+
+def test_work_on_hold_holds_and_its_release_lets_go() -> None:
+    assert order("on_hold").holds == (Hold.CHANNEL,)
+    assert order("hold_released").holds == ()
+    assert order("hold_released").version > order("on_hold").version
+
+
+def test_an_order_that_was_unfulfilled_again_is_open_again() -> None:
+    told = order("unfulfilled_again")
+    assert units(told) == [(2, 0, 0), (1, 0, 0)]
+    assert (told.packages, told.holds) == ((), ())
+    assert told.ship_by == datetime(2026, 3, 9, 12, tzinfo=UTC)
+
+
+def test_refunds_are_told_with_their_units_and_only_where_money_went_back() -> None:
+    told = order("refunded_three_times")
+    assert [(one.number, one.at, one.amount, one.lines) for one in told.refunds] == [
+        ("901", datetime(2026, 3, 4, 8, tzinfo=UTC), Decimal("10.80"), {"1": 1}),
+        ("903", datetime(2026, 3, 5, 9, 30, tzinfo=UTC), Decimal("5.00"), {}),
+    ]
+    assert {one.at.utcoffset() for one in told.refunds} == {timedelta(0)}
+    assert units(told) == [(2, 0, 2), (1, 0, 0)]
+
+
+def test_refunds_that_were_not_all_read_are_no_order() -> None:
+    value = msgspec.json.decode(document("refunded_three_times"))
+    one = value["refunds"][0]
+    for refunds in ([one] * 50, [one | {"refundLineItems": {"nodes": [], "pageInfo": {"hasNextPage": True}}}]):
+        with pytest.raises(BadDocument, match=r"^refunds: "):
+            normalize(msgspec.json.encode(value | {"refunds": refunds}), {})
 
 
 @pytest.mark.parametrize(

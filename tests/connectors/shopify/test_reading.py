@@ -25,10 +25,10 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_page_is_as_large_as_a_request_may_cost(simulator: ShopifySimulator, shop: Shopify) -> None:
     for _ in range(260):
         simulator.place(order_of(("MUG-1", 1), ("TEE-2", 1)))
-    assert [len(page.observations) for page in shop.pages(None)] == [250, 10]
+    assert [len(page.observations) for page in shop.pages(None)] == [240, 20]
     both = connector(simulator, locations={"east": EAST, "west": WEST})
-    assert [len(page.observations) for page in both.pages(None)] == [140, 120]
-    assert simulator.calls["orders"] == 4
+    assert [len(page.observations) for page in both.pages(None)] == [90, 90, 80]
+    assert simulator.calls["orders"] == 5
 
 
 def test_a_page_that_costs_too_much_is_asked_for_at_half_its_size(

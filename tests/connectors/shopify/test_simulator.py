@@ -129,8 +129,8 @@ def test_an_input_list_holds_250_rows(simulator: ShopifySimulator, call: Caller)
 
 
 def test_a_request_may_cost_1000_points(call: Caller) -> None:
-    assert call.code(queries.orders(True), PAGE | {"first": 250}) == "MAX_COST_EXCEEDED"
-    assert "errors" not in call(queries.orders(False), PAGE | {"first": 250})
+    assert call.code(queries.orders(True), PAGE | {"first": 240}) == "MAX_COST_EXCEEDED"
+    assert "errors" not in call(queries.orders(False), PAGE | {"first": 240})
 
 
 def test_costs_fit_those_seen_in_the_wild() -> None:
@@ -140,7 +140,7 @@ def test_costs_fit_those_seen_in_the_wild() -> None:
 def test_an_empty_bucket_throttles_and_fills_by_the_plan(simulator: ShopifySimulator, call: Caller) -> None:
     simulator.place(order_of(("MUG-1", 1)))
     first = call(queries.orders(False), PAGE)["extensions"]["cost"]
-    assert first["requestedQueryCost"] == 2 + weight(10) * 84 == 338
+    assert first["requestedQueryCost"] == 2 + weight(10) * 97 == 390
     assert first["actualQueryCost"] < 60
     simulator._restore, simulator._points, simulator._filled = 100.0, 300.0, time.monotonic()
     throttled = call(queries.orders(False), PAGE)
@@ -148,7 +148,7 @@ def test_an_empty_bucket_throttles_and_fills_by_the_plan(simulator: ShopifySimul
     assert "data" not in throttled
     status = throttled["extensions"]["cost"]
     assert status["throttleStatus"]["restoreRate"] == 100.0
-    assert 300 <= status["throttleStatus"]["currentlyAvailable"] < 338
+    assert 300 <= status["throttleStatus"]["currentlyAvailable"] < 390
     simulator._filled -= 1
     assert "errors" not in call(queries.orders(False), PAGE)
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import pytest
 from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    GraphQLResolveInfo,
     GraphQLSchema,
     OperationDefinitionNode,
     build_client_schema,
@@ -136,17 +139,32 @@ def faults(vendor: GraphQLSchema, request: dict[str, Any], answer: dict[str, Any
     return found
 
 
-def _kind(value: dict[str, Any], *_: object) -> str:
-    for name, key in (
-        ("InventoryItem", "l0"),
-        ("Fulfillment", "fulfillmentLineItems"),
-        ("FulfillmentOrder", "assigned"),
-        ("Order", "lineItems"),
-        ("Order", "fulfillments"),
-    ):
-        if key in value:
-            return name
+def _kind(value: dict[str, Any], info: GraphQLResolveInfo, _: object) -> str:
+    """The type whose fragment asks for what the value holds."""
+    for selection in (one for node in info.field_nodes for one in _selections(node)):
+        if isinstance(selection, FragmentSpreadNode):
+            fragment: Any = info.fragments[selection.name.value]
+        else:
+            fragment = selection
+        condition = getattr(fragment, "type_condition", None)
+        if condition is not None and value.keys() <= _keys(fragment, info):
+            return str(condition.name.value)
     return "Order"
+
+
+def _selections(node: Any) -> Sequence[Any]:
+    return node.selection_set.selections if node.selection_set else ()
+
+
+def _keys(node: Any, info: GraphQLResolveInfo) -> set[str]:
+    """The names under which a selection is answered."""
+    keys: set[str] = set()
+    for one in _selections(node):
+        if isinstance(one, FieldNode):
+            keys.add((one.alias or one.name).value)
+        else:
+            keys |= _keys(info.fragments[one.name.value] if isinstance(one, FragmentSpreadNode) else one, info)
+    return keys
 
 
 def test_all_that_is_said_keeps_to_shopifys_schema(simulator: ShopifySimulator, vendor: GraphQLSchema) -> None:
