@@ -77,7 +77,6 @@ class _Number(msgspec.Struct, rename="camel"):
 
 
 NOT_YET = (
-    Ability.REFUND,
     Ability.RETURNS,
     Ability.OWN_STOCK,
     Ability.BACKFILL,
@@ -98,6 +97,8 @@ class Amazon:
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Amazon's order API has no acknowledgement: an order listed is an order received",
         Ability.COMPARE_AND_SET: "Amazon sets a quantity without comparing: orders are pulled right before a push",
+        Ability.REFUND: "Amazon gives money back by a feed that knows no key, so a repeat would pay twice, and its orders "
+        "do not show what was paid; refund in Seller Central",
         **dict.fromkeys(NOT_YET, "ordersync does not do this at Amazon yet"),
     }
 

@@ -115,6 +115,10 @@ class AmazonSimulator(Simulator):
             entry.wish = why
             self.book.touch(entry)
 
+    def withdraw_wish(self, number: str) -> None:
+        """The buyer wants the order after all."""
+        self.ask_to_cancel(number, "")
+
     def confirm(self, number: str) -> None:
         with self.lock:
             entry = self.book.orders[number]
