@@ -24,7 +24,9 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -58,6 +60,22 @@ class Budget:
 
     rate: float
     burst: int
+
+
+_kept: ContextVar[int] = ContextVar("kept", default=0)
+
+
+@contextmanager
+def sparing(keep: int) -> Iterator[None]:
+    """Requests made in here leave `keep` of their operation's burst to others: history goes behind the live pull.
+
+    One that would take more is not made: it raises `Unavailable(after)`, however soon the budget could have paid it.
+    """
+    before = _kept.set(keep)
+    try:
+        yield
+    finally:
+        _kept.reset(before)
 
 
 def client(
@@ -213,6 +231,13 @@ class Wire(httpx.BaseTransport):
         bucket = self._buckets.get(name)
         if bucket is None:
             return
+        if keep := _kept.get():
+            held = cast("tuple[float, ...]", bucket.store.read(bucket.algorithm, bucket.rates))
+            # Asked as if for the request and what is kept; asking spends nothing.
+            _, room = bucket.algorithm.step(bucket.rates, held, int(time.monotonic() * 1000), keep + 1)
+            if not room.allowed:
+                wait = None if room.retry_after_ms is None else room.retry_after_ms / 1000
+                raise _Spared(f"the budget of {name} has nothing to spare", after=wait)
         while not bucket.put(one := RateItem(name, int(time.monotonic() * 1000))):
             wait = float(cast("int", bucket.waiting(one))) / 1000  # ours is no asynchronous bucket
             if wait > PATIENCE:
@@ -249,6 +274,10 @@ class _NoToken(Unavailable):
     """The credentials could not be had, so the request was never sent."""
 
 
+class _Spared(Unavailable):
+    """What the budget could have paid is kept for others: not waited for here."""
+
+
 class _Credentials:
     """One request's credentials: put on before each try, renewed at most once."""
 
@@ -280,7 +309,7 @@ def _bucket(budget: Budget) -> StateBucket:
 
 
 def _worth_another_try(error: BaseException, safe: bool) -> bool:
-    if not isinstance(error, Unavailable) or isinstance(error, _NoToken):
+    if not isinstance(error, Unavailable) or isinstance(error, _NoToken | _Spared):
         return False
     if error.after is not None and error.after > PATIENCE:
         return False

@@ -212,6 +212,29 @@ def test_every_try_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
         client.get("http://far.test/orders")
 
 
+def test_what_is_sparing_leaves_its_share_of_the_burst_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    with budgeted(clock, orders=http.Budget(rate=0.1, burst=5), feeds=http.Budget(1, 5)) as client:
+        with http.sparing(3):
+            for _ in range(2):
+                client.get("http://far.test/orders")
+            with pytest.raises(Unavailable, match="the budget of orders has nothing to spare") as raised:
+                client.get("http://far.test/orders")
+            assert raised.value.after == pytest.approx(10.0, abs=0.1)
+            assert not raised.value.ambiguous
+            client.get("http://far.test/feeds")  # another operation's budget is another's
+            client.get("http://far.test/free")
+        for _ in range(3):  # what was kept is there for whoever goes first
+            client.get("http://far.test/orders")
+        assert clock.slept == []
+        clock.now += 35
+        with http.sparing(3), pytest.raises(Unavailable, match="spare"):
+            client.get("http://far.test/orders")
+        clock.now += 6
+        with http.sparing(3):
+            client.get("http://far.test/orders")
+
+
 # Tokens.
 
 
