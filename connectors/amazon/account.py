@@ -16,9 +16,12 @@ import httpx
 import msgspec
 from pydantic import Field
 from sp_api.api.feeds.feeds_2021_06_30 import FeedsV20210630
+from sp_api.api.inventories.inventories import Inventories
 from sp_api.api.listings_items.listings_items_2021_08_01 import ListingsItemsV20210801
 from sp_api.api.orders.orders_2026_01_01 import OrdersV20260101
 from sp_api.api.orders.orders_v0 import OrdersV0
+from sp_api.api.reports.reports import Reports
+from sp_api.api.sellers.sellers import Sellers
 from sp_api.auth import AccessTokenClient, AccessTokenResponse, Credentials
 from sp_api.base import Marketplaces, fill_query_params, sp_endpoint
 from sp_api.base._core import prepare_request, resolve_method
@@ -41,6 +44,12 @@ BUDGETS = {
     "getFeed": http.Budget(2, 15),
     "getFeeds": http.Budget(0.0222, 10),
     "getFeedDocument": http.Budget(0.0222, 10),
+    "createReport": http.Budget(0.0167, 15),
+    "getReport": http.Budget(2, 15),
+    "getReports": http.Budget(0.0222, 10),
+    "getReportDocument": http.Budget(0.0167, 15),
+    "getInventorySummaries": http.Budget(2, 2),
+    "getMarketplaceParticipations": http.Budget(0.016, 15),
 }
 """The vendor's default usage plan: requests a second and burst, for each operation of one account."""
 
@@ -58,11 +67,17 @@ OPERATIONS = tuple(
         ("POST", r"/feeds/2021-06-30/feeds$", "createFeed"),
         ("GET", r"/feeds/2021-06-30/feeds$", "getFeeds"),
         ("GET", r"/feeds/2021-06-30/feeds/[^/]+$", "getFeed"),
+        ("POST", r"/reports/2021-06-30/reports$", "createReport"),
+        ("GET", r"/reports/2021-06-30/reports$", "getReports"),
+        ("GET", r"/reports/2021-06-30/reports/[^/]+$", "getReport"),
+        ("GET", r"/reports/2021-06-30/documents/[^/]+$", "getReportDocument"),
+        ("GET", r"/fba/inventory/v1/summaries$", "getInventorySummaries"),
+        ("GET", r"/sellers/v1/marketplaceParticipations$", "getMarketplaceParticipations"),
     )
 )
 
-REPEATABLE = frozenset({"patchListingsItem", "createFeedDocument"})
-"""Writes that may be repeated at once: the same absolute quantity, or one more document nobody uses."""
+REPEATABLE = frozenset({"patchListingsItem", "createFeedDocument", "createReport"})
+"""Writes that may be repeated at once: the same absolute quantity, or one more document or report nobody uses."""
 
 LARGE = 120.0
 """Seconds a feed's document may take on its way, where ordinary exchanges have `core.http.DEADLINE`."""
@@ -87,8 +102,9 @@ class AmazonSettings(ChannelSettings):
     """Multiplies the vendor's default request rates, where Amazon granted the account more."""
     landing_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
     """How long an accepted quantity may take to show in its listing before it is pushed again, in seconds."""
-    poll_seconds: Annotated[int, Field(ge=1, le=86_400)] = 180
-    """How often Amazon is asked for changed orders, in seconds. The usage plan allows one request in 180."""
+    poll_seconds: Annotated[int, Field(ge=1, le=86_400)] = 240
+    """How often Amazon is asked for changed orders, in seconds. The usage plan allows one request in 180: what polling
+    less often leaves is what the daily reconciliation and a backfill read with."""
 
 
 class _Grant(msgspec.Struct):
@@ -128,7 +144,11 @@ class Login(AccessTokenClient):  # type: ignore[misc] # the SDK has no types
         raise Rejected(f"Login with Amazon refuses the token request of {self.account}", status=response.status_code)
 
 
-class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, OrdersV0):  # type: ignore[misc] # no types
+class _Rest(Reports, Inventories, Sellers):  # type: ignore[misc] # no types
+    """What is neither orders nor listings nor feeds."""
+
+
+class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, _Rest, OrdersV0):  # type: ignore[misc] # no types
     """The SDK's operations we use, as one client. Each returns the wire's answer as it came.
 
     `get_order` is that of 2026-01-01; `confirm_shipment` lives in v0 only.
@@ -158,7 +178,7 @@ class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, OrdersV0):
         answer: httpx.Response = self._transport.request(**prepared)
         return answer
 
-    # The SDK's own three send their path, their method or both spellings of the marketplace inside the body.
+    # The SDK's own send their path, their method or both spellings of the marketplace, or read the answer themselves.
 
     @sp_endpoint("/feeds/2021-06-30/documents", method="POST")  # type: ignore[untyped-decorator] # no types
     def create_feed_document(self, content_type: str, *, path: str, method: str) -> httpx.Response:
@@ -171,6 +191,14 @@ class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, OrdersV0):
 
     @sp_endpoint("/feeds/2021-06-30/documents/{}")  # type: ignore[untyped-decorator] # no types
     def get_feed_document(self, document: str, *, path: str, method: str) -> httpx.Response:
+        return self._request(fill_query_params(path, document), params={"method": method}, add_marketplace=False)
+
+    @sp_endpoint("/reports/2021-06-30/reports/{}")  # type: ignore[untyped-decorator] # no types
+    def get_report(self, report: str, *, path: str, method: str) -> httpx.Response:
+        return self._request(fill_query_params(path, report), params={"method": method}, add_marketplace=False)
+
+    @sp_endpoint("/reports/2021-06-30/documents/{}")  # type: ignore[untyped-decorator] # no types
+    def get_report_document(self, document: str, *, path: str, method: str) -> httpx.Response:
         return self._request(fill_query_params(path, document), params={"method": method}, add_marketplace=False)
 
     def _post(self, path: str, data: dict[str, Any]) -> httpx.Response:

@@ -11,7 +11,6 @@ starts its window again.
 from __future__ import annotations
 
 import email.utils
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,10 +19,12 @@ from typing import ClassVar
 import httpx
 import msgspec
 
-from connectors.amazon import cancel, listings, orders, pushes
+from connectors.amazon import cancel, listings, orders, own_stock, pushes, returns
 from connectors.amazon.account import Account, AmazonSettings
 from connectors.amazon.cancel import Cancellations
+from connectors.amazon.history import History
 from connectors.amazon.levels import Levels
+from connectors.amazon.search import Progress, observe, search, zulu
 from core import http
 from core.connector import Ability
 from core.errors import NotFound, Rejected, Unavailable
@@ -36,12 +37,12 @@ from core.model import (
     LevelKey,
     Observation,
     Order,
+    OwnStock,
     Page,
+    Present,
+    Return,
     Shipment,
 )
-
-PAGE = 100
-"""Orders a page: the most Amazon gives."""
 
 NUMBER = re.compile(r"[A-Z0-9]{3}-\d{7}-\d{7}")
 """What an Amazon order id looks like; anything else is not asked for."""
@@ -58,30 +59,8 @@ class _Cursor(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     token: str = ""
 
 
-class _Pagination(msgspec.Struct, rename="camel"):
-    next_token: str | None = None
-
-
-class _Search(msgspec.Struct, rename="camel"):
-    orders: list[msgspec.Raw]
-    pagination: _Pagination | None = None
-    last_updated_before: str | None = None
-
-
 class _Found(msgspec.Struct):
     order: msgspec.Raw
-
-
-class _Number(msgspec.Struct, rename="camel"):
-    order_id: str = ""
-
-
-NOT_YET = (
-    Ability.RETURNS,
-    Ability.OWN_STOCK,
-    Ability.BACKFILL,
-    Ability.ROLL_CALL,
-)
 
 
 class Amazon:
@@ -91,15 +70,15 @@ class Amazon:
     abilities: ClassVar[frozenset[Ability]] = frozenset(
         {
             *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.PUSH_LEVELS, Ability.SETTLE),
-            *(Ability.READ_LEVELS, Ability.LISTINGS, Ability.CANCEL),
+            *(Ability.READ_LEVELS, Ability.LISTINGS, Ability.CANCEL, Ability.RETURNS, Ability.OWN_STOCK),
+            *(Ability.BACKFILL, Ability.ROLL_CALL),
         }
     )
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Amazon's order API has no acknowledgement: an order listed is an order received",
         Ability.COMPARE_AND_SET: "Amazon sets a quantity without comparing: orders are pulled right before a push",
-        Ability.REFUND: "Amazon gives money back by a feed that knows no key, so a repeat would pay twice, and its orders "
-        "do not show what was paid; refund in Seller Central",
-        **dict.fromkeys(NOT_YET, "ordersync does not do this at Amazon yet"),
+        Ability.REFUND: "Amazon pays back by a feed without a key: a repeat would pay twice, and no order shows it; "
+        "refund in Seller Central",
     }
 
     def __init__(self, name: str, settings: AmazonSettings) -> None:
@@ -107,6 +86,7 @@ class Amazon:
         self.settings = settings
         self._account = Account(name, settings)
         self._levels = Levels(self._account)
+        self._history = History(self._account)
         self._cancellations = Cancellations(self._account, self.fetch)
 
     # Reading orders.
@@ -116,27 +96,26 @@ class Amazon:
         place = self._start(since) if cursor is None else self._resume(cursor)
         after, token, watermark = place.after, place.token, place.until
         resumed = bool(token)
-        progress = _Progress(self.name)
+        progress = Progress(self.name)
         while True:
             try:
-                answer = self._search(after, token)
+                found = search(self._account, token, lastUpdatedAfter=after, includedData=orders.INCLUDED)
             except Rejected as error:
                 if error.status != 400 or not token:
                     raise
                 token = ""  # it has expired: the window's first page is asked for once more, and a token for the rest
                 continue
-            page = http.decode(answer, _Search)
-            observations = tuple(_observe(bytes(document)) for document in page.orders)
-            token = (page.pagination.next_token or "") if page.pagination is not None else ""
+            observations = tuple(observe(document) for document in found.documents)
+            token = found.token
             if not token:
-                until = _later(page.last_updated_before or _answered(answer), watermark)
+                until = _later(found.until or _answered(found.answer), watermark)
                 yield Page(observations=observations, cursor=_encode(_Cursor(until=until)))
                 if not resumed:
                     return
                 place, resumed = self._behind(until), False  # the window was an old one: what changed since follows
                 after, watermark = place.after, place.until
                 continue
-            progress.note(token, observations)
+            progress.note(token, found.documents)
             yield Page(observations=observations, cursor=_encode(_Cursor(after=after, token=token)))
 
     def fetch(self, number: str) -> Observation:
@@ -150,10 +129,30 @@ class Amazon:
         """A document of `pages` or `fetch` as an order."""
         return orders.normalize(body)
 
+    def returns(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        """Returns of what the seller shipped, over the last 60 days; see `returns`."""
+        return returns.returns(self._account, cursor, since)
+
+    def normalize_return(self, body: bytes) -> Return:
+        """A document of `returns` as a return."""
+        return returns.normalize_return(body)
+
+    def own_stock(self) -> Iterator[OwnStock]:
+        """What lies in Amazon's warehouses; see `own_stock`."""
+        return own_stock.own_stock(self._account)
+
+    def backfill(self, cursor: str | None, *, since: datetime, until: datetime) -> Iterator[Page]:
+        """Every order placed in a window, with what the live pull leaves of the budget; see `history`."""
+        return self._history.backfill(cursor, since, until)
+
+    def roll_call(self, *, since: datetime, until: datetime) -> Iterator[Present]:
+        """The numbers of all orders placed in a window; see `history`."""
+        return self._history.roll_call(since, until)
+
     def _start(self, since: datetime | None) -> _Cursor:
         now = datetime.now(UTC)
         begin = min(since or self.settings.since(now), now - timedelta(seconds=self.settings.overlap_seconds) - SETTLED)
-        return _Cursor(after=_zulu(begin))
+        return _Cursor(after=zulu(begin))
 
     def _resume(self, cursor: str) -> _Cursor:
         try:
@@ -167,22 +166,7 @@ class Amazon:
     def _behind(self, until: str) -> _Cursor:
         """The window behind one that ended at `until`."""
         begin = datetime.fromisoformat(until) - timedelta(seconds=self.settings.overlap_seconds)
-        return _Cursor(until=until, after=_zulu(begin))
-
-    def _search(self, after: str, token: str) -> httpx.Response:
-        parameters = {
-            "lastUpdatedAfter": after,
-            "marketplaceIds": self.settings.marketplace_id,
-            "maxResultsPerPage": PAGE,
-            "includedData": orders.INCLUDED,
-        }
-        if token:
-            parameters["paginationToken"] = token
-        try:
-            answer: httpx.Response = self._account.seller.search_orders(**parameters)
-        except NotFound as error:  # a list is always there: this is the wrong server
-            raise Unavailable(f"{error}; check base_url") from None
-        return answer
+        return _Cursor(until=until, after=zulu(begin))
 
     # Telling the channel.
 
@@ -218,39 +202,13 @@ class Amazon:
         self._account.close()
 
 
-class _Progress:
-    """Sees to it that paging gets on: the same token again, or the same page twice over, would never end."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._tokens: set[str] = set()
-        self._page = b""
-        self._repeats = 0
-
-    def note(self, token: str, observations: Sequence[Observation]) -> None:
-        digest = hashlib.sha256(b"\0".join(each.body for each in observations)).digest()
-        self._repeats = self._repeats + 1 if observations and digest == self._page else 0
-        if token in self._tokens or self._repeats > 1:
-            raise Unavailable(f"{self._name} gives the same page of orders again and again and does not get on")
-        self._tokens.add(token)
-        self._page = digest
-
-
-def _observe(body: bytes) -> Observation:
-    """A document of a list; its number is empty where even that cannot be read."""
-    try:
-        return Observation(number=msgspec.json.decode(body, type=_Number).order_id, body=body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Observation(number="", body=body)
-
-
 def _answered(answer: httpx.Response) -> str:
     """The end of a window Amazon did not name: what its own clock, not ours, says is settled."""
     try:
         stamp = email.utils.parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
     except ValueError:
         raise Unavailable("the order list says neither how far it reaches nor when it was made") from None
-    return _zulu(stamp - SETTLED)
+    return zulu(stamp - SETTLED)
 
 
 def _later(until: str, watermark: str) -> str:
@@ -259,12 +217,7 @@ def _later(until: str, watermark: str) -> str:
         end = datetime.fromisoformat(until)
     except ValueError:
         raise Unavailable("the order list does not say how far it reaches") from None
-    return _zulu(max(end, datetime.fromisoformat(watermark)) if watermark else end)
-
-
-def _zulu(instant: datetime) -> str:
-    """An instant as Amazon takes it: UTC with a Z; an offset would be refused."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return zulu(max(end, datetime.fromisoformat(watermark)) if watermark else end)
 
 
 def _encode(cursor: _Cursor) -> str:

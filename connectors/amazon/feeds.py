@@ -6,7 +6,6 @@ feed that cancels orders stand in `cancel.py`.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from connectors.amazon import presigned
 from connectors.amazon.account import Account, plain
 from connectors.amazon.listings import OWN
 from core import http
@@ -28,9 +28,6 @@ CONTENT = "application/json; charset=UTF-8"
 MOST_MESSAGES = 25_000
 MOST_BYTES = 10 * 1024 * 1024 - 1024
 """A feed's document stays below 10 MiB."""
-
-MOST_REPORT = 256 * 1024 * 1024
-"""The largest processing report, unpacked, that is read."""
 
 
 class State(StrEnum):
@@ -47,7 +44,6 @@ class State(StrEnum):
 class _Document(msgspec.Struct, rename="camel"):
     feed_document_id: str
     url: str
-    compression_algorithm: str | None = None
 
 
 class _Created(msgspec.Struct, rename="camel"):
@@ -168,13 +164,7 @@ def report(account: Account, document_id: str) -> Report:
 
 def result(account: Account, document_id: str) -> bytes:
     """What Amazon wrote about a feed, unpacked."""
-    place = http.decode(account.seller.get_feed_document(document_id), _Document)
-    answer = account.documents.get(place.url)
-    if answer.status_code != 200:
-        raise Unavailable("the feed's report could not be fetched: its link has expired")
-    body = answer.content
-    packed = place.compression_algorithm == "GZIP" and body[:2] == b"\x1f\x8b"
-    return _unpack(body) if packed else body
+    return presigned.read(account, account.seller.get_feed_document(document_id), "the feed's report").body
 
 
 def outcome(report: Report, messages: Mapping[str, int]) -> list[Ack]:
@@ -210,17 +200,6 @@ def refused(key: str, why: str) -> Ack:
         state=AckState.REFUSED,
         reason=f"Amazon refuses the quantity ({why}); mend the listing in Seller Central, then push its level again",
     )
-
-
-def _unpack(body: bytes) -> bytes:
-    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        whole = unpacker.decompress(body, MOST_REPORT)
-    except zlib.error:
-        raise Unavailable("the feed's report cannot be unpacked") from None
-    if not unpacker.eof:
-        raise Unavailable("the feed's report is cut short, or larger than any report should be")
-    return whole
 
 
 def _kind(error: Exception) -> str:

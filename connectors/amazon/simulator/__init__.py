@@ -19,9 +19,12 @@ from werkzeug.wrappers import Request, Response
 from connectors.amazon.account import BUDGETS, OPERATIONS
 from connectors.amazon.simulator.book import CENT, SHIPPING, Book, Item
 from connectors.amazon.simulator.feeds import FeedsApi
-from connectors.amazon.simulator.gate import Bucket, Login, Refused, refusal
+from connectors.amazon.simulator.gate import DENIED, Bucket, Login, Refused, answer, refusal
 from connectors.amazon.simulator.orders import OrdersApi
+from connectors.amazon.simulator.reports import Back, ReportsApi
 from connectors.amazon.simulator.shop import Shop
+from connectors.amazon.simulator.store import Store
+from connectors.amazon.simulator.warehouse import Warehouse
 from connectors.simulation import (
     Effect,
     Fault,
@@ -41,7 +44,8 @@ class AmazonSimulator(Simulator):
 
     What a test may hurry: `pace` multiplies the usage plan's rates; `data_lag_seconds` is how old a change must be
     before a search finds it (two minutes at Amazon); `landing_seconds` is what an accepted patch takes to show,
-    `feed_seconds` what a feed is worked on; `token_seconds` is an access token's life.
+    `feed_seconds` what a feed is worked on, `report_seconds` what a report is; `token_seconds` is an access token's
+    life. `denied` holds the operations whose role the application lacks.
     """
 
     connector = "amazon"
@@ -59,6 +63,7 @@ class AmazonSimulator(Simulator):
         data_lag_seconds: float = 120.0,
         landing_seconds: float = 0.2,
         feed_seconds: float = 1.0,
+        report_seconds: float = 1.0,
         token_seconds: float = 3600.0,
     ) -> None:
         account = name or self.connector
@@ -66,9 +71,14 @@ class AmazonSimulator(Simulator):
         self.seller_id = f"A{zlib.crc32(account.encode()):013d}"
         self.book = Book(marketplace=MARKETPLACE, currency="USD", prefix=100 + zlib.crc32(account.encode()) % 900)
         self.shop = Shop(seller=self.seller_id, marketplace=MARKETPLACE, currency="USD", delay=landing_seconds)
+        self.warehouse = Warehouse(MARKETPLACE)
+        self.denied: set[str] = set()
+        self.suspended = False
         super().__init__(name=name, listings=listings, faults=faults, seed=seed)
         self.orders = OrdersApi(self.book, self.faults, data_lag_seconds)
-        self.feeds = FeedsApi(self.shop, self.book, self.random, delay=feed_seconds)
+        self._store = Store(self.random)
+        self.feeds = FeedsApi(self.shop, self.book, self._store, delay=feed_seconds)
+        self.reports = ReportsApi(self.book, self._store, delay=report_seconds)
         self.login = Login(
             client_id=f"amzn1.application-oa2-client.{account}",
             client_secret=f"amzn1.oa2-cs.v1.{account}-{self.random.getrandbits(64):016x}",
@@ -83,14 +93,18 @@ class AmazonSimulator(Simulator):
     def offer(self, listing: SimulatedListing) -> None:
         with self.lock:
             self.shop.offer(listing, self.book.tick())
+            if listing.by_channel:
+                self.warehouse.put(listing.sku, listing.quantities.get("", 0))
 
     def place(self, order: SimulatedOrder) -> str:
         with self.lock:
             entry = self.book.add(
                 order, [self._item(line, first) for first, line in zip(_firsts(), order.lines, strict=False)]
             )
-            if not order.by_channel:
-                for line in order.lines:
+            for line in order.lines:
+                if order.by_channel:
+                    self.warehouse.sell(line.sku, line.quantity)
+                else:
                     self.shop.move(line.sku, -line.quantity)
             return entry.number
 
@@ -124,6 +138,29 @@ class AmazonSimulator(Simulator):
             entry = self.book.orders[number]
             entry.pending = False
             self.book.touch(entry)
+
+    def send_back(self, number: str, sku: str, quantity: int) -> str:
+        with self.lock:
+            entry = self.book.orders[number]
+            item = next(each for each in entry.items if each.sku == sku)
+            if item.fulfilled < quantity:
+                raise ValueError(f"of {sku} only {item.fulfilled} have shipped")
+            back = Back(
+                rma=f"D{len(self.reports.returned) + 1:06d}RRMA",
+                order=number,
+                item=item.number,
+                sku=sku,
+                asin=item.asin,
+                title=item.title,
+                units=quantity,
+                asked=self.book.tick(),
+            )
+            self.reports.returned.append(back)
+            return back.rma
+
+    def own_stock(self) -> dict[str, int]:
+        with self.lock:
+            return self.warehouse.sellable()
 
     def truths(self) -> dict[str, OrderTruth]:
         with self.lock:
@@ -184,7 +221,7 @@ class AmazonSimulator(Simulator):
                 return self.login.grant(request)
             if path.startswith("/presigned/") and request.method in ("GET", "PUT"):
                 self.calls["upload" if request.method == "PUT" else "download"] += 1
-                return self.feeds.presigned(request, path.removeprefix("/presigned/"))
+                return self._store.presigned(request, path.removeprefix("/presigned/"))
             try:
                 response = self._answered(request, path)
             except Refused as error:
@@ -199,6 +236,8 @@ class AmazonSimulator(Simulator):
             self.login.expire(token)
         self.login.check(token)
         self.calls[operation] += 1
+        if operation in self.denied:
+            raise Refused(403, "Unauthorized", DENIED)
         bucket = self._buckets[operation]
         if not bucket.take():
             raise _quota()
@@ -236,6 +275,18 @@ class AmazonSimulator(Simulator):
                 return self.feeds.get(request, *parts)
             case "getFeedDocument":
                 return self.feeds.get_document(request, self.base_url, *parts)
+            case "createReport":
+                return self.reports.create(request)
+            case "getReports":
+                return self.reports.search(request)
+            case "getReport":
+                return self.reports.get(request, *parts)
+            case "getReportDocument":
+                return self.reports.get_document(request, self.base_url, *parts)
+            case "getInventorySummaries":
+                return self.warehouse.summaries(request)
+            case "getMarketplaceParticipations":
+                return answer({"payload": [self._participation()]})
             case _:
                 raise AssertionError(f"no answer for {operation}")
 
@@ -243,6 +294,21 @@ class AmazonSimulator(Simulator):
         """Lets what was accepted earlier take effect, submissions before feeds."""
         self.shop.land(all_of_them=at_once)
         self.feeds.work(all_of_it=at_once)
+        self.reports.work(all_of_it=at_once)
+
+    def _participation(self) -> dict[str, Any]:
+        return {
+            "marketplace": {
+                "id": MARKETPLACE,
+                "countryCode": "US",
+                "name": "Amazon.com",
+                "defaultCurrencyCode": "USD",
+                "defaultLanguageCode": "en_US",
+                "domainName": "www.amazon.com",
+            },
+            "storeName": self.name,
+            "participation": {"isParticipating": True, "hasSuspendedListings": self.suspended},
+        }
 
     def _item(self, line: SimulatedLine, first: bool) -> Item:
         listing = self.shop.listings.get(line.sku)
@@ -274,7 +340,7 @@ def _route(method: str, path: str) -> tuple[str, list[str]]:
     for wanted, pattern, name in OPERATIONS:
         if wanted == method and pattern.match(path):
             parts = [unquote(part) for part in path.split("/")[4:]]
-            return name, parts[:1] if name == "confirmShipment" else parts
+            return name, parts[: pattern.pattern.count("[^/]+")]
     raise Refused(404, "NotFound", "The resource was not found.")
 
 

@@ -6,7 +6,6 @@ Listings feeds are worked off here, feeds that cancel orders in `cancelling.py`.
 from __future__ import annotations
 
 import gzip
-import random
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,25 +17,14 @@ from connectors.amazon.simulator import cancelling
 from connectors.amazon.simulator.book import Book, iso
 from connectors.amazon.simulator.gate import Refused, answer, bad, choices, parameters
 from connectors.amazon.simulator.shop import Shop
+from connectors.amazon.simulator.store import Document, Store, url
 
 LISTINGS = "JSON_LISTINGS_FEED"
 CANCELLING = "POST_ORDER_ACKNOWLEDGEMENT_DATA"
 TYPES = (LISTINGS, CANCELLING)
 STATES = ("CANCELLED", "DONE", "FATAL", "IN_PROGRESS", "IN_QUEUE")
-LINK_LIFE = 300.0
 MOST_MESSAGES = 25_000
 MOST_BYTES = 10 * 1024 * 1024
-
-
-@dataclass
-class Document:
-    """A document and its presigned address."""
-
-    number: str
-    signature: str
-    kind: str
-    until: float
-    body: bytes | None = None
 
 
 @dataclass
@@ -79,13 +67,16 @@ class _Body(msgspec.Struct):
 class FeedsApi:
     """Feeds for one seller. `delay` is how many seconds one is worked on; the next waits for it."""
 
-    def __init__(self, shop: Shop, book: Book, chance: random.Random, *, delay: float) -> None:
+    def __init__(self, shop: Shop, book: Book, store: Store, *, delay: float) -> None:
         self.shop = shop
         self.book = book
         self.delay = delay
-        self.documents: dict[str, Document] = {}
         self.feeds: dict[str, Feed] = {}
-        self._chance = chance
+        self._store = store
+
+    @property
+    def documents(self) -> dict[str, Document]:
+        return self._store.documents
 
     def create_document(self, request: Request, base: str) -> Response:
         """createFeedDocument."""
@@ -94,26 +85,8 @@ class FeedsApi:
             kind = msgspec.json.decode(request.get_data(), type=_Content).content_type
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise bad("contentType is missing, or the body holds more than it") from None
-        document = self._document(kind)
-        return answer({"feedDocumentId": document.number, "url": _url(base, document)}, 201)
-
-    def presigned(self, request: Request, number: str) -> Response:
-        """The store behind the addresses: permission is the signature, and headers must be the signed ones."""
-        document = self.documents.get(number)
-        if document is None or request.args.get("X-Amz-Signature") != document.signature:
-            return _denied("SignatureDoesNotMatch")
-        if time.monotonic() > document.until:
-            return _denied("AccessDenied")
-        if any(name.lower().startswith("x-amz-") for name, _ in request.headers):
-            return _denied("HeadersNotSigned")
-        if request.method == "PUT":
-            if request.headers.get("content-type") != document.kind:
-                return _denied("SignatureDoesNotMatch")
-            document.body = request.get_data()
-            return Response(status=200)
-        if document.body is None:
-            return Response("<Error><Code>NoSuchKey</Code></Error>", 404, content_type="application/xml")
-        return Response(document.body, content_type="application/octet-stream")
+        document = self._store.new(kind)
+        return answer({"feedDocumentId": document.number, "url": url(base, document)}, 201)
 
     def create(self, request: Request, now: int) -> Response:
         """createFeed."""
@@ -158,11 +131,7 @@ class FeedsApi:
         document = self.documents.get(number)
         if document is None:
             raise Refused(404, "NotFound", "The feed document was not found.")
-        document.until = time.monotonic() + LINK_LIFE
-        shown = {"feedDocumentId": number, "url": _url(base, document)}
-        if document.body is not None and document.body[:2] == b"\x1f\x8b":
-            shown["compressionAlgorithm"] = "GZIP"
-        return answer(shown)
+        return answer(self._store.shown(base, document, "feedDocumentId"))
 
     def work(self, *, all_of_it: bool = False) -> None:
         """Works off the feeds whose time has come, in the order they were created."""
@@ -181,9 +150,7 @@ class FeedsApi:
         written = cancelling.work_off(self.book, self.shop, feed.number, feed.document.body or b"")
         feed.state = "DONE" if written is not None else "FATAL"
         if written is not None:
-            result = self._document("text/xml; charset=UTF-8")
-            result.body = written
-            feed.result = result.number
+            feed.result = self._store.new("text/xml; charset=UTF-8", written).number
 
     def _work_off(self, feed: Feed) -> None:
         body = feed.document.body or b""
@@ -218,9 +185,8 @@ class FeedsApi:
                 "messagesInvalid": invalid,
             },
         }
-        result = self._document("application/json; charset=UTF-8")
-        result.body = gzip.compress(msgspec.json.encode(feed.report))
-        feed.result, feed.state = result.number, "DONE"
+        report = gzip.compress(msgspec.json.encode(feed.report))
+        feed.result, feed.state = self._store.new("application/json; charset=UTF-8", report).number, "DONE"
 
     def _message(self, message: dict[str, Any], seen: set[int]) -> list[str]:
         """What is wrong with a message; a sound one takes effect."""
@@ -249,13 +215,6 @@ class FeedsApi:
                 self.shop.apply(sku, op, value or [])
         return found
 
-    def _document(self, kind: str) -> Document:
-        number = f"amzn1.tortuga.4.na.{self._chance.getrandbits(96):024x}"
-        signature = f"{self._chance.getrandbits(256):064x}"
-        document = Document(number, signature, kind, time.monotonic() + LINK_LIFE)
-        self.documents[number] = document
-        return document
-
     def _shown(self, feed: Feed) -> dict[str, Any]:
         shown = {
             "feedId": feed.number,
@@ -267,11 +226,3 @@ class FeedsApi:
         if feed.result:
             shown["resultFeedDocumentId"] = feed.result
         return shown
-
-
-def _url(base: str, document: Document) -> str:
-    return f"{base}/presigned/{document.number}?X-Amz-Expires=300&X-Amz-Signature={document.signature}"
-
-
-def _denied(code: str) -> Response:
-    return Response(f"<Error><Code>{code}</Code></Error>", 403, content_type="application/xml")

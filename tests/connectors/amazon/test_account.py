@@ -240,7 +240,10 @@ def test_every_request_is_known_by_its_operation(
     acks = [*amazon.push_levels(levels[:1])]
     acks += amazon.push_levels(levels)
     list(amazon.settle({ack.key: ack.ticket for ack in acks}))
-    assert asked == spend - {"getListingsItem"}
+    simulator.send_back(number, "SKU-0", 1)
+    list(amazon.returns(None))
+    list(amazon.own_stock())
+    assert asked == spend - {"getListingsItem", "getReports", "getMarketplaceParticipations"}
 
 
 def _parcel(number: str, line: str) -> Shipment:

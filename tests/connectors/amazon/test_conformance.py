@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import ClassVar
 
 import pytest
 
 from connectors.amazon import Amazon
 from connectors.amazon.listings import Handle
+from connectors.simulation import SimulatedListing
 from core.conformance import Conformance
 from tests.connectors.amazon.conftest import Connect, hurried
 from tests.connectors.amazon.test_wire import DIFFERENCES, NAMES, Load
@@ -25,7 +27,8 @@ class TestConformance(Conformance):
     @pytest.fixture
     def far_end(self, specs: Load) -> Iterator[SimulatedFarEnd]:  # noqa: F811
         """All that is said while the contract is proven keeps to the vendor's specs as well."""
-        simulator = hurried(listings=goods(hurried()))
+        there = SimulatedListing(sku="FBA-1", title="fba", price=Decimal(10), quantities={"": 7}, by_channel=True)
+        simulator = hurried(listings=[*goods(hurried()), there])
         watch = Watch(simulator, [specs(name) for name in NAMES], DIFFERENCES)
         with simulator:
             yield SimulatedFarEnd(simulator)

@@ -264,7 +264,7 @@ def test_a_report_whose_address_expired_is_an_outage_not_a_revoked_right(
     simulator: AmazonSimulator, amazon: Amazon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acks = list(amazon.push_levels(levels(amazon)))
-    monkeypatch.setattr("connectors.amazon.simulator.feeds.LINK_LIFE", -1.0)
+    monkeypatch.setattr("connectors.amazon.simulator.store.LINK_LIFE", -1.0)
     with pytest.raises(Unavailable, match="expired"):
         list(amazon.settle(pending(acks)))
 
