@@ -298,7 +298,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """By the channel's line number."""
     currency: str
     shipping: Decimal = ZERO
-    """Of the shipping charge, in `currency`."""
+    """Of the shipping charge, in `currency`, its tax included."""
     reason: RefundReason = RefundReason.OTHER
     known: tuple[str, ...] = ()
     """Numbers of the refunds the channel showed when this was decided: a new one tells that this was done."""

@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from connectors.walmart import cancel, feeds, orders, pull, pushes, shipping, stock
+from connectors.walmart import cancel, feeds, orders, pull, pushes, returns, shipping, stock
 from connectors.walmart import levels as told_levels
+from connectors.walmart import refunds as refunding
 from connectors.walmart.api import PRODUCTION, Api
 from core.connector import Ability
 from core.model import (
@@ -27,6 +28,8 @@ from core.model import (
     Observation,
     Order,
     Page,
+    Refund,
+    Return,
     Shipment,
 )
 from core.settings import ChannelSettings, Secret
@@ -56,8 +59,6 @@ class WalmartSettings(ChannelSettings):
 
 
 NOT_YET = (
-    Ability.REFUND,
-    Ability.RETURNS,
     Ability.OWN_STOCK,
     Ability.BACKFILL,
     Ability.ROLL_CALL,
@@ -114,6 +115,21 @@ class Walmart:
 
     def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
         return cancel.push_cancellations(self._api, cancellations)
+
+    def push_refunds(self, refunds: Sequence[Refund]) -> Iterator[Ack]:
+        return refunding.push_refunds(self._api, refunds)
+
+    def returns(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        return returns.returns(
+            self._api,
+            returns.whose(self.settings.ship_node_types),
+            cursor,
+            since=since or self.settings.since(datetime.now(UTC)),
+            overlap=self.settings.overlap_seconds,
+        )
+
+    def normalize_return(self, body: bytes) -> Return:
+        return returns.normalize_return(body)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         return told_levels.push_levels(self._api, self._feeds, levels)

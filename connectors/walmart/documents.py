@@ -73,6 +73,18 @@ class Item(Document):
     sku: str | None = None
 
 
+class RefundCharge(Document):
+    charge: Charge
+
+
+class RefundCharges(Document):
+    refund_charge: list[RefundCharge] | None = None
+
+
+class LineRefund(Document):
+    refund_charges: RefundCharges | None = None
+
+
 class OrderLine(Document):
     line_number: str
     item: Item
@@ -81,6 +93,7 @@ class OrderLine(Document):
     status_date: int | None = None
     charges: Charges | None = None
     intent_to_cancel: str | bool | None = None
+    refund: LineRefund | None = None
 
 
 class OrderLines(Document):

@@ -16,11 +16,14 @@ from decimal import ROUND_UP, Decimal
 import msgspec
 
 from connectors.walmart.documents import Money, OrderLine, OrderSummary, ShippingInfo, Tracking, read
+from connectors.walmart.refunded import refunds
 from core.errors import BadDocument
 from core.model import MAX_QUANTITY, ZERO, Address, Fulfiller, Hold, Line, Order, Package
 
 WFS = "WFSFulfilled"
 """The ship node type of orders Walmart ships itself."""
+ACKNOWLEDGE_WITHIN = 4 * 3_600_000
+"""Milliseconds after it was placed within which Walmart wants an order acknowledged."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -47,7 +50,7 @@ def normalize(body: bytes) -> Order:
     packages: Packages = {}
     lines = []
     newest = document.order_date
-    created = waiting = False
+    created = waiting = refunded = False
     for index, line in enumerate(document.order_lines.order_line):
         counts = counts_of(line, index, packages)
         lines.append(_line(line, index, counts, sums, place))
@@ -60,6 +63,7 @@ def normalize(body: bytes) -> Order:
                 holds.add(Hold.BUYER_CANCEL)
         if line.status_date is not None and line.status_date > newest:
             newest = line.status_date
+        refunded = refunded or line.refund is not None
     if not lines:
         raise BadDocument("orderLines.orderLine: empty")
     numbers = {line.number for line in lines}
@@ -83,6 +87,7 @@ def normalize(body: bytes) -> Order:
         holds=tuple(sorted(holds)),
         fulfiller=Fulfiller.CHANNEL if by_channel else Fulfiller.MERCHANT,
         acknowledged=by_channel or not created,
+        acknowledge_by=None if by_channel or not created else _acknowledge_by(document.order_date),
         service=shipping.method_code or "",
         ship_by=_maybe_instant(shipping.estimated_ship_date, "shippingInfo.estimatedShipDate"),
         deliver_by=_maybe_instant(shipping.estimated_delivery_date, "shippingInfo.estimatedDeliveryDate"),
@@ -91,6 +96,7 @@ def normalize(body: bytes) -> Order:
         packages=tuple(
             Package(tracking=tracking, carrier=carrier, lines=units) for (tracking, carrier), units in packages.items()
         ),
+        refunds=refunds(document) if refunded else (),
     )
 
 
@@ -277,6 +283,11 @@ def _millis(value: int, field: str) -> int:
 
 def _instant(value: int, field: str) -> datetime:
     return _EPOCH + _MILLISECOND * _millis(value, field)
+
+
+def _acknowledge_by(placed: int) -> datetime | None:
+    """Walmart wants an order acknowledged within four hours."""
+    return _instant(min(placed + ACKNOWLEDGE_WITHIN, _LATEST), "orderDate")
 
 
 def _maybe_instant(value: int | None, field: str) -> datetime | None:

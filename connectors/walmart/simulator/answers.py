@@ -31,6 +31,11 @@ def orders(status: int, code: str, text: str, field: str = "data") -> Refused:
     return Refused(json({"errors": {"error": [_error(f"{code}.GMP_ORDER_API", text, field)]}}, status))
 
 
+def returns(status: int, code: str, text: str, field: str = "data") -> Refused:
+    """What the returns service says: `errors` is the list."""
+    return Refused(json({"errors": [_error(f"{code}.GMP_RETURNS_API", text, field)]}, status))
+
+
 def inventory(status: int, code: str, text: str, field: str = "") -> Refused:
     """What the inventory service says: a plain list of errors."""
     return Refused(json({"errors": [_error(f"{code}.GMP_INVENTORY_API", text, field)]}, status))

@@ -28,6 +28,18 @@ class Parcel:
         self.told = told
 
 
+class GivenBack:
+    """Money given back for a line: `amount` and `tax` are positive."""
+
+    def __init__(self, kind: str, reason: str, amount: Decimal, tax: Decimal, call: str, units: int = 0) -> None:
+        self.kind = kind
+        self.reason = reason
+        self.amount = amount
+        self.tax = tax
+        self.call = call
+        self.units = units
+
+
 class PurchaseLine:
     """One line: every unit is created, acknowledged, in a parcel or cancelled."""
 
@@ -42,6 +54,7 @@ class PurchaseLine:
         self.cancellations: list[tuple[int, str]] = []
         """Units, and why."""
         self.parcels: list[Parcel] = []
+        self.refunds: list[GivenBack] = []
         self.taken = 0
         """Units the order took off the shelf, so many go back when it is cancelled."""
         self.wants_cancel = False
@@ -126,12 +139,39 @@ class Purchase:
             "orderLineQuantity": _quantity(line.ordered),
             "statusDate": line.status_date,
             "orderLineStatuses": {"orderLineStatus": list(_statuses(line))},
-            "refund": None,
+            "refund": _refund(line),
             "fulfillment": {"fulfillmentOption": "S2H", "shipMethod": "VALUE", "pickUpDateTime": self.placed + 6 * DAY},
         }
         if line.wants_cancel:
             shown["intentToCancel"] = "TRUE"
         return shown
+
+
+def _refund(line: PurchaseLine) -> dict[str, Any] | None:
+    if not line.refunds:
+        return None
+    return {"refundCharges": {"refundCharge": [_refund_charge(given) for given in line.refunds]}}
+
+
+def _refund_charge(given: GivenBack) -> dict[str, Any]:
+    levy = {"taxName": "Tax1", "taxAmount": {"currency": "USD", "amount": _number(-given.tax)}}
+    return {
+        "refundReason": given.reason,
+        "charge": {
+            "chargeType": given.kind,
+            "chargeName": "ItemPrice" if given.kind == "PRODUCT" else "Shipping",
+            "chargeAmount": {"currency": "USD", "amount": _number(-given.amount)},
+            "tax": levy,
+            "taxAndOtherFees": levy,
+        },
+    }
+
+
+def charged(index: int, line: PurchaseLine, kind: str) -> tuple[Decimal, Decimal]:
+    """What the buyer paid for a line's goods or shipping, and the tax on it."""
+    left = line.ordered - line.cancelled
+    amount = line.price * left if kind == "PRODUCT" else SHIPPING if index == 0 and left else Decimal(0)
+    return amount, (amount * TAX).quantize(_CENT, ROUND_HALF_UP)
 
 
 def _charges(index: int, line: PurchaseLine) -> list[dict[str, Any]]:

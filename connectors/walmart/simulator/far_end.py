@@ -16,21 +16,33 @@ from connectors.simulation import (
     Fault,
     FaultPlan,
     OrderTruth,
+    RefundEffect,
     SimulatedListing,
     SimulatedOrder,
     Simulator,
 )
 from connectors.walmart.simulator import answers
-from connectors.walmart.simulator.book import SELLER, WFS, Book, Purchase, PurchaseLine
+from connectors.walmart.simulator.book import SELLER, WFS, Book, Parcel, Purchase, PurchaseLine
 from connectors.walmart.simulator.cancel_desk import ASKED, CancelDesk
 from connectors.walmart.simulator.front_desk import Asked, FrontDesk
 from connectors.walmart.simulator.order_desk import OrderDesk
+from connectors.walmart.simulator.refund_desk import RefundDesk
+from connectors.walmart.simulator.refund_desk import effects_of as refunds_of
+from connectors.walmart.simulator.returns_desk import ReturnsDesk
 from connectors.walmart.simulator.shelves import Shelves
 from connectors.walmart.simulator.shipping_desk import ShippingDesk, effects_of
 from connectors.walmart.simulator.stock_desk import StockDesk
 
 ONLY_NODE = "10000"
 """The ship node of an account that has one and never names it."""
+
+
+WALMARTS_TRACKING = {
+    "shipDateTime": 1_700_000_000_000,
+    "carrierName": {"carrier": "FedEx"},
+    "methodCode": "Value",
+    "trackingNumber": "WFS-1",
+}
 
 
 class WalmartSimulator(Simulator):
@@ -75,6 +87,8 @@ class WalmartSimulator(Simulator):
         self._orders = OrderDesk(self._book, self._millis, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
         self._cancelling = CancelDesk(self._book, self._shelves, self._orders, self._millis)
         self._shipping = ShippingDesk(self._book, self._orders, self._millis)
+        self._refunding = RefundDesk(self._book, self._orders, self._millis)
+        self._returns = ReturnsDesk(self._refunding, self._millis)
         self._stock = StockDesk(self._shelves, self.random)
 
     # The far end's people.
@@ -132,6 +146,15 @@ class WalmartSimulator(Simulator):
             if touched and number not in self._pending:
                 self._book.touch(purchase, self._millis(), *touched)
 
+    def ship_itself(self, number: str) -> None:
+        """Walmart ships one of its own orders."""
+        with self.lock:
+            purchase = self._book.by_number[number]
+            for line in purchase.lines:
+                line.parcels.append(Parcel(line.open, WALMARTS_TRACKING, 0, self._millis()))
+                line.created = line.acknowledged = 0
+            self._book.touch(purchase, self._millis(), *purchase.lines)
+
     def ask_to_cancel(self, number: str, *, sku: str | None = None) -> None:
         """The buyer asks to cancel what has not shipped yet, and the seller is to answer."""
         with self.lock:
@@ -160,6 +183,32 @@ class WalmartSimulator(Simulator):
                 for tracking, carrier, units, at in effects_of(purchase)
             ]
             return [effect for _, effect in sorted(parcels, key=lambda parcel: parcel[0])]
+
+    def refunds(self) -> Sequence[RefundEffect]:
+        with self.lock:
+            return [effect for purchase in self._book.by_number.values() for effect in refunds_of(purchase)]
+
+    def send_back(self, number: str, sku: str, quantity: int) -> str:
+        with self.lock:
+            purchase = self._book.by_number[number]
+            line = next(line for line in purchase.lines if line.sku == sku and line.shipped)
+            return self._returns.send_back(purchase, line, quantity)
+
+    def return_arrives(self, number: str) -> None:
+        """The carrier hands the parcel over at the return centre."""
+        with self.lock:
+            self._returns.returns[number].come("DELIVERED_AT_RETURN_CENTER", "DELIVERED", self._millis())
+
+    def return_called_off(self, number: str) -> None:
+        """The buyer keeps it after all."""
+        with self.lock:
+            self._returns.returns[number].come("RETURN_CANCELLED", "COMPLETED", self._millis())
+
+    def refund_return(self, number: str, units: int | None = None) -> None:
+        """Walmart itself refunds a return, as it does some time after it has arrived."""
+        with self.lock:
+            found = self._returns.returns[number]
+            self._returns.give_back(found, found.units - found.refunded if units is None else units)
 
     def levels(self) -> dict[tuple[str, str], int]:
         with self.lock:
@@ -246,6 +295,12 @@ class WalmartSimulator(Simulator):
                 return "shippingUpdates", self._shipping.ship
             case "POST", ["v3", "orders", _, "cancel"]:
                 return "cancelOrderLines", self._cancelling.cancel
+            case "POST", ["v3", "orders", _, "refund"]:
+                return "refundOrderLines", self._refunding.refund
+            case "GET", ["v3", "returns"]:
+                return "getReturns", self._returns.search
+            case "POST", ["v3", "returns", _, "refund"]:
+                return "issueRefund", self._returns.refund
             case "GET", ["v3", "inventory"]:
                 return "getInventory", stock.get_one_number
             case "PUT", ["v3", "inventory"]:
@@ -290,4 +345,5 @@ def _truth(purchase: Purchase) -> OrderTruth:
         shipped=dict(shipped),
         acknowledged=purchase.kind == WFS or not any(line.created for line in purchase.lines),
         by_channel=purchase.kind == WFS,
+        refunded=sum((given.amount + given.tax for line in purchase.lines for given in line.refunds), Decimal(0)),
     )

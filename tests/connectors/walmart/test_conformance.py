@@ -45,7 +45,7 @@ class TestConformance(Conformance):
 
     @pytest.fixture
     def connector(self, far_end: SimulatedFarEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Walmart]:
-        monkeypatch.setattr("connectors.walmart.pull.LIMIT", 3)
+        monkeypatch.setattr("connectors.walmart.windows.LIMIT", 3)
         assert isinstance(far_end.simulator, WalmartSimulator)
         connector = Walmart("walmart-us", settings_for(far_end.simulator))
         yield connector

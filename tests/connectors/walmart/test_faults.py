@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from connectors.simulation import Fault, FaultPlan
-from connectors.walmart import Walmart, pull
+from connectors.walmart import Walmart, windows
 from connectors.walmart.simulator import WalmartSimulator
 from core.errors import Unavailable
 from core.model import Ack, AckState, Shipment
@@ -27,7 +27,7 @@ PLANS = {fault.value: {fault: 0.35} for fault in Fault} | {"everything": EVERYTH
 @pytest.fixture(params=sorted(PLANS))
 def bad_day(request: pytest.FixtureRequest, simulator: WalmartSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulator fails all the time, and pages are short so that there are many."""
-    monkeypatch.setattr(pull, "LIMIT", 3)
+    monkeypatch.setattr(windows, "LIMIT", 3)
     simulator.faults = FaultPlan(5, PLANS[request.param])
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.walmart import documents, orders
+from connectors.walmart import Walmart, documents, orders
+from connectors.walmart.simulator import WalmartSimulator
 from core.errors import BadDocument
 from core.model import Fulfiller, Hold, Package, money_off
+from tests.connectors.walmart.trade import place
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures" / "walmart"
 
@@ -238,3 +240,14 @@ def test_an_order_of_five_hundred_lines_is_whole(document: Document) -> None:
     order = normalized(document)
     assert len(order.lines) == 500
     assert money_off(order) == 0
+
+
+def test_an_order_nobody_acknowledged_says_until_when_it_waits(simulator: WalmartSimulator, connector: Walmart) -> None:
+    number = place(simulator)
+    order = connector.normalize(connector.fetch(number).body)
+    assert (order.acknowledged, order.acknowledge_by) == (False, order.placed_at + timedelta(hours=4))
+    list(connector.acknowledge([number]))
+    order = connector.normalize(connector.fetch(number).body)
+    assert (order.acknowledged, order.acknowledge_by) == (True, None)
+    theirs = connector.normalize(connector.fetch(place(simulator, by_channel=True)).body)
+    assert (theirs.acknowledged, theirs.acknowledge_by) == (True, None)

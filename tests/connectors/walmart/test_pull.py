@@ -13,7 +13,7 @@ import time_machine
 from werkzeug.wrappers import Request, Response
 
 from connectors.simulation import Fault
-from connectors.walmart import Walmart, pull
+from connectors.walmart import Walmart, windows
 from connectors.walmart.simulator import WalmartSimulator
 from core.errors import Rejected, Unavailable
 from core.model import Fulfiller
@@ -35,7 +35,7 @@ def last_cursor(connector: Walmart, cursor: str | None = None) -> str:
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pull, "LIMIT", 2)
+    monkeypatch.setattr(windows, "LIMIT", 2)
 
 
 def answering(simulator: WalmartSimulator, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
@@ -97,8 +97,8 @@ def test_a_first_pull_reaches_back_as_far_as_walmart_does_and_no_farther(
 def test_a_search_too_large_is_cut_into_windows(
     simulator: WalmartSimulator, connector: Walmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pull, "LIMIT", 5)
-    monkeypatch.setattr(pull, "LARGEST_SEARCH", 20)
+    monkeypatch.setattr(windows, "LIMIT", 5)
+    monkeypatch.setattr(windows, "LARGEST_SEARCH", 20)
     monkeypatch.setattr("connectors.walmart.simulator.order_desk.LARGEST_SEARCH", 20)
     now = datetime.now(UTC)
     placed = [place(simulator, placed_at=now - timedelta(hours=hour)) for hour in range(1, 100)]
@@ -110,7 +110,7 @@ def test_a_search_too_large_is_cut_into_windows(
 def test_more_orders_in_a_moment_than_a_search_shows_is_said(
     simulator: WalmartSimulator, connector: Walmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pull, "LARGEST_SEARCH", 3)
+    monkeypatch.setattr(windows, "LARGEST_SEARCH", 3)
     now = datetime.now(UTC)
     for _ in range(9):
         place(simulator, placed_at=now - timedelta(minutes=5))
@@ -121,8 +121,8 @@ def test_more_orders_in_a_moment_than_a_search_shows_is_said(
 def test_an_order_that_leaves_a_closed_window_hides_no_other(
     simulator: WalmartSimulator, connector: Walmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pull, "LIMIT", 5)
-    monkeypatch.setattr(pull, "LARGEST_SEARCH", 20)
+    monkeypatch.setattr(windows, "LIMIT", 5)
+    monkeypatch.setattr(windows, "LARGEST_SEARCH", 20)
     now = datetime.now(UTC)
     placed = [place(simulator, placed_at=now - timedelta(hours=hour)) for hour in range(1, 60)]
     found = []
@@ -233,7 +233,7 @@ def test_a_place_from_long_ago_is_searched_anew(
     connector = connect(overlap_seconds=0)
     cursor = next(iter(connector.pages(None))).cursor
     assert set(numbers(connector, cursor)) < placed
-    monkeypatch.setattr(pull, "STALE", 60)
+    monkeypatch.setattr(windows, "STALE", 60)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=2), tick=True):
         assert set(numbers(connector, cursor)) == placed
 

@@ -12,7 +12,13 @@ from tests.connectors.walmart.conftest import Connect
 from tests.connectors.walmart.trade import SKUS, acknowledged, level, parcel, place, pulled, settle
 from tests.specs import Spec, Watch, specs  # noqa: F401 - a fixture
 
-SPECS = ("order-management", "inventory-management", "feed-management", "authentication")
+SPECS = (
+    "order-management",
+    "returns-management",
+    "inventory-management",
+    "feed-management",
+    "authentication",
+)
 
 _WRAPPED = "the spec shows the single order bare; the vendor's answers, and its own examples, wrap it as `order`"
 

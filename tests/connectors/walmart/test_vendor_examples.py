@@ -11,18 +11,18 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.walmart import Walmart, documents, orders
+from connectors.walmart import Walmart, documents, orders, returns
 from connectors.walmart.simulator import WalmartSimulator
 from core.conformance.documents import flaws
-from core.model import Fulfiller, Order, money_off
-from tests.connectors.walmart.trade import acknowledged
+from core.model import Fulfiller, Order, ReturnState, money_off
+from tests.connectors.walmart.trade import SKUS, acknowledged, parcel
 from tests.specs import Spec, specs  # noqa: F401 - a fixture
 
 SPEC = "walmart/order-management.openapi.json"
 
 NO_ORDERS = {
-    "post /v3/orders/{purchaseOrderId}/refund request": "a refund, which this connector does not tell",
-    "post /v3/orders/{purchaseOrderId}/cancel request": "a cancellation, which this connector does not tell",
+    "post /v3/orders/{purchaseOrderId}/refund request": "a refund: the simulator takes it, in a test of its own",
+    "post /v3/orders/{purchaseOrderId}/cancel request": "a cancellation: the simulator takes it, in a test of its own",
     "post /v3/orders/{purchaseOrderId}/shipping request": "a shipment: the simulator takes it, in a test of its own",
 }
 """Examples in JSON that are no orders. The XML ones are left out: this connector speaks JSON alone."""
@@ -107,6 +107,54 @@ def test_the_simulator_takes_the_printed_shipment(
     answer = connector._api.ask("shippingUpdates", "POST", f"/v3/orders/{number}/shipping", body=printed)
     assert answer.status_code == httpx.codes.OK
     assert sorted(effect.carrier for effect in simulator.effects()) == ["FedEx", "UPS"]
+
+
+def test_the_simulator_takes_the_printed_cancellation(
+    specs: Callable[[str], Spec],  # noqa: F811
+    simulator: WalmartSimulator,
+    connector: Walmart,
+) -> None:
+    printed = dict(_examples(specs(SPEC)))["post /v3/orders/{purchaseOrderId}/cancel request"]
+    number = acknowledged(simulator, connector)
+    simulator.ask_to_cancel(number)  # the reason printed is the buyer's
+    connector._api.ask("cancelOrderLines", "POST", f"/v3/orders/{number}/cancel", body=printed)
+    assert sum(simulator.truths()[number].cancelled.values()) == 1
+
+
+def test_the_simulator_takes_the_printed_refund(
+    specs: Callable[[str], Spec],  # noqa: F811
+    simulator: WalmartSimulator,
+    connector: Walmart,
+) -> None:
+    printed = dict(_examples(specs(SPEC)))["post /v3/orders/{purchaseOrderId}/refund request"]
+    number = acknowledged(simulator, connector, *[(SKUS[0], 1)] * 4)
+    list(connector.push_tracking([parcel(number, {"4": 1})]))
+    printed = {"orderRefund": printed["orderRefund"] | {"purchaseOrderId": number}}
+    connector._api.ask("refundOrderLines", "POST", f"/v3/orders/{number}/refund", body=printed)
+    assert simulator.truths()[number].refunded == Decimal("0.2")
+
+
+def test_the_printed_refund_is_shown_as_given_back(specs: Callable[[str], Spec]) -> None:  # noqa: F811
+    value = dict(_examples(specs(SPEC)))["post /v3/orders/{purchaseOrderId}/refund 200"]
+    order = orders.normalize(json.dumps(value).encode())
+    assert [(one.number, one.amount) for one in order.refunds] == [
+        ("1 PRODUCT 19.99", Decimal("19.99")),
+        ("1 SHIPPING 2", Decimal(2)),
+    ]
+
+
+def test_the_printed_returns_are_read(specs: Callable[[str], Spec]) -> None:  # noqa: F811
+    spec = specs("walmart/returns-management.openapi.json")
+    printed = dict(_examples(spec))["get /v3/returns 200"]["returnOrders"]
+    found = [returns.normalize_return(json.dumps(one).encode()) for one in printed]
+    first = found[0]
+    assert (first.number, first.order, first.state) == ("103738048909818825", "4790210558890", ReturnState.CLOSED)
+    assert (first.carrier, first.tracking) == ("FEDEX", "785611449666")
+    assert [(line.order_line, line.sku, line.quantity, line.refunded) for line in first.lines] == [
+        ("1", "ANTL_GDL-0700", 3, 1)
+    ]
+    assert [one.number for one in found] == [one["returnOrderId"] for one in printed]
+    assert all(one.lines and one.order for one in found)
 
 
 def _printed(bare: dict[str, Any]) -> dict[str, Counter[str]]:
