@@ -12,11 +12,14 @@ import sqlalchemy as sa
 import typer
 
 from core.commands import logs
+from core.connector import Ability, find
 from core.errors import StoreError, UserError
 from core.settings import ConfigError, Settings, load
 from core.store.database import Store, Tx
 from core.store.schema import open_store
 from core.sync.channel import write_locations
+
+FOLDER = Path("config")
 
 
 def complete_channel(incomplete: str) -> list[str]:
@@ -26,8 +29,6 @@ def complete_channel(incomplete: str) -> list[str]:
     except UserError:
         return []
 
-
-FOLDER = Path("config")
 
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"]
 """How an instant may be written."""
@@ -43,6 +44,11 @@ Order = Annotated[
     str,
     typer.Argument(metavar="ORDER", help='Our id, the channel\'s number, its name ("#1001") or CHANNEL:NUMBER.'),
 ]
+Reference = Annotated[
+    str, typer.Option("--reference", metavar="TEXT", help="Yours: the same one is decided once, however often given.")
+]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; some channels show it to the buyer.")]
+Notify = Annotated[bool, typer.Option("--notify/--no-notify", help="Let the channel write to the buyer.")]
 
 
 def settings_in(config: Path) -> Settings:
@@ -107,6 +113,16 @@ def quantities(pairs: Sequence[str]) -> dict[str, int]:
             raise UserError(f"{sku} is named twice; name it once, with all its units")
         found[sku] = int(count)
     return found
+
+
+def unable(settings: Settings, channel: str, ability: Ability) -> str:
+    """Why a channel cannot be told something, in its vendor's words; empty where it can.
+
+    Raises `UserError` for a channel that is not configured or switched off.
+    """
+    chosen(settings, [channel])
+    connector = find(settings.channels[channel].connector)
+    return "" if ability in connector.abilities else connector.absent[ability]
 
 
 def write_places(store: Store, settings: Settings) -> None:

@@ -22,7 +22,17 @@ SELECT * FROM (
 ORDER BY o.id DESC LIMIT :limit
 """
 
-_COUNTERS = ("ordered", "cancelled", "shipped", "reserved", "allocated", "backordered", "held", "returned")
+_COUNTERS = (
+    "ordered",
+    "cancelled",
+    "cancelling",
+    "shipped",
+    "reserved",
+    "allocated",
+    "backordered",
+    "held",
+    "returned",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -82,7 +92,7 @@ def _whole(story: Story) -> dict[str, Any]:
     row = story.order
     exact = ("id", "channel", "number", "name", "currency", "fulfiller", "service", "presentment_currency")
     amounts = ("total", "shipping", "shipping_tax", "discount", "adjustment", "money_off", "presentment_total")
-    instants = ("placed_at", "imported_at", "updated_at", "ship_by", "deliver_by")
+    instants = ("placed_at", "imported_at", "updated_at", "ship_by", "deliver_by", "acknowledge_by")
     return {
         **{word: getattr(row, word) for word in exact},
         **{word: bool(getattr(row, word)) for word in ("test", "priced", "acknowledged")},
@@ -95,6 +105,8 @@ def _whole(story: Story) -> dict[str, Any]:
         "holds": [{"hold": h.hold, "by": h.by, "why": h.why, "since": show.iso(h.since)} for h in story.holds],
         "fulfilment": [_dated(one, "created_at", "released_at") for one in story.work],
         "shipments": [_dated(one, "shipped_at") for one in story.parcels],
+        "cancellations": [_dated(one, "decided_at") for one in story.cancellations],
+        "refunds": [{**_dated(one, "at"), "amount": show.amount(one.amount)} for one in story.refunds],
         "acknowledgement": None if story.acknowledgement is None else story.acknowledgement.state,
         "timeline": [_dated(one, "at") for one in story.timeline],
     }
@@ -114,6 +126,7 @@ def _line(line: Any) -> dict[str, Any]:
 def _print(story: Story) -> None:
     row = story.order
     off = show.amount(row.money_off)
+    shown = [word for word in _COUNTERS if word != "cancelling" or any(line.cancelling for line in story.lines)]
     show.facts(
         {
             "status": story.status.replace("_", " "),
@@ -130,9 +143,9 @@ def _print(story: Story) -> None:
         title=f"order {row.id}: {row.name or row.number}",
     )
     show.table(
-        ("line", "SKU", "item", "title", *_COUNTERS),
+        ("line", "SKU", "item", "title", *shown),
         [
-            (line.number, line.sku, line.item, line.title, *(getattr(line, word) for word in _COUNTERS))
+            (line.number, line.sku, line.item, line.title, *(getattr(line, word) for word in shown))
             for line in story.lines
         ],
         title="lines",
@@ -154,6 +167,23 @@ def _print(story: Story) -> None:
         ],
         title="parcels",
     )
+    show.table(
+        ("cancelled here", "units", "why", "told", "reason"),
+        [
+            (show.clock_time(c.decided_at), units(c.lines), c.reason.replace("_", " "), c.state, c.refusal)
+            for c in story.cancellations
+        ],
+        title="cancellations",
+    )
+    show.table(
+        ("refund", "when", "amount", "units", "by", "why", "state", "reason"),
+        [
+            (g.number or None, show.clock_time(g.at), show.amount(g.amount), units(g.lines), g.origin,
+             g.reason.replace("_", " "), g.state, g.refusal)
+            for g in story.refunds
+        ],
+        title="refunds",
+    )  # fmt: skip
     show.table(
         ("when", "what"),
         [(show.clock_time(happening.at), happening.what) for happening in story.timeline],

@@ -26,8 +26,8 @@ def planned(config: Config = given.FOLDER, json: Json = False) -> None:
         show.document({"pushes": [_told(one) for one in found.pushes], "levels": [_told(one) for one in found.levels]})
         return
     show.table(
-        ("channel", "what", "order", "name", "carrier", "tracking", "state", "due"),
-        [(p.channel, p.kind, p.order, p.name, p.carrier, p.tracking, p.state, _due(p, now)) for p in found.pushes],
+        ("channel", "push", "order", "name", "what", "state", "due"),
+        [(p.channel, p.kind, p.order, p.name, p.what, p.state, _due(p, now)) for p in found.pushes],
     )
     show.table(
         ("channel", "SKU", "place", "old", "", "new", "due"),

@@ -56,7 +56,9 @@ class Done(msgspec.Struct, kw_only=True, omit_defaults=False):
     resumed: int | None = None
     released: int | None = None
     acknowledged: int | None = None
+    cancelled: int | None = None
     tracking: int | None = None
+    refunded: int | None = None
     levels: int | None = None
 
 
@@ -219,7 +221,9 @@ def _told(done: Outcome | Trouble) -> Done:
         resumed=done.resumed,
         released=done.released,
         acknowledged=done.acknowledged,
+        cancelled=done.cancelled,
         tracking=done.tracking,
+        refunded=done.refunded,
         levels=done.levels,
     )
 
@@ -230,7 +234,9 @@ _DEEDS = {
     "resumed": "orders resumed",
     "released": "pieces of work released",
     "acknowledged": "orders acknowledged",
+    "cancelled": "cancellations told",
     "tracking": "parcels told",
+    "refunded": "refunds given",
     "levels": "levels told",
 }
 

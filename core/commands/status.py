@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from core.commands.edge import NeedsAttention
 from core.commands.given import Config, Json
 from core.settings import Settings
 from core.sync.channel import clock
+from core.sync.deadlines import Deadline, near
 from core.sync.status import Standing, Waiting, standing
 
 _TROUBLED = ("unavailable", "parked", "misconfigured")
@@ -42,6 +44,10 @@ class Told(msgspec.Struct, kw_only=True):
     unexplained: int = 0
     """Differences nothing explained then."""
     waiting: Waiting
+    acknowledge_soon: int = 0
+    """Orders not acknowledged yet, for which the channel soon waits no longer (`acknowledge_alert_minutes`)."""
+    acknowledge_by: str | None = None
+    """Until when the most urgent of them."""
     orders: dict[str, int]
     """received = stored + repeated + quarantined, ever."""
 
@@ -58,11 +64,17 @@ def status(config: Config = given.FOLDER, json: Json = False) -> None:
         with store.sole_instance() as sole:
             running = not sole
         told = _told(settings, found, now)
+        soon = near(store, settings.channels, now)
+        for one in told:
+            if one.channel in soon:
+                one.acknowledge_soon = soon[one.channel].orders
+                one.acknowledge_by = show.iso(soon[one.channel].by)
         if json:
             show.document({"daemon_running": running, "items_to_compute": found.touched, "channels": told})
         else:
             _print(told, found, running, now)
-    if any(one.health in _TROUBLED for one in told):
+            _print_deadlines(soon, now)
+    if any(one.health in _TROUBLED or one.acknowledge_soon for one in told):
         raise typer.Exit(NeedsAttention.code)
 
 
@@ -147,6 +159,11 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
             show.line(f"{one.channel} is {one.health}{out}: {one.reason}")
         for refusal in found.refusals.get(one.channel, [])[:_REASONS]:
             show.line(f"{one.channel}: {refusal}")
+        if one.waiting.pushes_refused:
+            show.line(
+                f"{one.channel}: see `ordersync push list {one.channel}`; once mended `ordersync push retry ID`, "
+                "else `ordersync push drop ID`"
+            )
         if one.backfill is not None:
             past = found.backfills[one.channel]
             waits = f", waits: {past.reason}" if past.reason else ""
@@ -163,6 +180,16 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
     if found.touched:
         show.line(f"levels to compute: {show.many(found.touched, 'item')}")
     show.line("the daemon is running" if running else "no daemon is running; start `ordersync run`")
+
+
+def _print_deadlines(soon: Mapping[str, Deadline], now: int) -> None:
+    for name, one in soon.items():
+        left = (one.by - now) // show.SECOND
+        when = f"within {show.span(left)}" if left >= 0 else f"since {show.span(-left)} ago"
+        show.line(
+            f"{name}: {show.many(one.orders, 'order')} to be acknowledged, the first ({one.first}) {when}; if the next "
+            f"turn does not, acknowledge there by hand: see `ordersync push list {name}`"
+        )
 
 
 def _age(seconds: int | None) -> str | None:

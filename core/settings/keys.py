@@ -106,8 +106,14 @@ class ChannelSettings(Table):
     """Tell the channel how many units it may sell."""
     push_tracking: bool = True
     """Tell the channel which parcels left."""
+    push_cancellations: bool = True
+    """Tell the channel of what was cancelled here. false: it waits, and the channel goes on showing it as open."""
+    push_refunds: bool = True
+    """Have the channel give back what was decided here. false: it waits."""
     acknowledge: bool = True
     """Tell the channel that orders were received, where it asks for that."""
+    acknowledge_alert_minutes: Annotated[int, Field(ge=0, le=10_080)] = 60
+    """So long before a channel stops waiting for an acknowledgement, `ordersync status` and the log say so."""
 
     def since(self, now: datetime) -> datetime:
         """From when on the first pull at `now` takes orders in: aware, in UTC."""

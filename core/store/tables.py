@@ -246,6 +246,7 @@ orders = Table(
     _text("service"),
     _big("ship_by", null=True),
     _big("deliver_by", null=True),
+    _big("acknowledge_by", null=True),
     UniqueConstraint("channel_id", "number"),
     _one_of("fulfiller", "merchant", "channel"),
 )
@@ -261,6 +262,7 @@ lines = Table(
     _ref("item_id", "items.id", null=True),
     _count("ordered"),
     _count("cancelled"),
+    _count("cancelling"),  # of these, cancelled here and not shown as cancelled by the channel yet
     _count("shipped"),
     _count("reserved"),
     _count("backordered"),
@@ -274,11 +276,14 @@ lines = Table(
     UniqueConstraint("order_id", "number"),
     *_not_negative("ordered", "cancelled", "shipped", "reserved", "backordered", "held", "allocated", "returned"),
     CheckConstraint("ordered = cancelled + shipped + reserved + backordered + held", name="balance"),
+    CheckConstraint("cancelling >= 0 AND cancelling <= cancelled", name="cancelling_is_cancelled"),
     CheckConstraint("allocated <= reserved", name="allocated_is_reserved"),
     CheckConstraint("returned <= shipped", name="returned_was_shipped"),
     Index("ix_lines_waiting", "item_id", sqlite_where=text("backordered > 0"),
           postgresql_where=text("backordered > 0")),
     Index("ix_lines_unknown", "sku", sqlite_where=text("held > 0"), postgresql_where=text("held > 0")),
+    Index("ix_lines_cancelling", "order_id", sqlite_where=text("cancelling > 0"),
+          postgresql_where=text("cancelling > 0")),
     Index("ix_lines_unrouted", "order_id", sqlite_where=text("reserved > allocated"),
           postgresql_where=text("reserved > allocated")),
 )  # fmt: skip
@@ -370,6 +375,20 @@ shipments = Table(
     _one_of("origin", "operator", "warehouse", "channel"),
 )
 
+corrections = Table(
+    "corrections",
+    metadata,
+    _id(),
+    _ref("shipment_id", "shipments.id"),
+    _ref("order_id", "orders.id"),
+    Column("tracking", Text, nullable=False),  # the number the parcel had: named again, it is the same parcel
+    _text("carrier"),
+    _text("actor"),
+    _big("at"),
+    UniqueConstraint("order_id", "tracking"),
+    Index(None, "shipment_id"),
+)
+
 shipment_lines = Table(
     "shipment_lines",
     metadata,
@@ -390,6 +409,9 @@ pushes = Table(
     Column("key", Text, nullable=False),
     _ref("order_id", "orders.id"),
     _ref("shipment_id", "shipments.id", null=True),
+    Column("generation", Integer, nullable=False, server_default="1"),  # grows with each correction or renewed attempt
+    _text("argument"),  # JSON: what is to be said
+    Column("digest", LargeBinary),  # of `argument` as it was first sent; null before that
     _text("state", "queued"),
     _text("ticket"),
     _text("reason"),
@@ -397,13 +419,32 @@ pushes = Table(
     _big("due_at"),
     _big("created_at"),
     _big("updated_at"),
+    _big("warned_at", null=True),  # when it was told that its deadline is near
     UniqueConstraint("kind", "key"),
-    _one_of("kind", "tracking", "acknowledge"),
-    _one_of("state", "queued", "sent", "unknown", "accepted", "applied", "confirmed", "refused"),
+    CheckConstraint("generation > 0", name="generation_positive"),
+    _one_of("kind", "tracking", "acknowledge", "cancel", "refund"),
+    _one_of("state", "queued", "sent", "unknown", "accepted", "applied", "confirmed", "refused", "dropped"),
     Index(None, "order_id"),
     Index("ix_pushes_due", "channel_id", "kind", sqlite_where=text("state IN ('queued','sent','unknown','accepted')"),
           postgresql_where=text("state IN ('queued','sent','unknown','accepted')")),
 )  # fmt: skip
+
+refunds = Table(
+    "refunds",
+    metadata,
+    _id(),
+    _ref("order_id", "orders.id"),
+    Column("number", Text, nullable=False),  # the channel's
+    _big("at"),
+    _big("amount"),
+    _text("lines", "{}"),  # JSON: units by line number
+    _text("origin", "channel"),  # whether it was decided here
+    _ref("push_id", "pushes.id", null=True),
+    UniqueConstraint("order_id", "number"),
+    UniqueConstraint("push_id"),
+    CheckConstraint("amount > 0", name="amount_positive"),
+    _one_of("origin", "ours", "channel"),
+)
 
 quarantine = Table(
     "quarantine",

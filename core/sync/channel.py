@@ -41,15 +41,21 @@ class Channel:
     """The channel's own id of each of those locations."""
     routing: RoutingSettings
 
-    def tells(self, ability: Ability) -> bool:
-        """Whether the channel is told of this: it can be, the settings want it, and the channel is no shadow."""
+    def wants(self, ability: Ability) -> bool:
+        """Whether the channel is to be told of this: it can be, and the settings want it."""
         own = self.settings
         wanted = {
             Ability.ACKNOWLEDGE: own.acknowledge,
             Ability.PUSH_TRACKING: own.push_tracking,
             Ability.PUSH_LEVELS: own.push_levels,
+            Ability.CANCEL: own.push_cancellations,
+            Ability.REFUND: own.push_refunds,
         }
-        return own.mode == "live" and ability in self.connector.abilities and wanted.get(ability, True)
+        return ability in self.connector.abilities and wanted.get(ability, True)
+
+    def tells(self, ability: Ability) -> bool:
+        """Whether the channel is told of this now: it is to be, and the channel is no shadow."""
+        return self.settings.mode == "live" and self.wants(ability)
 
     def fence(self, tx: Tx) -> Any:
         """Locks the channel's row and returns it; raises `Fenced` when another worker has taken it up since."""

@@ -19,6 +19,9 @@ _MAX_DIGITS = 12
 
 _TOO_MUCH = Decimal(10) ** _MAX_DIGITS
 
+_SMALLEST = Decimal("0.000001")
+"""The smallest amount the store can keep."""
+
 _MAX_VERSION = 2**63 - 1
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -116,9 +119,23 @@ def _check(order: Order, number: str) -> None:
         if ordered > MAX_QUANTITY:
             raise BadDocument(f"line {line.number}: {ordered} units are more than a line can hold")
         amounts += (line.unit_price, line.tax, line.discount)
+    if order.refunds:
+        amounts += [refund.amount for refund in order.refunds]
+        _check_refunds(order)
     if not _are_storable(amounts):
         for amount in amounts:
             _check_amount("an amount", amount)
+
+
+def _check_refunds(order: Order) -> None:
+    numbers = {refund.number for refund in order.refunds}
+    if len(numbers) < len(order.refunds) or "" in numbers:
+        raise BadDocument("its refunds have no numbers of their own")
+    for refund in order.refunds:
+        if not refund.amount.is_finite() or refund.amount < _SMALLEST:
+            raise BadDocument(f"refund {refund.number}: it gives nothing back")
+        if not all(type(units) is int and 0 <= units <= MAX_QUANTITY for units in refund.lines.values()):
+            raise BadDocument(f"refund {refund.number}: its units are no quantities")
 
 
 def _are_storable(amounts: Sequence[Decimal]) -> bool:

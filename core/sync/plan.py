@@ -17,19 +17,23 @@ from core.store.database import Store, Tx
 from core.sync.channel import Channel
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku
+from core.sync.outbox import before
+from core.sync.pushes import describe
 
 T = TypeVar("T")
 
 
 class DuePush(msgspec.Struct, kw_only=True):
-    """An acknowledgement or a parcel's tracking that the channel is to be told."""
+    """What the channel is to be told of one of its orders."""
 
     channel: str
     kind: str
-    """acknowledge or tracking."""
+    """acknowledge, cancel, tracking or refund."""
     order: str
     """The channel's number."""
     name: str
+    what: str
+    """The parcel, the units or the money; empty for an acknowledgement."""
     carrier: str
     tracking: str
     state: str
@@ -116,26 +120,27 @@ def _as_channel(settings: Settings, name: str, row: Any) -> Channel:
     )
 
 
+_KINDS = {
+    "acknowledge": Ability.ACKNOWLEDGE,
+    "cancel": Ability.CANCEL,
+    "tracking": Ability.PUSH_TRACKING,
+    "refund": Ability.REFUND,
+}
+"""In the order a round tells them."""
+
+
 def _pushes(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DuePush]:
-    wanted = [
-        (kind, row.id)
-        for name, row in known.items()
-        for kind, ability, told in (
-            ("acknowledge", Ability.ACKNOWLEDGE, settings.channels[name].acknowledge),
-            ("tracking", Ability.PUSH_TRACKING, settings.channels[name].push_tracking),
-        )
-        if told and ability in find(settings.channels[name].connector).abilities
-    ]
+    channels = [_as_channel(settings, name, row) for name, row in known.items()]
     found = []
-    for kind in ("acknowledge", "tracking"):
+    for kind, ability in _KINDS.items():
         rows = tx.rows(
-            "SELECT c.name AS channel, p.kind, o.number AS number, o.name, COALESCE(s.carrier, '') AS carrier,"
-            " COALESCE(s.tracking, '') AS tracking, p.state, p.due_at FROM pushes p"
+            "SELECT c.name AS channel, p.*, o.number AS number, o.name, COALESCE(s.carrier, '') AS carrier,"
+            f" COALESCE(s.tracking, '') AS tracking, ({before(kind)}) AS before FROM pushes p"
             " JOIN channels c ON c.id = p.channel_id JOIN orders o ON o.id = p.order_id"
             " LEFT JOIN shipments s ON s.id = p.shipment_id"
             " WHERE p.channel_id IN :channels AND p.kind = :kind AND p.state IN ('queued','sent','unknown','accepted')"
             " AND p.state <> 'accepted' ORDER BY p.channel_id, p.id",
-            channels=[id for of, id in wanted if of == kind],
+            channels=[channel.id for channel in channels if channel.wants(ability)],
             kind=kind,
         )
         found += [
@@ -144,11 +149,12 @@ def _pushes(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DuePush]:
                 kind=row.kind,
                 order=row.number,
                 name=row.name,
+                what=describe(row),
                 carrier=row.carrier,
                 tracking=row.tracking,
                 state=row.state,
                 due_at=row.due_at,
-                waits_for=_mode(settings, row.channel),
+                waits_for=_mode(settings, row.channel) or (f"push {row.before} of the order" if row.before else ""),
             )
             for row in rows
         ]

@@ -14,9 +14,11 @@ from core.store.catalogue import Listed
 from core.store.database import Tx
 from core.store.moves import Stock
 from core.sync.channel import Channel
+from core.sync.confirm import Shown, confirm
 from core.sync.observe import Seen
 from core.sync.outside import Outside
 from core.sync.promise import Claim
+from core.sync.refunded import write_refunds
 from core.sync.rows import (
     BUYER_COLUMNS,
     LINE_COLUMNS,
@@ -48,6 +50,10 @@ class LineChange:
     shipped: int = 0
     cancelled: int = 0
     ordered: int = 0
+    cancelling: int = 0
+    """Of the cancelled units, those cancelled here that the channel does not show as cancelled yet."""
+    overtaken: int = 0
+    """Units cancelled here that have turned out to have left."""
 
     @property
     def number(self) -> str:
@@ -98,7 +104,11 @@ def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Lis
     for row in tx.rows('SELECT order_id, hold, "by" FROM holds WHERE order_id IN :ids', ids=ids):
         holds[row.order_id]["channel" if row.by == "channel" else ""].add(row.hold)
     trackings: defaultdict[int, set[str]] = defaultdict(set)
-    for row in tx.rows("SELECT order_id, tracking FROM shipments WHERE order_id IN :ids", ids=ids):
+    for row in tx.rows(
+        "SELECT order_id, tracking FROM shipments WHERE order_id IN :ids"
+        " UNION ALL SELECT order_id, tracking FROM corrections WHERE order_id IN :ids",
+        ids=ids,
+    ):
         trackings[row.order_id].add(row.tracking)
     codes = {
         row.order_id: (row.country, row.postal_code)
@@ -196,6 +206,8 @@ def _count(revision: Revision, change: LineChange) -> None:
         if line.cancelled > change.cancelled:
             late = line.cancelled - change.cancelled
             revision.events.append((LEFT_ALREADY, f"{late} of {line.sku}: they left already"))
+        if was is not None and was.cancelling:
+            _keep_cancelled(revision, change)
     before = was.cancelled if was is not None else 0
     sku = line.sku if line is not None else was.sku
     if change.cancelled > before and was is not None:
@@ -204,6 +216,21 @@ def _count(revision: Revision, change: LineChange) -> None:
         revision.events.append(("edited at the channel", f"{sku}: {was.ordered} ordered became {change.ordered}"))
     if was is None:
         revision.events.append(("edited at the channel", f"{change.ordered} of {sku} added"))
+
+
+def _keep_cancelled(revision: Revision, change: LineChange) -> None:
+    """Units cancelled here stay cancelled although the channel still shows them open; what it shows more is theirs."""
+    was = change.row
+    shown = change.cancelled
+    confirmed = min(was.cancelling, max(0, shown - (was.cancelled - was.cancelling)))
+    waiting = was.cancelling - confirmed
+    change.cancelled = min(shown + waiting, change.ordered - change.shipped)
+    change.cancelling = change.cancelled - shown
+    change.overtaken = waiting - change.cancelling
+    if confirmed:
+        revision.events.append(("cancellation confirmed", f"the channel shows {confirmed} of {was.sku} as cancelled"))
+    if change.overtaken:
+        revision.events.append(("shipped although cancelled", f"{change.overtaken} of {was.sku} left at the channel"))
 
 
 def write_revisions(tx: Tx, channel: Channel, revisions: Sequence[Revision], observed_at: int, now: int) -> None:
@@ -223,6 +250,7 @@ def write_revisions(tx: Tx, channel: Channel, revisions: Sequence[Revision], obs
         [(r.row.id, *buyer_values(r.order)) for r in revisions if r.order.ship_to is not None],
     )
     added, kept = [], []
+    tx.update(tables.lines, ("id",), ("cancelling",), _cancelling(revisions))
     for revision in revisions:
         for change in revision.changes:
             values = _line_values(change)
@@ -237,7 +265,8 @@ def write_revisions(tx: Tx, channel: Channel, revisions: Sequence[Revision], obs
     _write_holds(tx, revisions, now)
     if Ability.ACKNOWLEDGE in channel.connector.abilities:
         want_acknowledgement(tx, channel, [r.row.id for r in revisions if not r.order.acknowledged], now)
-    _confirm(tx, revisions, now)
+    write_refunds(tx, [(r.row.id, r.order) for r in revisions if r.order.refunds])
+    confirm(tx, [_shown(revision) for revision in revisions], now)
     _tell(tx, channel, revisions, now)
 
 
@@ -280,17 +309,20 @@ def _tell(tx: Tx, channel: Channel, revisions: Sequence[Revision], now: int) -> 
     tell(tx, [event for event in events if event not in told], channel, now)
 
 
-def _confirm(tx: Tx, revisions: Sequence[Revision], now: int) -> None:
-    """What the channel itself shows of our pushes is the surest acknowledgement."""
-    shown = {(r.row.id, package.tracking) for r in revisions for package in r.order.packages}
-    acknowledged = {r.row.id for r in revisions if r.order.acknowledged}
-    done = [
-        row.id
-        for row in tx.rows(
-            "SELECT p.id, p.kind, p.order_id, s.tracking FROM pushes p LEFT JOIN shipments s ON s.id = p.shipment_id"
-            " WHERE p.order_id IN :ids AND p.state <> 'confirmed'",
-            ids=[r.row.id for r in revisions],
-        )
-        if (row.order_id in acknowledged if row.kind == "acknowledge" else (row.order_id, row.tracking) in shown)
-    ]
-    tx.run("UPDATE pushes SET state = 'confirmed', reason = '', updated_at = :now WHERE id IN :ids", ids=done, now=now)
+def _cancelling(revisions: Sequence[Revision]) -> list[tuple[int, int]]:
+    """The lines of which fewer units wait for their cancellation to be shown: by id, how many still do."""
+    return sorted(
+        (change.row.id, change.cancelling)
+        for revision in revisions
+        for change in revision.changes
+        if change.row is not None and change.row.cancelling != change.cancelling
+    )
+
+
+def _shown(revision: Revision) -> Shown:
+    return Shown(
+        revision.row.id,
+        revision.order,
+        {change.number: change.cancelling for change in revision.changes if change.cancelling},
+        {change.number: change.overtaken for change in revision.changes if change.overtaken},
+    )

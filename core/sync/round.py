@@ -1,7 +1,7 @@
 """One round of one channel: everything that is due, from its newest order to its newest level.
 
 The order of the steps carries meaning. Levels are read before the pull and pushed after it, so that no push sells the
-units of an order placed before it, and not at all when it failed. Tracking is pushed all the same: it is due to buyers.
+units of an order placed before it, and not at all when it failed. What buyers wait for is pushed all the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from core.sync.listings import map_by_sku, read_listings
 from core.sync.observe import clean
 from core.sync.own_stock import read_own_stock
 from core.sync.pull import Progress, pull, pull_orders, wanted_numbers
-from core.sync.push import push_acknowledgements, push_tracking, settle_pushes
+from core.sync.push import (
+    push_acknowledgements,
+    push_cancellations,
+    push_refunds,
+    push_tracking,
+    settle_pushes,
+)
 from core.sync.push_levels import push_levels, read_bases, settle_levels
 from core.sync.reconcile import beginning, is_due, reconcile
 from core.sync.refill import refill
@@ -54,7 +60,11 @@ class Outcome(msgspec.Struct, kw_only=True):
     resumed: int = 0
     released: int = 0
     acknowledged: int = 0
+    cancelled: int = 0
+    """Cancellations the channel took."""
     tracking: int = 0
+    refunded: int = 0
+    """Refunds the channel took."""
     levels: int = 0
     backfilled: int = 0
     poked: tuple[int, ...] = ()
@@ -108,8 +118,10 @@ def run_round(
     outcome.orders = pulled or Counts()
     outcome.resumed = refill(store, channel, clock)
     outcome.acknowledged = attempt(lambda: push_acknowledgements(store, channel, clock), 0)
+    outcome.cancelled = attempt(lambda: push_cancellations(store, channel, clock), 0)
     outcome.released = release(store, channel, clock())
     outcome.tracking = attempt(lambda: push_tracking(store, channel, clock), 0)
+    outcome.refunded = attempt(lambda: push_refunds(store, channel, clock), 0)
     later = refresh(store, channels, clock())
     poke(store, sorted(later - {channel.id}))
     outcome.poked = tuple(sorted((due | later) - {channel.id}))

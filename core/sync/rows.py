@@ -18,7 +18,7 @@ _MILLION = Decimal(1_000_000)
 ORDER_COLUMNS = (
     "version", "observed_at", "digest", "name", "placed_at", "updated_at", "currency", "total", "shipping",
     "shipping_tax", "discount", "adjustment", "money_off", "presentment_currency", "presentment_total", "fulfiller",
-    "priced", "acknowledged", "test", "service", "ship_by", "deliver_by",
+    "priced", "acknowledged", "test", "service", "ship_by", "deliver_by", "acknowledge_by",
 )  # fmt: skip
 
 BUYER_COLUMNS = (
@@ -56,6 +56,7 @@ def order_values(one: Seen, order: Order, observed_at: int, now: int) -> tuple[A
         order.service,
         None if order.ship_by is None else micros(order.ship_by),
         None if order.deliver_by is None else micros(order.deliver_by),
+        None if order.acknowledge_by is None else micros(order.acknowledge_by),
     )
 
 

@@ -11,7 +11,7 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Stock
 from core.sync.promise import write_reservations
-from core.sync.stored import StoredLine, close_fulfilment, load_lines
+from core.sync.stored import StoredLine, close_fulfilment, load_lines, spread
 from core.sync.work import poke
 
 
@@ -50,7 +50,10 @@ def _ship(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
     if order is None:
         raise UserError(f"there is no order {parcel.order_id}; see `ordersync orders`")
     known = tx.row(
-        "SELECT id FROM shipments WHERE order_id = :id AND tracking = :tracking", id=order.id, tracking=parcel.tracking
+        "SELECT id FROM shipments WHERE order_id = :id AND tracking = :tracking"
+        " UNION SELECT shipment_id FROM corrections WHERE order_id = :id AND tracking = :tracking ORDER BY id DESC",
+        id=order.id,
+        tracking=parcel.tracking,
     )
     if known is not None:
         return known.id, False, order.channel_id
@@ -86,21 +89,16 @@ def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -
         return units
     if not parcel.units:
         raise UserError("nothing was named that left; name it with --line SKU=QTY")
-    taken: dict[int, int] = {}
-    for name, wanted in parcel.units.items():
-        matching = [line for line in lines if name in (line.row.number, line.row.sku)]
-        if not matching:
-            raise UserError(f"order {order.name} has no line {name!r}; see `ordersync order {order.id}`")
-        able = {line.row.id: line.claim.reserved - taken.get(line.row.id, 0) for line in matching}
-        if not 1 <= wanted <= sum(able.values()):
-            raise UserError(
-                f"{wanted} of {name} cannot ship: order {order.name} has {sum(able.values())} reserved; "
-                "ship those, or receive stock first"
-            )
-        for line_id, count in able.items():
-            taken[line_id] = taken.get(line_id, 0) + min(count, wanted)
-            wanted -= min(count, wanted)
-    return [(line, taken[line.row.id]) for line in lines if taken.get(line.row.id)]
+    return spread(
+        order,
+        lines,
+        parcel.units,
+        lambda line: line.claim.reserved,
+        lambda name, wanted, able: (
+            f"{wanted} of {name} cannot ship: order {order.name} has {able} reserved; "
+            "ship those, or receive stock first"
+        ),
+    )
 
 
 def _leave(line: StoredLine, count: int, place: int, parcel: Departure, stock: Stock, cause: str) -> None:

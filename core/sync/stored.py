@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.errors import UserError
 from core.model import Parts
 from core.store import tables
 from core.store.catalogue import parts_of
@@ -53,6 +54,31 @@ def load_lines(tx: Tx, order_ids: Sequence[int]) -> dict[int, list[StoredLine]]:
         claim = Claim(row.id, known, row.reserved + row.backordered + row.held, row.reserved, row.allocated)
         lines[row.order_id].append(StoredLine(row, claim, bound[row.id]))
     return lines
+
+
+def spread(
+    order: Any,
+    lines: Sequence[StoredLine],
+    units: Mapping[str, int],
+    able: Callable[[StoredLine], int],
+    too_many: Callable[[str, int, int], str],
+) -> list[tuple[StoredLine, int]]:
+    """Units by SKU or line number as units of lines, each line taking as many as it is `able` to.
+
+    Raises `UserError` for a name that no line has, and what `too_many` says of a name, its units and how many are able.
+    """
+    taken: dict[int, int] = {}
+    for name, wanted in units.items():
+        matching = [line for line in lines if name in (line.row.number, line.row.sku)]
+        if not matching:
+            raise UserError(f"order {order.name} has no line {name!r}; see `ordersync order {order.id}`")
+        room = {line.row.id: able(line) - taken.get(line.row.id, 0) for line in matching}
+        if not 1 <= wanted <= sum(room.values()):
+            raise UserError(too_many(name, wanted, sum(room.values())))
+        for line_id, count in room.items():
+            taken[line_id] = taken.get(line_id, 0) + min(count, wanted)
+            wanted -= min(count, wanted)
+    return [(line, taken[line.row.id]) for line in lines if taken.get(line.row.id)]
 
 
 def write_claims(tx: Tx, claims: Iterable[Claim]) -> None:

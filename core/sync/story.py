@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from core.model import Cancellation, Refund
 from core.store.database import Tx
+from core.sync.confirm import told_number
+from core.sync.rows import millionths
+from core.sync.said import amount_of, decoded
 from core.sync.status import ORDER_STATUS
 
 PLACE = ("city", "region", "postal_code", "country")
@@ -55,6 +60,39 @@ class Parcel(msgspec.Struct, kw_only=True):
     attempts: int
 
 
+class CalledOff(msgspec.Struct, kw_only=True):
+    """Units cancelled here, and how far the channel has been told of it."""
+
+    push: int
+    decided_at: int
+    reason: str
+    """Why they do not ship."""
+    whole: bool
+    lines: list[dict[str, Any]]
+    state: str
+    """Of the push: confirmed once the channel itself shows them as cancelled."""
+    refusal: str
+
+
+class GivenBack(msgspec.Struct, kw_only=True):
+    """Money the buyer has back, or is to have."""
+
+    number: str
+    """The channel's; empty while it has none."""
+    at: int
+    """When it was given, else when it was decided."""
+    amount: int
+    """In millionths of the order's currency."""
+    origin: str
+    """ours or channel."""
+    reason: str
+    lines: list[dict[str, Any]]
+    push: int | None
+    state: str
+    """Of the push: given once the channel shows it; of what the channel did by itself always given."""
+    refusal: str
+
+
 class Story(msgspec.Struct, kw_only=True):
     """Everything."""
 
@@ -67,6 +105,8 @@ class Story(msgspec.Struct, kw_only=True):
     holds: Sequence[Any]
     work: list[Work]
     parcels: list[Parcel]
+    cancellations: list[CalledOff]
+    refunds: list[GivenBack]
     acknowledgement: Any
     """The row of its push, or None."""
     documents: int
@@ -83,11 +123,18 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
     names = {row.id: row.name for row in tx.rows("SELECT id, name FROM locations")}
     skus = {row.id: row.sku or row.title for row in lines}
     holds = tx.rows("SELECT * FROM holds WHERE order_id = :id ORDER BY since, hold", id=order.id)
-    pushes = tx.rows("SELECT * FROM pushes WHERE order_id = :id ORDER BY id", id=order.id)
+    pushes = tx.rows(
+        "SELECT p.*, s.tracking FROM pushes p LEFT JOIN shipments s ON s.id = p.shipment_id"
+        " WHERE p.order_id = :id ORDER BY p.id",
+        id=order.id,
+    )
     seen = tx.rows("SELECT observed_at FROM documents WHERE order_id = :id ORDER BY id", id=order.id)
     told = tx.rows("SELECT * FROM audit WHERE order_id = :id ORDER BY id", id=order.id)
     work = _work(tx, order.id, names, skus)
     parcels = _parcels(tx, order.id, names, skus, pushes)
+    numbers = {row.number: row.sku or row.title for row in lines}
+    cancellations = [_called_off(row, numbers) for row in pushes if row.kind == "cancel"]
+    refunds = _refunds(tx, order.id, numbers, pushes)
     return Story(
         order=order,
         status=str(tx.value(f"SELECT {ORDER_STATUS} FROM orders o WHERE o.id = :id", id=order.id)),
@@ -96,6 +143,8 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
         holds=holds,
         work=work,
         parcels=parcels,
+        cancellations=cancellations,
+        refunds=refunds,
         acknowledgement=next((row for row in pushes if row.kind == "acknowledge"), None),
         documents=len(seen),
         timeline=sorted(
@@ -107,7 +156,8 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
                 *(Happening(row.at, f"{row.event}: {row.detail} ({row.actor})") for row in told),
                 *_of_work(work),
                 *_of_parcels(parcels),
-                *_of_pushes(pushes, parcels),
+                *_of_pushes(pushes),
+                *_of_refunds(refunds, order.currency),
             ],
             key=lambda happening: happening.at,
         ),
@@ -200,6 +250,60 @@ def _parcels(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str],
     return found
 
 
+def _called_off(row: Any, skus: Mapping[str, str]) -> CalledOff:
+    words = decoded(row.argument, Cancellation)
+    return CalledOff(
+        push=row.id,
+        decided_at=row.created_at,
+        reason=words.reason.value,
+        whole=words.whole,
+        lines=_named(words.lines, skus),
+        state=row.state,
+        refusal=row.reason,
+    )
+
+
+def _refunds(tx: Tx, order_id: int, skus: Mapping[str, str], pushes: Sequence[Any]) -> list[GivenBack]:
+    """What the channel shows as given, then what was decided here and is not given yet."""
+    decided = {row.id: row for row in pushes if row.kind == "refund"}
+    found = []
+    for row in tx.rows("SELECT * FROM refunds WHERE order_id = :id ORDER BY at, id", id=order_id):
+        push = decided.pop(row.push_id, None)
+        found.append(
+            GivenBack(
+                number=row.number,
+                at=row.at,
+                amount=row.amount,
+                origin=row.origin,
+                reason=decoded(push.argument, Refund).reason.value if push else "",
+                lines=_named(msgspec.json.decode(row.lines, type=dict[str, int]), skus),
+                push=push.id if push else None,
+                state="given",
+                refusal="",
+            )
+        )
+    for push in decided.values():
+        words = decoded(push.argument, Refund)
+        found.append(
+            GivenBack(
+                number=push.ticket,
+                at=push.created_at,
+                amount=millionths(amount_of(words)),
+                origin="ours",
+                reason=words.reason.value,
+                lines=_named({line: one.quantity for line, one in words.lines.items() if one.quantity}, skus),
+                push=push.id,
+                state=push.state,
+                refusal=push.reason,
+            )
+        )
+    return found
+
+
+def _named(lines: Mapping[str, int], skus: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"line": line, "sku": skus.get(line, ""), "quantity": count} for line, count in lines.items()]
+
+
 def units(lines: Sequence[dict[str, Any]]) -> str:
     """Lines as people say them: "2 TEE-RED, 1 MUG"."""
     return ", ".join(f"{line['quantity']} {line['sku']}" for line in lines)
@@ -219,9 +323,18 @@ def _of_parcels(parcels: Sequence[Parcel]) -> Iterator[Happening]:
         yield Happening(one.shipped_at, f"{units(one.lines)} left{where}{by}: {one.carrier} {one.tracking}")
 
 
-def _of_pushes(pushes: Sequence[Any], parcels: Sequence[Parcel]) -> Iterator[Happening]:
-    tracking = {one.id: one.tracking for one in parcels}
+def _of_pushes(pushes: Sequence[Any]) -> Iterator[Happening]:
     for row in pushes:
-        what = "acknowledgement" if row.kind == "acknowledge" else f"tracking {tracking.get(row.shipment_id, '')}"
+        what = {"acknowledge": "acknowledgement", "cancel": "cancellation"}.get(row.kind, row.kind)
+        if row.kind == "tracking":
+            what = f"tracking {told_number(row)}"
         reason = f": {row.reason}" if row.reason else ""
         yield Happening(row.updated_at or row.created_at, f"{what} is {row.state} at the channel{reason}")
+
+
+def _of_refunds(refunds: Sequence[GivenBack], currency: str) -> Iterator[Happening]:
+    for one in refunds:
+        if one.state == "given":
+            by = " by somebody at the channel" if one.origin == "channel" else ""
+            amount = Decimal(one.amount) / 1_000_000
+            yield Happening(one.at, f"{amount:.2f} {currency} given back{by} (refund {one.number})")

@@ -22,6 +22,7 @@ from core.sync.expect import Taken, expect
 from core.sync.observe import Seen, clean, digest, read
 from core.sync.outside import Outside
 from core.sync.promise import Claim, Parcel, allocate, reserve, write_bindings, write_reservations
+from core.sync.refunded import write_refunds
 from core.sync.revise import Revision, load, revise, write_revisions
 from core.sync.rows import (
     BUYER_COLUMNS,
@@ -259,6 +260,7 @@ def _write_fresh(tx: Tx, channel: Channel, fresh: Sequence[_Fresh], observed_at:
     tx.insert(tables.buyers, ("order_id", *BUYER_COLUMNS), [(one.id, *buyer_values(one.order)) for one in fresh])
     write_documents(tx, [(one.id, one.seen, one.order) for one in fresh], observed_at)
     write_holds(tx, [(one.id, hold) for one in fresh for hold in one.order.holds], now)
+    write_refunds(tx, [(one.id, one.order) for one in fresh if one.order.refunds])
     if Ability.ACKNOWLEDGE in channel.connector.abilities:
         want_acknowledgement(tx, channel, [one.id for one in fresh if not one.order.acknowledged], now)
 
@@ -309,9 +311,10 @@ def _taken(fresh: Sequence[_Fresh], revisions: Sequence[Revision]) -> Iterator[T
     for revision in revisions:
         for change in revision.changes:
             was = change.row
-            before = was.ordered - was.cancelled if was is not None else 0
+            # As the channel sees it: what was cancelled here it still counts, until it says otherwise.
+            before = was.ordered - was.cancelled + was.cancelling if was is not None else 0
             told = was if change.line is None else change.line
-            after, at = change.ordered - change.cancelled, revision.order.version
+            after, at = change.ordered - change.cancelled + change.cancelling, revision.order.version
             if was is not None and was.place and told.place and was.place != told.place:
                 # The channel's work moved to another of its places, and took what was taken for it along.
                 yield Taken(told.sku, was.place, -before, at)

@@ -12,6 +12,7 @@ from core.errors import Fenced, StoreError, Unauthorized, Unavailable
 from core.settings import Settings
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock, clock, take_up
+from core.sync.deadlines import warn
 from core.sync.pull import Progress, Stopped
 from core.sync.round import Outcome, run_round
 from core.sync.shadow import in_shadow
@@ -57,7 +58,9 @@ def turn(
         channel = take_up(
             store, name, own, using, [place.as_location() for place in settings.locations], settings.routing, now()
         )
-        return _run(store, settings, channel, now, stopping, progress)
+        outcome = _run(store, settings, channel, now, stopping, progress)
+        warn(store, channel, now())
+        return outcome
     except (Stopped, StoreError):
         raise
     except Fenced:
@@ -65,7 +68,9 @@ def turn(
     except Exception as error:
         if channel is None:
             raise
-        return _book_trouble(store, channel, error, settings.daemon.parked_retry_seconds, now())
+        trouble = _book_trouble(store, channel, error, settings.daemon.parked_retry_seconds, now())
+        warn(store, channel, now())  # an outage is when a deadline is missed
+        return trouble
     finally:
         if connector is None:
             opened.close()
@@ -87,7 +92,8 @@ def _run(
     store.transact(book)
     if before.health != "ok":
         log.info("channel works again", channel=channel.name, out_since=before.outage_since)
-    if outcome.orders.stored or outcome.orders.quarantined or outcome.tracking or outcome.levels:
+    told = (outcome.tracking, outcome.cancelled, outcome.refunded, outcome.levels)
+    if outcome.orders.stored or outcome.orders.quarantined or any(told):
         log.info("round", **_told(outcome))
     return outcome
 
@@ -98,6 +104,8 @@ def _told(outcome: Outcome) -> dict[str, object]:
         "stored": outcome.orders.stored,
         "quarantined": outcome.orders.quarantined,
         "tracking": outcome.tracking,
+        "cancelled": outcome.cancelled,
+        "refunded": outcome.refunded,
         "levels": outcome.levels,
     }
 

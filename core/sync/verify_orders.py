@@ -1,6 +1,6 @@
-"""The invariants of orders: their lines, documents, parcels, pushes and money, and the counts of what was received.
+"""The invariants of orders: their lines, documents, parcels and money, and the counts of what was received.
 
-All hold at every commit: a page's orders, documents and counts are written with its cursor, a parcel with its push.
+All hold at every commit: a page's orders, documents and counts are written with its cursor.
 """
 
 from __future__ import annotations
@@ -171,30 +171,6 @@ def parcels_stay_with_their_order(tx: Tx) -> Iterator[Breach]:
         yield Breach(name="I9", subject=subject, wrong=wrong, cure=LOOK.format(id=order_id), order_id=order_id)
 
 
-def parcels_are_told_once(tx: Tx) -> Iterator[Breach]:
-    """I12: each parcel that left from here is told to its channel by exactly one push, and no other parcel is."""
-    rows = tx.rows(
-        f"""
-        SELECT shipment_id, MAX(order_id) AS order_id, SUM(due) AS due, SUM(pushes) AS pushes FROM (
-          SELECT id AS shipment_id, order_id, CASE WHEN origin = 'channel' THEN 0 ELSE 1 END AS due, 0 AS pushes
-          FROM shipments
-          UNION ALL
-          SELECT shipment_id, order_id, 0, 1 FROM pushes WHERE kind = 'tracking'
-        ) t GROUP BY shipment_id HAVING SUM(due) <> SUM(pushes) OR MIN(order_id) <> MAX(order_id)
-        ORDER BY shipment_id LIMIT {MOST}
-        """
-    )
-    orders = name_orders(tx, [row.order_id for row in rows])
-    for row in rows:
-        yield Breach(
-            name="I12",
-            subject=f"{orders[row.order_id]}, shipment {row.shipment_id}",
-            wrong=f"{row.pushes} pushes tell the channel of it, and there must be {row.due}",
-            cure=LOOK.format(id=row.order_id) + " and give it the tracking number by hand where it is missing there",
-            order_id=row.order_id,
-        )
-
-
 _MONEY = """
 SELECT o.id, o.money_off, o.due - o.total AS off FROM (
   SELECT o.id, o.money_off, o.total, SUM(1.0 * l.unit_price * l.ordered + l.tax - l.discount)
@@ -288,7 +264,6 @@ CHECKS: tuple[Check, ...] = (
     shipped_units_are_in_parcels,
     closed_lines_hold_nothing,
     parcels_stay_with_their_order,
-    parcels_are_told_once,
     money_is_what_it_was,
     nothing_is_dropped,
 )

@@ -16,7 +16,8 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Entry, touch, write_ledger
 from core.sync.channel import Clock, clock
-from core.sync.verify_breach import Breach, name_items, name_lines, name_locations
+from core.sync.verify_breach import REPAIR, Breach, name_items, name_lines, name_locations
+from core.sync.verify_outward import repair_cancellations
 
 _OF_ITEMS = ("I1", "I2", "I9", "I10")
 _OF_LINES = ("I2", "I4", "I8", "I9")
@@ -34,13 +35,21 @@ def repair(store: Store, breaches: Sequence[Breach], *, now: Clock = clock) -> l
         told += store.transact(lambda tx: _order(tx, order_id, now()))  # noqa: B023 - runs at once
     for item_id in sorted(items):
         told += store.transact(lambda tx: _item(tx, item_id, now()))  # noqa: B023 - runs at once
+    outward = {breach.order_id for breach in breaches if _is_of_cancelling(breach) and breach.order_id is not None}
+    for order_id in sorted(outward):
+        told += store.transact(lambda tx: repair_cancellations(tx, order_id, now()))  # noqa: B023 - runs at once
     told += [
         f"left: {breach}"
         for breach in breaches
         if not (breach.item_id in items and breach.name in _OF_ITEMS)
         and not (breach.order_id in orders and breach.name in _OF_LINES)
+        and not _is_of_cancelling(breach)
     ]
     return told
+
+
+def _is_of_cancelling(breach: Breach) -> bool:
+    return breach.name == "I12" and breach.cure == REPAIR
 
 
 def _order(tx: Tx, order_id: int, now: int) -> list[str]:

@@ -17,6 +17,7 @@ from core.guard import forbid_in_transaction
 from core.model import (
     Ack,
     AckState,
+    Cancellation,
     ChannelLevel,
     ChannelListing,
     Level,
@@ -26,6 +27,7 @@ from core.model import (
     OwnStock,
     Page,
     Present,
+    Refund,
     Return,
     Shipment,
 )
@@ -79,6 +81,8 @@ class Fake:
     cursors: list[str | None] = field(default_factory=list)
     shipped: list[Shipment] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
+    cancelled: list[Cancellation] = field(default_factory=list)
+    refunded: list[Refund] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     closed: bool = False
 
@@ -113,6 +117,18 @@ class Fake:
         for shipment in shipments:
             self.shipped.append(shipment)
             yield self.answer(shipment)
+
+    def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
+        self._called("push_cancellations")
+        for cancellation in cancellations:
+            self.cancelled.append(cancellation)
+            yield self.answer(cancellation)
+
+    def push_refunds(self, refunds: Sequence[Refund]) -> Iterator[Ack]:
+        self._called("push_refunds")
+        for refund in refunds:
+            self.refunded.append(refund)
+            yield self.answer(refund)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         self._called("push_levels")

@@ -7,7 +7,7 @@ import pytest
 from core.connector import Ability
 from core.errors import Unauthorized, Unavailable, in_doubt
 from core.model import Ack, AckState, Package
-from core.sync import push as pushing
+from core.sync import outbox
 from core.sync.channel import Channel
 from core.sync.push import push_acknowledgements, push_tracking, settle_pushes
 from tests.core.sync.fake import SIMPLE, Fake, applied, body
@@ -239,7 +239,7 @@ def test_credentials_refused_half_way_lose_no_answer(world: World, shop: Channel
 def test_more_parcels_than_one_batch_are_all_pushed(
     world: World, shop: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pushing, "BATCH", 2)
+    monkeypatch.setattr(outbox, "BATCH", 2)
     assert push(world, shop) == 3
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
@@ -16,6 +15,7 @@ from core.sync.push import push_acknowledgements, push_tracking
 from core.sync.push_levels import push_levels
 from core.sync.take_in import take_in
 from core.sync.verify import CHECKS, Breach, notes, repair, run_checks, verify
+from tests.core.sync.corrupt import corrupting
 from tests.core.sync.world import World, edited, line, order
 
 
@@ -74,7 +74,7 @@ def test_verify_tells_how_far_it_is(sqlite_store: Store) -> None:
 
 def test_every_query_says_which_invariant_it_checks() -> None:
     names = {(check.__doc__ or "").split(":")[0] for check in CHECKS}
-    assert names == {"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I12", "I16", "I24"}
+    assert names == {"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I12", "I13", "I16", "I24"}
 
 
 def test_money_that_does_not_add_up_is_a_note_and_no_breach(lived_in: World) -> None:
@@ -310,25 +310,6 @@ def test_each_corruption_is_named_by_its_invariant_alone(lived_in: World) -> Non
         assert [breach for check in CHECKS for breach in check(tx)] == []
     assert named == {what: {name} for what, (name, _, _) in CORRUPTIONS.items()}
     assert astray == {}
-
-
-@contextmanager
-def corrupting(store: Store) -> Iterator[Tx]:
-    """A transaction in which CHECK constraints hold nobody back."""
-    with store.engine.connect() as connection:
-        tx = Tx(connection.execution_options(ordersync_write=True))
-        if store.sqlite:
-            tx.run("PRAGMA ignore_check_constraints = ON")
-        else:
-            for row in tx.rows(
-                "SELECT conrelid::regclass AS owner, conname FROM pg_constraint WHERE contype = 'c'"
-                " AND connamespace = 'public'::regnamespace"
-            ):
-                tx.run(f'ALTER TABLE {row.owner} DROP CONSTRAINT "{row.conname}"')
-        yield tx
-        connection.commit()
-        if store.sqlite:
-            tx.run("PRAGMA ignore_check_constraints = OFF")
 
 
 def _broken(store: Store, *statements: str) -> list[Breach]:
