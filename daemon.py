@@ -26,11 +26,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from core.commands.app import build
 from core.commands.given import FOLDER, Config, open_at
 from core.commands.logs import configure
-from core.connector import Connector, find
+from core.connector import Connector
 from core.errors import StoreError, UserError
 from core.settings import ChannelSettings, Settings, Watched
 from core.store.database import Store
 from core.sync.channel import clock
+from core.sync.connect import Keepers
 from core.sync.pull import Stopped
 from core.sync.turn import turn
 
@@ -48,6 +49,7 @@ class Service:
     def __init__(self, watched: Watched, store: Store) -> None:
         self._watched = watched
         self._store = store
+        self._keepers = Keepers(store, watched.settings.store)
         self._stopping = threading.Event()
         self._running: set[str] = set()
         self._connectors: dict[str, tuple[ChannelSettings, Connector]] = {}
@@ -148,7 +150,7 @@ class Service:
             return known[1]
         if known is not None:
             known[1].close()
-        opened = find(settings.connector)(name, settings)
+        opened = self._keepers.connect(name, settings)
         self._connectors[name] = settings, opened
         return opened
 

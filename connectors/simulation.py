@@ -181,6 +181,9 @@ class Simulator(abc.ABC):
     rehearsal: ClassVar[Mapping[str, Any]] = {}
     """Constructor arguments that turn the vendor's clock fast enough for a rehearsal of a minute. The rules stay."""
 
+    hardest: ClassVar[Mapping[str, Any]] = {}
+    """Constructor arguments for the hardest of the vendor's ways, where it has several: what a rehearsal plays."""
+
     def __init__(
         self,
         *,

@@ -18,6 +18,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Protocol
 
+from core.credentials import Keeper
 from core.errors import UserError
 from core.model import (
     Ack,
@@ -84,8 +85,11 @@ class Connector(Protocol):
     absent: ClassVar[Mapping[Ability, str]]
     """Every ability not in `abilities`, with the reason an operator is told."""
 
-    def __init__(self, name: str, settings: Any) -> None:
-        """Keep `name` (the account's, for errors and logs) and `settings`; no network, no work."""
+    def __init__(self, name: str, settings: Any, keeper: Keeper | None = None) -> None:
+        """Keep `name` (the account's, for errors and logs) and `settings`; no network, no work.
+
+        `keeper` keeps the account's tokens beyond this instance (see `core.credentials`); None: as long as it lives.
+        """
 
     def pages(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
         """Every order changed since `cursor`, oldest change first, one page at a time.

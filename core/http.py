@@ -22,7 +22,6 @@ from __future__ import annotations
 import logging
 import math
 import random
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ import tenacity
 from pyrate_limiter import Rate, RateItem, StateBucket, TokenBucket
 
 from core import answers, sockets
+from core.credentials import Tokens
 from core.errors import NotFound, Rejected, Unauthorized, Unavailable
 from core.guard import forbid_in_transaction
 
@@ -351,27 +351,6 @@ def _without_query(record: logging.LogRecord) -> bool:
             for arg in record.args
         )
     return True
-
-
-class Tokens:
-    """An account's access token: fetched when needed, renewed at 80 % of its life, one fetch at a time.
-
-    `fetch` returns the token and its life in seconds, and raises `Unauthorized` or `Unavailable`.
-    """
-
-    def __init__(self, fetch: Callable[[], tuple[str, float]]) -> None:
-        self._fetch = fetch
-        self._lock = threading.Lock()
-        self._value = ""
-        self._renew_at = 0.0
-
-    def get(self, *, newer_than: str | None = None) -> str:
-        """The token; with `newer_than`, another one than that (a 401 has shown it dead)."""
-        with self._lock:
-            if not self._value or time.monotonic() >= self._renew_at or self._value == newer_than:
-                value, life = self._fetch()
-                self._value, self._renew_at = value, time.monotonic() + 0.8 * life
-            return self._value
 
 
 def header(name: str, tokens: Tokens) -> Authorise:

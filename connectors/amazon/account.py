@@ -29,7 +29,8 @@ from sp_api.base._transport_httpx import HttpxTransport
 from sp_api.base.credential_provider import FromCodeCredentialProvider
 
 from core import http
-from core.errors import Rejected, Unauthorized
+from core.credentials import DEADLINE, Granted, Keeper, Memory, Tokens, origin
+from core.errors import Rejected, Unauthorized, Unavailable
 from core.settings import ChannelSettings, Secret
 
 BUDGETS = {
@@ -123,18 +124,25 @@ class Login(AccessTokenClient):  # type: ignore[misc] # the SDK has no types
         self, refresh_token: str | None = None, credentials: Any = None, proxies: Any = None, verify: Any = True
     ) -> None:
         self.cred = Credentials(refresh_token, credentials)
-        self.tokens = http.Tokens(self._fetch)
-        self.url = ""
-        self.account = ""
+        self.introduce("", "", Memory())
+
+    def introduce(self, account: str, url: str, keeper: Keeper) -> None:
+        """Whose tokens these are, where they are fetched and where they are kept."""
+        self.account, self.url = account, url
+        came_from = origin(url, self.cred.client_id, self.cred.refresh_token)
+        self.tokens = Tokens(self._fetch, account=account, keeper=keeper, origin=came_from)
 
     def get_auth(self) -> AccessTokenResponse:
         return AccessTokenResponse(access_token=self.tokens.get())
 
-    def _fetch(self) -> tuple[str, float]:
+    def _fetch(self, refresh: str) -> Granted:
+        """Amazon's refresh token stays the same: the settings' own."""
         response = self._transport.request("POST", self.url, data=self.data, headers=self.headers)
         if response.status_code == 200:
             grant = http.decode(response, _Grant)
-            return grant.access_token, grant.expires_in
+            if not grant.access_token or grant.expires_in <= 0:
+                raise Unavailable("Login with Amazon answered without a token")
+            return Granted(grant.access_token, grant.expires_in)
         error = http.decode(response, _Refusal).error
         if error in ("invalid_grant", "invalid_client", "unauthorized_client", "access_denied"):
             raise Unauthorized(
@@ -208,9 +216,10 @@ class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, _Rest, Ord
 class Account:
     """The account's clients, built when first used: the API with its token, documents without one."""
 
-    def __init__(self, name: str, settings: AmazonSettings) -> None:
+    def __init__(self, name: str, settings: AmazonSettings, keeper: Keeper) -> None:
         self.name = name
         self.settings = settings
+        self._keeper = keeper
         self._seller: Seller | None = None
         self._documents: httpx.Client | None = None
 
@@ -253,10 +262,11 @@ class Account:
         seller.endpoint = settings.base_url or f"https://sellingpartnerapi-{settings.region}.amazon.com"
         seller.marketplace_id = settings.marketplace_id
         login: Login = seller._auth
-        login.account = self.name
-        login.url = (settings.auth_url or "https://api.amazon.com") + login.path
+        login.introduce(self.name, (settings.auth_url or "https://api.amazon.com") + login.path, self._keeper)
         login._transport = HttpxTransport(
-            client=http.client(self.name, expect=(400, 401), safe=lambda request: True)  # asking twice harms nothing
+            client=http.client(
+                self.name, expect=(400, 401), safe=lambda request: True, deadline=DEADLINE
+            )  # asking twice harms nothing
         )
         seller._transport.close()
         seller._transport = HttpxTransport(

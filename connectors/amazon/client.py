@@ -27,6 +27,7 @@ from connectors.amazon.levels import Levels
 from connectors.amazon.search import Progress, observe, search, zulu
 from core import http
 from core.connector import Ability
+from core.credentials import Keeper, Memory
 from core.errors import NotFound, Rejected, Unavailable
 from core.model import (
     Ack,
@@ -81,10 +82,10 @@ class Amazon:
         "refund in Seller Central",
     }
 
-    def __init__(self, name: str, settings: AmazonSettings) -> None:
+    def __init__(self, name: str, settings: AmazonSettings, keeper: Keeper | None = None) -> None:
         self.name = name
         self.settings = settings
-        self._account = Account(name, settings)
+        self._account = Account(name, settings, keeper or Memory())
         self._levels = Levels(self._account)
         self._history = History(self._account)
         self._cancellations = Cancellations(self._account, self.fetch)

@@ -16,6 +16,7 @@ from pydantic import Field
 from connectors.sandbox import history, orders, pushes
 from connectors.sandbox.far_end import FarEnd
 from core.connector import Ability
+from core.credentials import Keeper
 from core.errors import ChannelError, NotFound, Rejected, Unauthorized, Unavailable
 from core.guard import forbid_in_transaction
 from core.model import (
@@ -62,8 +63,9 @@ class Sandbox:
     abilities: ClassVar[frozenset[Ability]] = frozenset(Ability)
     absent: ClassVar[Mapping[Ability, str]] = {}
 
-    def __init__(self, name: str, settings: SandboxSettings) -> None:
+    def __init__(self, name: str, settings: SandboxSettings, keeper: Keeper | None = None) -> None:
         # Kept, and nothing else done: an instance is made before anyone knows that the channel can be reached.
+        # The sandbox wants no token. A channel that does hands its keeper to `core.credentials.Tokens`.
         self.name = name
         self.settings = settings
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from connectors.shopify import cancel, orders, pushes_levels, pushes_tracking, reading, refunds
-from connectors.shopify.graph import Graph, client_credentials, endpoint, token_endpoint
-from core import http
+from connectors.shopify import access, cancel, orders, pushes_levels, pushes_tracking, reading, refunds
+from connectors.shopify.graph import VERSION, Graph, endpoint
 from core.connector import Ability
+from core.credentials import Keeper, Memory, Tokens
 from core.errors import Rejected
 from core.model import (
     Ack,
@@ -36,7 +35,7 @@ NOT_YET = (
     Ability.ROLL_CALL,
 )
 
-_WAYS = "give access_token, or client_id and client_secret"
+_WAYS = "give access_token, or client_id and client_secret, with refresh_token where the app has one"
 
 
 class ShopifySettings(ChannelSettings):
@@ -55,6 +54,10 @@ class ShopifySettings(ChannelSettings):
     """The client id of an app of your own organisation; its tokens live a day and are fetched as needed."""
     client_secret: Secret | None = None
     """The secret that belongs to `client_id`."""
+    refresh_token: Secret | None = None
+    """The refresh token the shop gave when it installed an app with tokens of one hour, beside `client_id` and
+    `client_secret`. Each renewal brings another one, which the store keeps encrypted: see `encryption_key` in
+    ordersync.toml. Needed only once; a new one here takes the place of what is kept."""
     plan_points: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Points a second that the shop's plan restores: 100, Advanced 200, Plus 1000, Enterprise 2000. Says how long a
     throttled request waits where Shopify does not."""
@@ -68,7 +71,7 @@ class ShopifySettings(ChannelSettings):
     @model_validator(mode="after")
     def _one_way_in(self) -> ShopifySettings:
         by_app = self.client_id is not None, self.client_secret is not None
-        if self.access_token is not None and any(by_app):
+        if self.access_token is not None and (any(by_app) or self.refresh_token is not None):
             raise wrong("access_token and client_id are two ways in", "keep one of them")
         if any(by_app) and not all(by_app):
             raise wrong("client_id and client_secret belong together", _WAYS)
@@ -76,15 +79,21 @@ class ShopifySettings(ChannelSettings):
             raise wrong("nothing says how to log in", _WAYS)
         return self
 
-    def tokens(self, account: str) -> http.Tokens:
+    @property
+    def keeps_tokens(self) -> str:
+        return "refresh_token" if self.refresh_token is not None else ""
+
+    def tokens(self, account: str, keeper: Keeper) -> Tokens:
         """The shop's access token, whichever way it comes."""
         if self.access_token is not None:
-            value = self.access_token.get_secret_value()
-            return http.Tokens(lambda: (value, math.inf))
+            return access.fixed(self.access_token.get_secret_value())
         if self.client_id is None or self.client_secret is None:
             raise Rejected(f"{account}: {_WAYS}")
-        url = token_endpoint(self.shop, self.auth_url or self.base_url)
-        return http.Tokens(client_credentials(account, url, self.client_id, self.client_secret.get_secret_value()))
+        url = access.token_endpoint(self.shop, VERSION, self.auth_url or self.base_url)
+        secret = self.client_secret.get_secret_value()
+        if self.refresh_token is None:
+            return access.of_an_app(account, url, self.client_id, secret, keeper)
+        return access.rotating(account, url, self.client_id, secret, self.refresh_token.get_secret_value(), keeper)
 
 
 class Shopify:
@@ -103,13 +112,16 @@ class Shopify:
         **dict.fromkeys(NOT_YET, "ordersync does not do this at Shopify yet"),
     }
 
-    def __init__(self, name: str, settings: ShopifySettings) -> None:
+    def __init__(self, name: str, settings: ShopifySettings, keeper: Keeper | None = None) -> None:
         self.name = name
         self.settings = settings
         self._names = {orders.gid("Location", place): place for place in settings.locations.values() if place}
         self._spent: set[str] = set()
         self._graph = Graph(
-            name, endpoint(settings.shop, settings.base_url), settings.tokens(name), points=settings.plan_points
+            name,
+            endpoint(settings.shop, settings.base_url),
+            settings.tokens(name, keeper or Memory()),
+            points=settings.plan_points,
         )
 
     @property

@@ -7,7 +7,7 @@ library's has no deadline, prints error bodies and takes shop and token from glo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import httpx
@@ -17,6 +17,7 @@ from shopify import Session
 from shopify.resources.graphql import GraphQL
 
 from core import http
+from core.credentials import Tokens
 from core.errors import NotFound, Rejected, Unauthorized, Unavailable
 
 T = TypeVar("T")
@@ -73,41 +74,10 @@ def endpoint(shop: str, base_url: str | None) -> str:
     return f"{site}/graphql.json"
 
 
-def token_endpoint(shop: str, auth_url: str | None) -> str:
-    """Where an app fetches its token."""
-    site = auth_url or f"https://{Session(shop, VERSION).url}"
-    return f"{site}/admin/oauth/access_token"
-
-
-def client_credentials(account: str, url: str, client_id: str, secret: str) -> Callable[[], tuple[str, float]]:
-    """What fetches an app's own token (24 hours); for `core.http.Tokens`."""
-    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-
-    def fetch() -> tuple[str, float]:
-        with http.client(account) as client:
-            try:
-                response = client.post(
-                    url, data=form, headers={"accept": "application/json"}, extensions={"safe": True}
-                )
-            except (Rejected, NotFound):
-                raise Unauthorized(
-                    f"{account}: Shopify gives no token for this client_id and client_secret; check both and the shop"
-                ) from None
-        token = http.decode(response, _Token)
-        return token.access_token, token.expires_in
-
-    return fetch
-
-
-class _Token(msgspec.Struct):
-    access_token: str
-    expires_in: float = 86_399.0
-
-
 class Graph(GraphQL):  # type: ignore[misc] # the library has no types
     """One shop's GraphQL endpoint. `tokens` gives the access token; `points` is what the plan restores a second."""
 
-    def __init__(self, account: str, endpoint: str, tokens: http.Tokens, *, points: float) -> None:
+    def __init__(self, account: str, endpoint: str, tokens: Tokens, *, points: float) -> None:
         # Not the library's own constructor: it asks the process which shop is the current one.
         self.endpoint = endpoint
         self.headers = {"accept": "application/json", "content-type": "application/json"}

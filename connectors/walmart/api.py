@@ -19,8 +19,9 @@ import httpx
 import msgspec
 
 from core import sockets
+from core.credentials import DEADLINE, Granted, Keeper, Tokens, origin
 from core.errors import NotFound, Rejected, Unauthorized, Unavailable
-from core.http import Budget, Tokens, client, decode
+from core.http import Budget, client, decode
 
 PRODUCTION: Final = "https://marketplace.walmartapis.com"
 SERVICE: Final = "Walmart Marketplace"
@@ -54,14 +55,23 @@ class Api:
     """One account's requests. Every method raises what `core.http` raises; a 404 is `NotFound` unless asked for."""
 
     def __init__(
-        self, account: str, *, base_url: str, auth_url: str, client_id: str, client_secret: str, pace: float
+        self,
+        account: str,
+        *,
+        base_url: str,
+        auth_url: str,
+        client_id: str,
+        client_secret: str,
+        pace: float,
+        keeper: Keeper,
     ) -> None:
         self._account = account
         self._base = base_url
         self._token_url = f"{auth_url}/v3/token"
         pair = f"{client_id}:{client_secret}".encode()
         self._basic = f"Basic {base64.b64encode(pair).decode()}"
-        self._tokens = Tokens(self._fetch_token)
+        came_from = origin(self._token_url, client_id)
+        self._tokens = Tokens(self._fetch_token, account=account, keeper=keeper, origin=came_from)
         budgets = {name: Budget(pace * count / span, count) for name, (count, span) in PLAN.items()}
         self._client = client(
             account,
@@ -72,7 +82,12 @@ class Api:
             transport=Replenished(sockets.transport()),
         )
         self._token_client = client(
-            account, authorise=self._introduce, operation=_operation, budgets=budgets, expect=(400,)
+            account,
+            authorise=self._introduce,
+            operation=_operation,
+            budgets=budgets,
+            expect=(400,),
+            deadline=DEADLINE,
         )
 
     def ask(
@@ -131,7 +146,7 @@ class Api:
         request.headers["Authorization"] = self._basic
         _identify(request)
 
-    def _fetch_token(self) -> tuple[str, float]:
+    def _fetch_token(self, refresh: str) -> Granted:
         response = self._token_client.post(
             self._token_url,
             content=b"grant_type=client_credentials",
@@ -146,7 +161,7 @@ class Api:
         token = decode(response, _Token)
         if not token.access_token or token.expires_in <= 0:
             raise Unavailable("the token service answered without a token")
-        return token.access_token, token.expires_in
+        return Granted(token.access_token, token.expires_in)
 
 
 class _Token(msgspec.Struct):

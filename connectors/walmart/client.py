@@ -18,6 +18,7 @@ from connectors.walmart import levels as told_levels
 from connectors.walmart import refunds as refunding
 from connectors.walmart.api import PRODUCTION, Api
 from core.connector import Ability
+from core.credentials import Keeper, Memory
 from core.model import (
     Ack,
     Cancellation,
@@ -76,7 +77,7 @@ class Walmart:
         **dict.fromkeys(NOT_YET, "ordersync does not do this at Walmart yet"),
     }
 
-    def __init__(self, name: str, settings: WalmartSettings) -> None:
+    def __init__(self, name: str, settings: WalmartSettings, keeper: Keeper | None = None) -> None:
         self.name = name
         self.settings = settings
         base = settings.base_url or PRODUCTION
@@ -87,6 +88,7 @@ class Walmart:
             client_id=settings.client_id,
             client_secret=settings.client_secret.get_secret_value(),
             pace=settings.pace,
+            keeper=keeper or Memory(),
         )
         self._feeds = feeds.Feeds()
         self._fresh = pushes.Fresh()

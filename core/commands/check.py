@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -11,9 +12,12 @@ from core.commands.edge import one_line
 from core.commands.given import Config, Json
 from core.errors import StoreError, UserError
 from core.settings import Settings, load, problems
+from core.settings.load import ORDERSYNC
 from core.settings.problem import Problem
+from core.store.credentials import unreadable
 from core.store.database import Store, connect
 from core.store.schema import is_current
+from core.store.seal import Seal
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +28,8 @@ def check(config: Config = given.FOLDER, json: Json = False) -> None:
     """Check the configuration and the store, one line for each problem; changes nothing and asks no channel."""
     found = problems(config)
     settings = _settings(config)
-    trouble, state = (None, "not looked at") if settings is None else _store(settings)
+    trouble, state, sealed = (None, "not looked at", ()) if settings is None else _store(settings)
+    found = [*found, *sealed]
     if json:
         show.document({"sound": not found and trouble is None, "problems": [_told(one) for one in found],
                        "store": trouble or state, "channels": list(settings.channels) if settings else []})  # fmt: skip
@@ -52,22 +57,35 @@ def _settings(config: Path) -> Settings | None:
         return None
 
 
-def _store(settings: Settings) -> tuple[str | None, str]:
-    """What is wrong with the store, if anything, and how it is. A SQLite file that is not there yet is not made."""
+def _store(settings: Settings) -> tuple[str | None, str, Sequence[Problem]]:
+    """What is wrong with the store, if anything, how it is, and what its encryption keys do not open.
+
+    A SQLite file that is not there yet is not made.
+    """
     url = settings.database
     if url.drivername == "sqlite":
         file = Path(url.database or "")
         if not file.parent.is_dir():
-            return f"there is no folder {file.parent}; make it, or mend store.url", ""
+            return f"there is no folder {file.parent}; make it, or mend store.url", "", ()
         if not file.exists():
-            return None, f"{file.name} is made when it is first used"
+            return None, f"{file.name} is made when it is first used", ()
     store = Store(connect(url))
     try:
-        return None, "is up to date" if is_current(store) else "is brought up to date when it is next used"
+        if not is_current(store):
+            return None, "is brought up to date when it is next used", ()
+        keys = settings.store.keys()
+        return None, "is up to date", _unreadable(store, Seal(keys)) if keys else ()
     except StoreError as error:
-        return one_line(str(error)), ""
+        return one_line(str(error)), "", ()
     finally:
         store.close()
+
+
+def _unreadable(store: Store, seal: Seal) -> list[Problem]:
+    return [
+        Problem(ORDERSYNC, "store.encryption_key", f"the token kept for {name} cannot be read", why)
+        for name, why in unreadable(store, seal).items()
+    ]
 
 
 def _told(problem: Problem) -> dict[str, str]:

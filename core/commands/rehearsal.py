@@ -104,7 +104,8 @@ class Rehearsal:
         prices = {sku: Decimal(self.random.randrange(500, 6000)) / 100 for sku in (*SKUS, KIT, UNKNOWN)}
         for name in channels or names(SIMULATORS):
             kind = find_simulator(name)
-            simulator = kind(name=name, faults=FaultPlan(seed, faults or {}), seed=seed, **kind.rehearsal)
+            ways = {**kind.rehearsal, **kind.hardest}
+            simulator = kind(name=name, faults=FaultPlan(seed, faults or {}), seed=seed, **ways)
             for sku, price in prices.items():
                 title = sku.replace("-", " ").title()
                 quantities = dict.fromkeys(simulator.places, 3)
@@ -118,7 +119,9 @@ class Rehearsal:
         """Starts the simulators, writes the configuration, fills the shelves."""
         (self.config / "channels").mkdir(parents=True, exist_ok=True)
         # Where the faults kill two tokens in one call the channel is parked: nobody is there to restart it.
-        common = {"store": {"url": self.store_url}, "daemon": {"parked_retry_seconds": 10}, "log": {"format": "json"}}
+        store = {"url": self.store_url, "encryption_key": "secret:ORDERSYNC_KEY"}
+        self.environ["ORDERSYNC_KEY"] = self.random.randbytes(32).hex()
+        common = {"store": store, "daemon": {"parked_retry_seconds": 10}, "log": {"format": "json"}}
         (self.config / "ordersync.toml").write_text(_toml(common))
         (self.config / "locations.toml").write_text(
             "".join(

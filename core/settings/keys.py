@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.model import MAX_QUANTITY, Location
-from core.settings.secret import Secret
+from core.settings.secret import EncryptionKey, Secret, key_of
 from core.settings.wrong import wrong
 
 NAME: Final = r"^[a-z0-9][a-z0-9_-]*$"
@@ -115,6 +115,11 @@ class ChannelSettings(Table):
     acknowledge_alert_minutes: Annotated[int, Field(ge=0, le=10_080)] = 60
     """So long before a channel stops waiting for an acknowledgement, `ordersync status` and the log say so."""
 
+    @property
+    def keeps_tokens(self) -> str:
+        """The key that brings tokens which must be kept over restarts, encrypted; empty where there are none such."""
+        return ""
+
     def since(self, now: datetime) -> datetime:
         """From when on the first pull at `now` takes orders in: aware, in UTC."""
         return self.import_since or (now.astimezone(UTC) - timedelta(days=self.look_back_days))
@@ -146,12 +151,30 @@ class StoreSettings(Table):
     PostgreSQL."""
     password: Secret | None = None
     """PostgreSQL's password, as a secret."""
+    encryption_key: EncryptionKey | None = None
+    """What the store encrypts tokens with, as a secret: 32 random bytes, written as 64 hexadecimal digits or in base64.
+    Make one with `openssl rand -hex 32` and keep a copy apart from the store's backups. Not set: tokens live in memory,
+    and channels whose tokens must outlive a restart are left out."""
+    encryption_keys_old: Annotated[tuple[EncryptionKey, ...], Field(examples=[["secret:ORDERSYNC_OLD_KEY"]])] = ()
+    """Former encryption keys, as secrets: what they encrypted can still be read. To change the key, move the present
+    one here; it may go once every channel has had a turn."""
+
+    @model_validator(mode="after")
+    def _old_keys_follow_a_new_one(self) -> StoreSettings:
+        if self.encryption_keys_old and self.encryption_key is None:
+            raise wrong("encryption_keys_old stands without an encryption_key", "name the key that takes their place")
+        return self
 
     @model_validator(mode="after")
     def _a_file_has_no_password(self) -> StoreSettings:
         if self.password is not None and self.url.startswith("sqlite"):
             raise wrong("a SQLite file has no password", "take the password out, or write a PostgreSQL url")
         return self
+
+    def keys(self) -> tuple[bytes, ...]:
+        """The encryption keys, the present one first; empty where none is set."""
+        named = () if self.encryption_key is None else (self.encryption_key, *self.encryption_keys_old)
+        return tuple(key_of(secret.get_secret_value()) for secret in named)
 
     def database(self, folder: Path) -> URL:
         """The url to open, with the password in it (its text masks it); `folder` is where relative paths start."""

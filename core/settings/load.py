@@ -104,6 +104,9 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
         found.problems.extend(_twin_problems(twins))
         for name in twins:
             del channels[name]
+    if main is not None and main.store.encryption_key is None:
+        for name in [name for name, channel in channels.items() if channel.keeps_tokens]:
+            found.problems.append(_without_key(f"{CHANNELS}{name}.toml", channels.pop(name).keeps_tokens))
     if not any(file.startswith(CHANNELS) for file in files):
         found.problems.append(_NO_CHANNEL)
 
@@ -125,6 +128,16 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
 _NO_CHANNEL: Final = Problem(
     "channels", "", "no channel is configured yet", "copy an example there to channels/NAME.toml and fill it in"
 )
+
+
+def _without_key(file: str, key: str) -> Problem:
+    return Problem(
+        file,
+        key,
+        "each renewal brings a new token, which must be kept encrypted, and nothing says with which key",
+        f'make one with `openssl rand -hex 32` and write encryption_key = "secret:NAME" under [store] in {ORDERSYNC}',
+    )
+
 
 T = TypeVar("T", bound=Table)
 

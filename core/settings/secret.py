@@ -11,6 +11,8 @@ Line ends behind the value do not belong to it. No message ever holds a value.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import os
 import re
@@ -18,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import PlainValidator, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema
 
 from core.settings.wrong import wrong
 
@@ -130,3 +132,26 @@ Secret = Annotated[
 ]
 """A secret in a settings class: `access_token: Secret` in the class, `"secret:NAME"` in the file,
 `settings.access_token.get_secret_value()` in the code that sends it. Code may hand in a `SecretStr` instead."""
+
+
+def key_of(text: str) -> bytes:
+    """32 bytes written as hexadecimal digits or in base64. Raises what a validator raises for anything else."""
+    text = text.strip()
+    try:
+        key = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if len(key) != 32:
+        raise wrong("the encryption key is not 32 bytes, in hexadecimal or base64", _MAKE_A_KEY)
+    return key
+
+
+def _is_key(value: SecretStr) -> SecretStr:
+    key_of(value.get_secret_value())
+    return value
+
+
+_MAKE_A_KEY: Final = "make one with `openssl rand -hex 32`"
+
+EncryptionKey = Annotated[Secret, AfterValidator(_is_key)]
+"""A secret that is an encryption key; `key_of` gives its bytes."""

@@ -98,6 +98,21 @@ channels = Table(
     CheckConstraint("received = stored + repeated + quarantined", name="nothing_dropped"),
 )
 
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("channel", Text, nullable=False),  # its name: tokens are there before its row
+    Column("kind", Text, nullable=False),
+    _text("origin"),  # a digest of what they were fetched with: those of another one are not given out
+    Column("sealed", LargeBinary, nullable=True),  # encrypted; null while the first one is being fetched
+    _big("expires_at", null=True),
+    _big("renew_at", null=True),
+    _text("leased_by"),  # who may renew them, empty for nobody
+    _big("leased_until"),
+    _big("version"),  # grows with each save
+    PrimaryKeyConstraint("channel", "kind"),
+)
+
 locations = Table(
     "locations",
     metadata,

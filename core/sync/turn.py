@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from core.connector import Connector, find
+from core.connector import Connector
 from core.errors import Fenced, StoreError, Unauthorized, Unavailable
 from core.settings import Settings
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock, clock, take_up
+from core.sync.connect import Keepers
 from core.sync.deadlines import warn
 from core.sync.pull import Progress, Stopped
 from core.sync.round import Outcome, run_round
@@ -51,7 +52,7 @@ def turn(
     `connector` is used and left open when given; else one is opened for this turn.
     """
     own = settings.channels[name]
-    opened = connector or find(own.connector)(name, own)
+    opened = connector or Keepers(store, settings.store).connect(name, own)
     using = in_shadow(opened) if own.mode == "shadow" else opened
     channel: Channel | None = None
     try:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from core import http
+from core.credentials import Granted, Tokens
 from core.errors import Unauthorized, Unavailable
 from tests.core.raw import RawServer, Reset, Said, answer, saying
 
@@ -238,17 +239,17 @@ def test_what_is_sparing_leaves_its_share_of_the_burst_to_others(monkeypatch: py
 # Tokens.
 
 
-def counting(prefix: str = "token", life: float = 3600.0) -> tuple[http.Tokens, list[str]]:
+def counting(prefix: str = "token", life: float = 3600.0) -> tuple[Tokens, list[str]]:
     fetched: list[str] = []
 
-    def fetch() -> tuple[str, float]:
+    def fetch(refresh: str) -> Granted:
         fetched.append(f"{prefix}-{len(fetched) + 1}")
-        return fetched[-1], life
+        return Granted(fetched[-1], life)
 
-    return http.Tokens(fetch), fetched
+    return Tokens(fetch), fetched
 
 
-def authorised(tokens: http.Tokens, **rest: Callable[[httpx.Response], bool]) -> httpx.Client:
+def authorised(tokens: Tokens, **rest: Callable[[httpx.Response], bool]) -> httpx.Client:
     return http.client("shop", authorise=http.header("x-token", tokens), sleep=lambda seconds: None, **rest)  # type: ignore[arg-type]  # one optional argument
 
 
@@ -306,52 +307,14 @@ def test_a_403_asks_for_a_person_and_no_token_unless_the_connector_calls_it_stal
 def test_without_a_token_no_request_is_sent_and_nothing_is_ambiguous() -> None:
     fetches = []
 
-    def fetch() -> tuple[str, float]:
+    def fetch(refresh: str) -> Granted:
         fetches.append(1)
         raise Unavailable("the token service broke off its answer", after=2.0, ambiguous=True)
 
-    with saying(answer()) as far, authorised(http.Tokens(fetch)) as client, pytest.raises(Unavailable) as raised:
+    with saying(answer()) as far, authorised(Tokens(fetch)) as client, pytest.raises(Unavailable) as raised:
         client.post(far.url)
     assert (asked(far), len(fetches)) == (0, 1), "whoever fetches tokens has tried often enough"
     assert (raised.value.ambiguous, raised.value.after) == (False, 2.0)
-
-
-def test_a_token_is_renewed_at_four_fifths_of_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    tokens, _ = counting(life=100.0)
-    assert tokens.get() == "token-1"
-    clock.now += 79
-    assert tokens.get() == "token-1"
-    clock.now += 2
-    assert tokens.get() == "token-2"
-    assert tokens.get(newer_than="token-1") == "token-2", "someone else has renewed it meanwhile"
-    assert tokens.get(newer_than="token-2") == "token-3"
-
-
-def test_threads_that_meet_a_dead_token_together_fetch_one_new_one() -> None:
-    fetched: list[str] = []
-    together = threading.Barrier(8)
-
-    def fetch() -> tuple[str, float]:
-        time.sleep(0.01)
-        fetched.append(f"token-{len(fetched) + 1}")
-        return fetched[-1], 3600.0
-
-    tokens = http.Tokens(fetch)
-    dead = tokens.get()
-    got: list[str] = []
-
-    def renew() -> None:
-        together.wait()
-        got.append(tokens.get(newer_than=dead))
-
-    threads = [threading.Thread(target=renew) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert got == ["token-2"] * 8
-    assert fetched == ["token-1", "token-2"]
 
 
 def test_two_accounts_in_two_threads_never_share_a_token() -> None:

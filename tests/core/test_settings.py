@@ -328,3 +328,53 @@ def test_a_sqlite_file_has_no_password() -> None:
 
 def test_a_web_address_loses_the_slash_at_its_end() -> None:
     assert ChannelSettings(connector="shop", base_url="http://127.0.0.1:8001/").base_url == "http://127.0.0.1:8001"
+
+
+# Encryption keys.
+
+HEX = "ab" * 32
+BASE64 = "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="
+KEYED = '[store]\nencryption_key = "secret:KEY"\n'
+
+
+@pytest.mark.parametrize("text", [HEX, BASE64, f"{HEX}\n"])
+def test_an_encryption_key_is_32_bytes_however_they_are_written(folder: Path, text: str) -> None:
+    write(folder, {"ordersync.toml": KEYED})
+    assert load(folder, ENVIRON | {"KEY": text}).store.keys() == (b"\xab" * 32,)
+
+
+@pytest.mark.parametrize("text", ["ab" * 31, "ab" * 33, "zz" * 32, "hunter2", BASE64[:-2]])
+def test_a_wrong_encryption_key_is_told_with_how_to_make_one_and_never_shown(folder: Path, text: str) -> None:
+    write(folder, {"ordersync.toml": KEYED})
+    with pytest.raises(ConfigError) as raised:
+        load(folder, ENVIRON | {"KEY": text})
+    (problem,) = raised.value.problems
+    assert str(problem) == (
+        "ordersync.toml: store.encryption_key: the encryption key is not 32 bytes, in hexadecimal or base64; "
+        "make one with `openssl rand -hex 32`"
+    )
+
+
+def test_old_keys_stand_behind_the_present_one(folder: Path) -> None:
+    write(folder, {"ordersync.toml": KEYED + 'encryption_keys_old = ["secret:OLD"]\n'})
+    assert load(folder, ENVIRON | {"KEY": HEX, "OLD": "cd" * 32}).store.keys() == (b"\xab" * 32, b"\xcd" * 32)
+    write(folder, {"ordersync.toml": '[store]\nencryption_keys_old = ["secret:OLD"]\n'})
+    with pytest.raises(ConfigError, match="without an encryption_key; name the key that takes their place"):
+        load(folder, ENVIRON | {"OLD": "cd" * 32})
+
+
+def test_a_channel_whose_tokens_must_be_kept_is_left_out_without_a_key(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Shop.Settings, "keeps_tokens", property(lambda self: "shop" if self.shop == "acme" else ""), raising=False
+    )
+    settings = load(folder, ENVIRON)
+    assert list(settings.channels) == ["other"]
+    assert [str(problem) for problem in settings.problems] == [
+        "channels/shop.toml: shop: each renewal brings a new token, which must be kept encrypted, and nothing says "
+        "with which key; make one with `openssl rand -hex 32` and write encryption_key = "
+        '"secret:NAME" under [store] in ordersync.toml'
+    ]
+    write(folder, {"ordersync.toml": KEYED})
+    assert list(load(folder, ENVIRON | {"KEY": HEX}).channels) == ["other", "shop"]

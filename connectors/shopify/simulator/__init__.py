@@ -1,8 +1,9 @@
 """The far end of one Shopify shop: the Admin GraphQL API 2026-10, executed over our own part of its schema.
 
-Stricter than the schema: the token's header and life, points (1,000 a request, a bucket refilled by plan), `first` at
-most 250 and never left out, 250 rows an input list, 25,000 rows behind one query, the search syntax, `@idempotent`
-and `changeFromQuantity` on quantities, one location and one order a fulfilment, and never more than is left of it.
+Stricter than the schema: the token's header and life (see `door`), points (1,000 a request, a bucket refilled by plan),
+`first` at most 250 and never left out, 250 rows an input list, 25,000 rows behind one query, the search syntax,
+`@idempotent` and `changeFromQuantity` on quantities, one location and one order a fulfilment, and never more than is
+left of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -30,6 +32,7 @@ from werkzeug.wrappers import Request, Response
 
 from connectors.shopify.simulator.cancelling import Jobs
 from connectors.shopify.simulator.cost import Meter
+from connectors.shopify.simulator.door import Door
 from connectors.shopify.simulator.refunding import cancel_units
 from connectors.shopify.simulator.schema import build
 from connectors.shopify.simulator.shop import Shop, units_by_sku
@@ -48,7 +51,6 @@ from connectors.simulation import (
 VERSION = "2026-10"
 PATH = f"/admin/api/{VERSION}/graphql.json"
 TOKEN_PATH = "/admin/oauth/access_token"  # noqa: S105 - a path
-TOKEN_LIFE = 86_399.0
 MOST_POINTS = 1_000
 JOB_SECONDS = 1.0
 """From when a job is asked for until it has run."""
@@ -64,6 +66,7 @@ class ShopifySimulator(Simulator):
 
     connector = "shopify"
     places: tuple[str, ...] = ("gid://shopify/Location/101", "gid://shopify/Location/102")
+    hardest = MappingProxyType({"rotating": True, "token_seconds": 20.0})
 
     def __init__(
         self,
@@ -75,8 +78,12 @@ class ShopifySimulator(Simulator):
         pace: float = 1.0,
         plan_points: int = 100,
         places: Sequence[str] | None = None,
+        rotating: bool = False,
+        token_seconds: float | None = None,
     ) -> None:
-        """`plan_points` are what the shop's plan restores a second; `pace` multiplies them."""
+        """`plan_points` are what the shop's plan restores a second; `pace` multiplies them. `rotating`: the app's
+        access tokens live an hour, and each refresh answers a new refresh token; see `Door`. `token_seconds` is
+        another life."""
         if places is not None:
             self.places = tuple(places)
         self.shop = Shop(name or self.connector, self.places)
@@ -84,10 +91,7 @@ class ShopifySimulator(Simulator):
         self.jobs = Jobs(self.shop, JOB_SECONDS / pace)
         self.world = World(self.shop, self.jobs, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
         self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
-        self._tokens: dict[str, float] = {}
-        self._used: set[str] = set()
-        """Tokens that have served: only such a one dies early."""
-        self._issued = 0
+        self.door = Door(self.name, rotating=rotating, life=token_seconds)
         self._restore = plan_points * pace
         self._size = float(max(plan_points * BUCKET_SECONDS, MOST_POINTS))
         self._points, self._filled = self._size, time.monotonic()
@@ -173,42 +177,33 @@ class ShopifySimulator(Simulator):
             "connector": self.connector,
             "base_url": self.base_url,
             "shop": re.sub("[^a-z0-9-]", "-", self.name.lower()),
-            "client_id": self._client_id,
-            "client_secret": f"secret:{self._secret_name}",
+            "client_id": self.door.client_id,
+            "client_secret": f"secret:{self._secret('SECRET')}",
+            **({"refresh_token": f"secret:{self._secret('REFRESH')}"} if self.door.rotating else {}),
         }
 
     def secrets(self) -> dict[str, str]:
-        return {self._secret_name: self._client_secret}
+        named = {"SECRET": self.door.client_secret, "REFRESH": self.door.first_refresh}
+        return {self._secret(what): value for what, value in named.items() if value}
 
-    @property
-    def _client_id(self) -> str:
-        return f"client-{self.name}"
-
-    @property
-    def _client_secret(self) -> str:
-        return f"shpss-{self.name}"
-
-    @property
-    def _secret_name(self) -> str:
-        return f"SHOPIFY_{re.sub('[^A-Z0-9]', '_', self.name.upper())}_SECRET"
+    def _secret(self, what: str) -> str:
+        return f"SHOPIFY_{re.sub('[^A-Z0-9]', '_', self.name.upper())}_{what}"
 
     def issue_token(self) -> str:
         """A token that is valid for a day, as the admin shows one for a custom app."""
         with self.lock:
-            self._issued += 1
-            token = f"shpat_{self.name}_{self._issued}"
-            self._tokens[token] = time.monotonic() + TOKEN_LIFE
-            return token
+            return self.door.issue()
 
     def expire_tokens(self) -> None:
         """No token issued so far is valid any longer."""
         with self.lock:
-            self._tokens.clear()
-            self._used.clear()
+            self.door.expire()
 
     # The API.
 
     def is_write(self, request: Request) -> bool:
+        if request.path == TOKEN_PATH:
+            return self.door.rotating
         return request.path == PATH and b'"mutation ' in request.get_data()
 
     def throttled(self, after: int | None) -> Response:
@@ -219,17 +214,18 @@ class ShopifySimulator(Simulator):
 
     def handle(self, request: Request) -> Response:
         if request.path == TOKEN_PATH:
-            return self._token(request)
+            with self.lock:
+                self.calls["access_token"] += 1
+                return self.door.answer(request)
         if request.path != PATH:
             return _json({"errors": "Not Found"}, 404)
         if request.method != "POST":
             return _json({"errors": "Method Not Allowed"}, 405)
         with self.lock:
             token = request.headers.get("X-Shopify-Access-Token", "")
-            if token in self._used and self.faults.strikes(Fault.TOKEN_EXPIRY):
-                self._tokens.pop(token, None)
-            self._used.add(token)
-            if self._tokens.get(token, 0.0) <= time.monotonic():
+            if self.door.has_served(token) and self.faults.strikes(Fault.TOKEN_EXPIRY):
+                self.door.expire(token)
+            if not self.door.admits(token):
                 return _json({"errors": _UNKNOWN_TOKEN}, 401)
             self.jobs.run()
             if request.mimetype != "application/json":
@@ -237,18 +233,6 @@ class ShopifySimulator(Simulator):
             response = self._graphql(request.get_data())
         response.headers["X-Shopify-API-Version"] = VERSION
         return response
-
-    def _token(self, request: Request) -> Response:
-        if request.method != "POST":
-            return _json({"errors": "Method Not Allowed"}, 405)
-        self.calls["access_token"] += 1
-        given = request.form if request.mimetype == "application/x-www-form-urlencoded" else {}
-        if given.get("grant_type") != "client_credentials":
-            return _json({"error": "unsupported_grant_type", "error_description": "Grant type is not supported"}, 400)
-        if (given.get("client_id"), given.get("client_secret")) != (self._client_id, self._client_secret):
-            return _json({"error": "application_cannot_be_found", "error_description": "Unknown client"}, 400)
-        scope = "read_orders,read_inventory,write_inventory,read_products,write_merchant_managed_fulfillment_orders"
-        return _json({"access_token": self.issue_token(), "scope": scope, "expires_in": int(TOKEN_LIFE)})
 
     def _graphql(self, body: bytes) -> Response:
         try:

@@ -35,8 +35,10 @@ def goods(units: int = 500, skus: Sequence[str] = SKUS) -> list[SimulatedListing
 
 
 def settings(simulator: ShopifySimulator, **keys: Any) -> ShopifySettings:
-    config = dict(simulator.config())
-    config["client_secret"] = SecretStr(next(iter(simulator.secrets().values())))
+    secrets = {f"secret:{name}": SecretStr(value) for name, value in simulator.secrets().items()}
+    config = {
+        key: secrets.get(value, value) if isinstance(value, str) else value for key, value in simulator.config().items()
+    }
     return ShopifySettings(**(config | keys))
 
 

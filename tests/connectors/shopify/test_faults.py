@@ -109,10 +109,8 @@ def test_a_token_that_dies_after_each_request_is_renewed_each_time(simulator: Sh
     assert simulator.calls["access_token"] == 3
 
 
-def test_a_401_with_a_fresh_token_too_asks_for_a_person(
-    simulator: ShopifySimulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("connectors.shopify.simulator.TOKEN_LIFE", -1.0)
+def test_a_401_with_a_fresh_token_too_asks_for_a_person(simulator: ShopifySimulator) -> None:
+    simulator.door.life = -1.0
     with pytest.raises(Unauthorized):
         list(connector(simulator).pages(None))
     assert simulator.calls["access_token"] == 2

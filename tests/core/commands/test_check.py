@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from connectors.sandbox import FarEnd
+from core.credentials import Grant
+from core.store.credentials import Kept
+from core.store.seal import Seal
 from tests.core.commands.desk import Desk
 
 
@@ -53,3 +56,20 @@ def test_a_newer_store_is_exit_4_and_an_older_one_is_left_as_it_is(desk: Desk, s
     assert ran.code == 0
     assert ran.out.endswith("store is brought up to date when it is next used\n")
     assert desk.rows("SELECT count(*) FROM alembic_version")[0][0] == 0
+
+
+def test_tokens_the_key_does_not_open_are_told(desk: Desk, shop: FarEnd) -> None:
+    store = desk.store()
+    keeper = Kept(store, "shop", Seal([b"o" * 32]))
+    grant = Grant(access="canary", expires_at=1.0, renew_at=1.0)
+    assert keeper.save("access", "", grant, keeper.lease("access", 60.0))
+    store.close()
+    desk.write("ordersync.toml", '[store]\nencryption_key = "secret:KEY"\n')
+    ran = desk.run("check", env={"KEY": "ab" * 32})
+    assert ran.code == 2
+    assert ran.out == (
+        "ordersync.toml: store.encryption_key: the token kept for shop cannot be read; it was encrypted with another "
+        "key; name that key in encryption_keys_old under [store]\n"
+    )
+    desk.write("ordersync.toml", '[store]\nencryption_key = "secret:KEY"\nencryption_keys_old = ["secret:OLD"]\n')
+    assert desk.run("check", env={"KEY": "ab" * 32, "OLD": (b"o" * 32).hex()}).code == 0

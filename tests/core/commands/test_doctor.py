@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
-from connectors.sandbox import FarEnd
+from connectors.sandbox import FarEnd, Sandbox
+from core.store.credentials import Kept
 from core.store.health import examine_store, filesystem
 from tests.core.commands.desk import Desk
 
@@ -31,6 +33,23 @@ def test_refused_credentials_end_with_3_and_what_to_do(desk: Desk, shop: FarEnd)
     assert (ran.code, ill) == (3, [("shop", "shop refused the credentials; renew them and restart")])
     assert desk.run("doctor", "other").code == 0
     assert "1 finding to mend" in desk.run("doctor").out
+
+
+def test_an_account_is_examined_with_the_token_that_the_store_keeps(
+    desk: Desk, shop: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[object] = []
+    monkeypatch.setattr(Sandbox, "__init__", lambda self, name, settings, keeper=None: handed.append(keeper))
+    monkeypatch.setattr(Sandbox, "examine", lambda self: iter(()))
+    monkeypatch.setattr(Sandbox.Settings, "keeps_tokens", property(lambda self: "world"))
+    desk.write("ordersync.toml", '[store]\nencryption_key = "secret:KEY"\n')
+    key = {"KEY": "ab" * 32}
+    assert desk.run("doctor", env=key).code == 0
+    assert [type(keeper) for keeper in handed] == [Kept]
+    desk.change("DELETE FROM alembic_version")
+    ran = desk.run("doctor", "--json", env=key)
+    assert (ran.code, len(handed)) == (3, 1), "the first token would be refused, though nothing is wrong with it"
+    assert [one["what"] for one in ran.json["findings"] if not one["well"]] == ["credentials"]
 
 
 def test_a_store_that_cannot_be_used_ends_with_4(desk: Desk, shop: FarEnd) -> None:

@@ -194,6 +194,6 @@ def test_a_connector_handed_in_is_left_open_and_one_opened_here_is_closed(
     take_turn(small_world, handed)
     assert not handed.closed
     opened = Fake(pulls=[[ZeroDivisionError()]])
-    monkeypatch.setattr("core.sync.turn.find", lambda name: lambda account, own: opened)
+    monkeypatch.setattr("core.sync.connect.find", lambda name: lambda account, own, keeper: opened)
     turn(small_world.store, SETTINGS, "shop", now=small_world.clock)
     assert opened.closed

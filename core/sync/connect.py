@@ -1,0 +1,37 @@
+"""Connectors as the rounds use them: each with what is kept of its account beyond one connector's life."""
+
+from __future__ import annotations
+
+import threading
+
+from core.connector import Connector, find
+from core.credentials import Keeper, Memory
+from core.settings import ChannelSettings, StoreSettings
+from core.store.credentials import Kept
+from core.store.database import Store
+from core.store.seal import Seal
+
+
+class Keepers:
+    """Every account's keeper, the same one for everything in this process that speaks for the account.
+
+    Tokens are kept in the store where it has an encryption key, else in memory.
+    """
+
+    def __init__(self, store: Store, settings: StoreSettings) -> None:
+        self._store = store
+        keys = settings.keys()
+        self._seal = Seal(keys) if keys else None
+        self._keepers: dict[str, Keeper] = {}
+        self._lock = threading.Lock()
+
+    def of(self, name: str) -> Keeper:
+        """The keeper of the channel `name`."""
+        with self._lock:
+            if name not in self._keepers:
+                self._keepers[name] = Memory() if self._seal is None else Kept(self._store, name, self._seal)
+            return self._keepers[name]
+
+    def connect(self, name: str, settings: ChannelSettings) -> Connector:
+        """A connector of the channel; the caller closes it."""
+        return find(settings.connector)(name, settings, self.of(name))
