@@ -1,8 +1,9 @@
 """Walmart's connector: its settings, and what it can do.
 
 How requests are made stands in `api.py`; pulling in `pull.py`; what a document means in `orders.py`; what the channel
-is told of orders in `pushes.py`, of parcels in `shipping.py`, of stock in `levels.py` and `feeds.py`; what it holds in
-`stock.py`.
+is told of orders in `pushes.py`, of parcels in `shipping.py`, of cancellations in `cancel.py`, of refunds in
+`refunds.py`, of stock in `levels.py` and `feeds.py`; what it holds in `stock.py`; the past in `history.py`, returns in
+`returns.py`; how the account itself is in `examine.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from connectors.walmart import cancel, feeds, orders, pull, pushes, returns, shipping, stock
+from connectors.walmart import cancel, feeds, history, orders, pull, pushes, returns, shipping, stock
+from connectors.walmart import examine as examination
 from connectors.walmart import levels as told_levels
 from connectors.walmart import refunds as refunding
 from connectors.walmart.api import PRODUCTION, Api
@@ -24,11 +26,14 @@ from core.model import (
     Cancellation,
     ChannelLevel,
     ChannelListing,
+    Finding,
     Level,
     LevelKey,
     Observation,
     Order,
+    OwnStock,
     Page,
+    Present,
     Refund,
     Return,
     Shipment,
@@ -59,22 +64,14 @@ class WalmartSettings(ChannelSettings):
     ] = ("SellerFulfilled",)
 
 
-NOT_YET = (
-    Ability.OWN_STOCK,
-    Ability.BACKFILL,
-    Ability.ROLL_CALL,
-)
-
-
 class Walmart:
     """One seller account at Walmart Marketplace."""
 
     Settings: ClassVar[type[WalmartSettings]] = WalmartSettings
 
-    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {Ability.COMPARE_AND_SET, *NOT_YET}
+    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {Ability.COMPARE_AND_SET}
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.COMPARE_AND_SET: "Walmart sets a level whatever it was before; orders are pulled right before a push",
-        **dict.fromkeys(NOT_YET, "ordersync does not do this at Walmart yet"),
     }
 
     def __init__(self, name: str, settings: WalmartSettings, keeper: Keeper | None = None) -> None:
@@ -132,6 +129,18 @@ class Walmart:
 
     def normalize_return(self, body: bytes) -> Return:
         return returns.normalize_return(body)
+
+    def own_stock(self) -> Iterator[OwnStock]:
+        return stock.own_stock(self._api)
+
+    def backfill(self, cursor: str | None, *, since: datetime, until: datetime) -> Iterator[Page]:
+        return history.backfill(self._api, self.settings.ship_node_types, cursor, since=since, until=until)
+
+    def roll_call(self, *, since: datetime, until: datetime) -> Iterator[Present]:
+        return history.roll_call(self._api, self.settings.ship_node_types, since=since, until=until)
+
+    def examine(self) -> Iterator[Finding]:
+        return examination.examine(self._api, self.settings.locations)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         return told_levels.push_levels(self._api, self._feeds, levels)

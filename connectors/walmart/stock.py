@@ -15,7 +15,7 @@ from connectors.walmart.api import Api, quoted
 from connectors.walmart.levels import WFS_HANDLE
 from core.errors import NotFound, Unavailable
 from core.http import decode
-from core.model import MAX_QUANTITY, ChannelLevel, ChannelListing, Fulfiller, LevelKey
+from core.model import MAX_QUANTITY, ChannelLevel, ChannelListing, Fulfiller, LevelKey, OwnStock
 
 PAGE = 50
 WFS_PAGE = 300
@@ -64,6 +64,8 @@ class _WfsItem(msgspec.Struct, rename="camel"):
 
 class _WfsStock(msgspec.Struct, rename="camel"):
     available_units: int | None = None
+    onhand_units: int | None = None
+    inbound_units: int | None = None
 
 
 class _WfsRow(msgspec.Struct, rename="camel"):
@@ -130,7 +132,8 @@ def listings(api: Api, *, wfs: bool) -> Iterator[ChannelListing]:
     for row, _ in _walk(api, 0):
         yield ChannelListing(sku=row.sku, quantities=_quantities(row))
     if wfs:
-        yield from _wfs(api)
+        for one in _wfs(api):
+            yield _wfs_listing(one)
 
 
 def _walk(api: Api, skus: int) -> Iterator[tuple[_Sku, bool]]:
@@ -170,7 +173,39 @@ def _walk(api: Api, skus: int) -> Iterator[tuple[_Sku, bool]]:
             raise Unavailable("Walmart's list of inventories does not get on: a page is named again; it is tried anew")
 
 
-def _wfs(api: Api) -> Iterator[ChannelListing]:
+def count(api: Api) -> int:
+    """How many SKUs the list of inventories names. Raises `NotFound` for a seller without a single item."""
+    query = {"limit": "1"}
+    response = api.ask("getMultiNodeInventoryForAllSkuAndAllShipNodes", "GET", "/v3/inventories", query)
+    page = decode(response, _Page)
+    return page.meta.total_count if page.meta.total_count is not None else len(page.elements.inventories)
+
+
+def own_stock(api: Api) -> Iterator[OwnStock]:
+    """See `Connector.own_stock`: what lies in Walmart's own warehouses (WFS)."""
+    for row in _wfs(api):
+        held = row.inventory_data or _WfsStock()
+        available = max(0, held.available_units or 0)
+        yield OwnStock(
+            sku=row.item_information.sku,
+            on_hand=max(available, held.onhand_units or 0),
+            available=available,
+            incoming=max(0, held.inbound_units or 0),
+        )
+
+
+def _wfs_listing(row: _WfsRow) -> ChannelListing:
+    return ChannelListing(
+        sku=row.item_information.sku,
+        title=row.item_information.item_name or "",
+        handle=WFS_HANDLE,
+        fulfiller=Fulfiller.CHANNEL,
+        quantities={"": (row.inventory_data.available_units or 0) if row.inventory_data is not None else 0},
+    )
+
+
+def _wfs(api: Api) -> Iterator[_WfsRow]:
+    """Every SKU in Walmart's warehouses once."""
     offset = 0
     while True:
         query = {"limit": str(WFS_PAGE), "offset": str(offset)}
@@ -179,14 +214,7 @@ def _wfs(api: Api) -> Iterator[ChannelListing]:
         except NotFound:
             return
         rows = page.payload.inventory
-        for row in rows:
-            yield ChannelListing(
-                sku=row.item_information.sku,
-                title=row.item_information.item_name or "",
-                handle=WFS_HANDLE,
-                fulfiller=Fulfiller.CHANNEL,
-                quantities={"": (row.inventory_data.available_units or 0) if row.inventory_data is not None else 0},
-            )
+        yield from rows
         offset += len(rows)
         if not rows or offset >= page.headers.total_count:
             return

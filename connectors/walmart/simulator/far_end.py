@@ -22,6 +22,7 @@ from connectors.simulation import (
     Simulator,
 )
 from connectors.walmart.simulator import answers
+from connectors.walmart.simulator.account_desk import AccountDesk
 from connectors.walmart.simulator.book import SELLER, WFS, Book, Parcel, Purchase, PurchaseLine
 from connectors.walmart.simulator.cancel_desk import ASKED, CancelDesk
 from connectors.walmart.simulator.front_desk import Asked, FrontDesk
@@ -89,6 +90,7 @@ class WalmartSimulator(Simulator):
         self._shipping = ShippingDesk(self._book, self._orders, self._millis)
         self._refunding = RefundDesk(self._book, self._orders, self._millis)
         self._returns = ReturnsDesk(self._refunding, self._millis)
+        self.account = AccountDesk(self._shelves.nodes)
         self._stock = StockDesk(self._shelves, self.random)
 
     # The far end's people.
@@ -210,6 +212,10 @@ class WalmartSimulator(Simulator):
             found = self._returns.returns[number]
             self._returns.give_back(found, found.units - found.refunded if units is None else units)
 
+    def own_stock(self) -> dict[str, int]:
+        with self.lock:
+            return {item.sku: item.wfs for item in self._shelves.items.values() if item.wfs is not None}
+
     def levels(self) -> dict[tuple[str, str], int]:
         with self.lock:
             self._shelves.process()
@@ -285,6 +291,12 @@ class WalmartSimulator(Simulator):
         match asked.method, asked.segments:
             case "POST", ["v3", "token"]:
                 return "token", self._front.token
+            case "GET", ["v3", "token", "detail"]:
+                return "getTokenDetail", self.account.token_detail
+            case "GET", ["v3", "settings", "partnerprofile"]:
+                return "getPartnerConfigurations", self.account.profile
+            case "GET", ["v3", "settings", "shipping", "shipnodes"]:
+                return "getAllFulfillmentCenters", self.account.ship_nodes
             case "GET", ["v3", "orders"]:
                 return "getAllOrders", orders.search
             case "GET", ["v3", "orders", _]:

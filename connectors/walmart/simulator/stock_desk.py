@@ -148,7 +148,7 @@ class StockDesk:
         rows = [
             {
                 "itemInformation": {"itemName": item.title, "sku": item.sku},
-                "inventoryData": {"availableUnits": item.wfs},
+                "inventoryData": {"availableUnits": item.wfs, "onhandUnits": item.wfs, "inboundUnits": 0},
             }
             for item in items[offset : offset + limit]
             if asked.query.get("sku", item.sku) == item.sku

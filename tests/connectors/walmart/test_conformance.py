@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 import pytest
 
+from connectors.simulation import SimulatedListing
 from connectors.walmart import Walmart
 from connectors.walmart.simulator import WalmartSimulator
 from core.conformance import Conformance
+from core.conformance.examining import Examining
 from tests.connectors.farend import SimulatedFarEnd
 from tests.connectors.walmart.conftest import settings_for
 from tests.connectors.walmart.test_spec import DIFFERENCES, SPECS
@@ -28,7 +31,7 @@ PRACTICE = {
 
 
 @pytest.mark.usefixtures("no_pauses")
-class TestConformance(Conformance):
+class TestConformance(Conformance, Examining):
     out_of_order = "Walmart lists a search by order date, newest first, and has no other order"
 
     @pytest.fixture
@@ -39,6 +42,9 @@ class TestConformance(Conformance):
     ) -> Iterator[SimulatedFarEnd]:
         """All that is said while the contract is proven keeps to the vendor's specs as well."""
         watch = Watch(simulator, [specs(f"walmart/{name}.openapi.json") for name in SPECS], DIFFERENCES | PRACTICE)
+        simulator.offer(
+            SimulatedListing(sku="WFS-1", title="ours", price=Decimal(5), quantities={"100009": 7}, by_channel=True)
+        )
         yield SimulatedFarEnd(simulator)
         if watch.seen:
             watch.check()

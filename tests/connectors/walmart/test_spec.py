@@ -18,6 +18,7 @@ SPECS = (
     "inventory-management",
     "feed-management",
     "authentication",
+    "settings-management",
 )
 
 _WRAPPED = "the spec shows the single order bare; the vendor's answers, and its own examples, wrap it as `order`"
