@@ -226,7 +226,7 @@ class Account:
     @property
     def seller(self) -> Seller:
         if self._seller is None:
-            self._seller = self._sign_in()
+            self._seller = self._client()
         return self._seller
 
     @property
@@ -238,6 +238,10 @@ class Account:
             )  # the address itself is the permission: an upload repeated is the same upload
         return self._documents
 
+    def sign_in(self) -> None:
+        """Makes sure of an access token. Raises `Unauthorized` where Login with Amazon refuses the credentials."""
+        self.seller._auth.get_auth()
+
     def close(self) -> None:
         if self._seller is not None:
             self._seller.close()
@@ -247,7 +251,7 @@ class Account:
             self._documents.close()
             self._documents = None
 
-    def _sign_in(self) -> Seller:
+    def _client(self) -> Seller:
         settings = self.settings
         seller = Seller(
             marketplace=Marketplaces.US,  # endpoint and ids are set below, whatever the environment says

@@ -19,7 +19,7 @@ from typing import ClassVar
 import httpx
 import msgspec
 
-from connectors.amazon import cancel, listings, orders, own_stock, pushes, returns
+from connectors.amazon import cancel, examine, listings, orders, own_stock, pushes, returns
 from connectors.amazon.account import Account, AmazonSettings
 from connectors.amazon.cancel import Cancellations
 from connectors.amazon.history import History
@@ -34,6 +34,7 @@ from core.model import (
     Cancellation,
     ChannelLevel,
     ChannelListing,
+    Finding,
     Level,
     LevelKey,
     Observation,
@@ -149,6 +150,10 @@ class Amazon:
     def roll_call(self, *, since: datetime, until: datetime) -> Iterator[Present]:
         """The numbers of all orders placed in a window; see `history`."""
         return self._history.roll_call(since, until)
+
+    def examine(self) -> Iterator[Finding]:
+        """Credentials, marketplace, clock, roles, listings, and what the settings leave for history; see `examine`."""
+        return examine.examine(self._account)
 
     def _start(self, since: datetime | None) -> _Cursor:
         now = datetime.now(UTC)

@@ -284,6 +284,20 @@ def test_a_row_that_cannot_be_trusted_is_a_bad_document(told: dict[str, str], wh
         normalize_return(body(row(**told)))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_return_is_no_further_than_its_last_row(order: int) -> None:
+    rows = [row(**{"return request status": "Closed"}), row(**{"return request status": "Approved"})][::order]
+    assert normalize_return(body(*rows)).state is ReturnState.AUTHORISED
+
+
+def test_a_quote_in_a_title_is_a_letter_like_others(amazon: Amazon) -> None:
+    text = RECORDED.read_bytes().decode("cp1252")
+    head, _, rest = text.partition("\n")
+    quoted = head + "\n" + rest.replace("\t", '\t"', 1)
+    before, after = (observed(Document(each.encode(), ""), amazon) for each in (text, quoted))
+    assert [one.number for one in after] == [one.number for one in before]
+
+
 def test_rows_of_two_orders_are_no_return() -> None:
     with pytest.raises(BadDocument, match="not one order"):
         normalize_return(body(row(), row(**{"order id": "P"})))

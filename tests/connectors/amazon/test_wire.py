@@ -41,6 +41,7 @@ DIFFERENCES = {
     "PUT /presigned/": "a document's address belongs to the store behind it, not to the API",
     "GET /presigned/": "likewise",
     "/reports/2021-06-30/": "no spec of the Reports API is at hand; its shapes are its documentation's",
+    "GET /sellers/v1/": "nor of the Sellers API",
 }
 
 EXAMPLES = {"orders": 1, "order": 1}
@@ -95,6 +96,7 @@ def walk(simulator: AmazonSimulator, amazon: Amazon, monkeypatch: pytest.MonkeyP
     assert len(list(amazon.own_stock())) == 120
     told = list(amazon.push_cancellations([cancelling_all(fetched(amazon, numbers[6]))]))
     assert [ack.state for ack in amazon.settle({"c": told[0].ticket})] == [AckState.APPLIED]
+    assert all(finding.well for finding in amazon.examine())
     simulator.login.expire()
     fetched(amazon, numbers[1])
 
@@ -109,6 +111,7 @@ def test_every_request_and_every_answer_keeps_to_the_vendors_specs(
     assert simulator.calls.keys() >= {
         *("searchOrders", "getOrder", "confirmShipment", "patchListingsItem", "getListingsItem", "searchListingsItems"),
         *("createReport", "getReport", "getReportDocument", "getInventorySummaries"),
+        *("getReports", "getMarketplaceParticipations"),
         *("createFeedDocument", "createFeed", "getFeeds", "getFeed", "getFeedDocument", "token", "upload", "download"),
     }
 
