@@ -3,6 +3,10 @@
 Both ways are answered before they take effect, and Amazon works a feed off minutes after a patch has landed. A
 quantity must never be overtaken by an older one, so a SKU that stands in an unfinished feed waits for it. After a
 restart, or a feed whose answer was lost, nobody knows what the unfinished feeds hold: then all SKUs wait for them.
+
+A quantity written to an offer that Amazon has come to fulfil would flip it out of Amazon's hands, so who fulfils each
+is looked at right before it is written. Of a feed Amazon gives up on, a single row may be to blame: its SKUs go one by
+one the next time.
 """
 
 from __future__ import annotations
@@ -59,6 +63,8 @@ class Levels:
         self._open: dict[str, frozenset[str] | None] = {}
         """Unfinished feeds and the SKUs they hold; None: not known which."""
         self._in_doubt = True
+        self._suspects = set[str]()
+        """The SKUs of feeds that Amazon gave up on."""
 
     def push(self, levels: Sequence[Level]) -> Iterator[Ack]:
         """One ack a level: REFUSED where it may not be pushed at all, ACCEPTED or REFUSED by Amazon, or RETRY."""
@@ -79,12 +85,15 @@ class Levels:
                 yield Ack(key=level.key, state=AckState.RETRY, reason="an earlier feed is still being worked off")
             else:
                 free.append((level, product_type))
-        if len(free) > FEW and time.monotonic() >= self._next_feed:
-            taken = yield from self._feed(free)
-            free = free[taken:]
+        safe = [row for row in free if row[0].sku not in self._suspects]
+        if len(safe) > FEW and time.monotonic() >= self._next_feed:
+            own = yield from self._own(safe)
+            taken = (yield from self._feed(own)) if own else 0
+            free = own[taken:] + [row for row in free if row[0].sku in self._suspects]
         most = max(FEW, int(PATIENCE * BUDGETS["patchListingsItem"].rate * self._account.settings.pace))
-        for level, product_type in free[:most]:
+        for level, product_type in (yield from self._own(free[:most])):
             yield self._one(level, product_type)
+            self._suspects.discard(level.sku)
         for level, _ in free[most:]:
             yield Ack(key=level.key, state=AckState.RETRY, reason="Amazon takes the next feed of quantities later")
 
@@ -113,13 +122,33 @@ class Levels:
         for feed in list(self._open):
             state, _ = feeds.look(self._account, feed)
             if state is not State.UNDER_WAY:
-                del self._open[feed]
+                self._close(feed, state)
         waiting = set[str]()
         for skus in self._open.values():
             if skus is None:
                 return None
             waiting |= skus
         return waiting
+
+    def _own(self, rows: Sequence[tuple[Level, str]]) -> Generator[Ack, None, list[tuple[Level, str]]]:
+        """Refuses the rows whose offers Amazon fulfils by now, and returns the others."""
+        own = []
+        for start in range(0, len(rows), PAGE):
+            batch = rows[start : start + PAGE]
+            items = by_sku(self._account, [level.sku for level, _ in batch])
+            for level, product_type in batch:
+                item = items.get(level.sku)
+                if item is not None and item.channel != OWN:
+                    yield Ack(key=level.key, state=AckState.REFUSED, reason=_theirs(level.sku, item.channel))
+                else:
+                    own.append((level, product_type))
+        return own
+
+    def _close(self, feed: str, state: State) -> None:
+        """A feed is over."""
+        skus = self._open.pop(feed, None)
+        if state is State.BROKEN:
+            self._suspects |= skus or set()
 
     def _feed(self, rows: Sequence[tuple[Level, str]]) -> Generator[Ack, None, int]:
         """Sends as many rows as a feed takes; returns how many those were."""
@@ -182,12 +211,12 @@ class Levels:
         if state is State.UNDER_WAY:
             return
         if state in (State.LOST, State.BROKEN):
-            self._open.pop(feed, None)
+            self._close(feed, state)
             for key in messages:
                 yield Ack(key=key, state=AckState.RETRY, reason="Amazon did not work the feed off")
             return
         acks = feeds.outcome(feeds.report(self._account, document), messages)
-        self._open.pop(feed, None)
+        self._close(feed, state)
         yield from acks
 
 
@@ -196,7 +225,11 @@ def _wrong(level: Level, handle: Handle | None) -> str:
     if handle is None:
         return f"the listing of {level.sku} has not been read from Amazon yet; list the channel's listings anew"
     if handle.channel != OWN:
-        return f"Amazon fulfils {level.sku} itself ({handle.channel}); take its level off this channel"
+        return _theirs(level.sku, handle.channel)
     if level.place:
         return "Amazon keeps one quantity a listing; leave the location's id at this channel empty"
     return ""
+
+
+def _theirs(sku: str, channel: str) -> str:
+    return f"Amazon fulfils {sku} itself ({channel}); take its level off this channel"

@@ -72,6 +72,8 @@ class FeedsApi:
         self.book = book
         self.delay = delay
         self.feeds: dict[str, Feed] = {}
+        self.poison: set[str] = set()
+        """SKUs a whole feed of listings is given up for."""
         self._store = store
 
     @property
@@ -160,6 +162,9 @@ class FeedsApi:
             feed.state = "FATAL"
             return
         header, messages = document.header, document.messages
+        if any(message.get("sku") in self.poison for message in messages):
+            feed.state = "FATAL"
+            return
         if header.version != "2.0" or header.seller_id != self.shop.seller:
             feed.state = "FATAL"
             return

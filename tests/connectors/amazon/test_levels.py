@@ -114,6 +114,48 @@ def test_an_offer_amazon_fulfils_is_never_written(simulator: AmazonSimulator, am
     assert simulator.shop.flipped == []
 
 
+@pytest.mark.parametrize("count", [3, MANY])
+def test_an_offer_that_amazon_came_to_fulfil_is_not_flipped_back(
+    simulator: AmazonSimulator, amazon: Amazon, count: int
+) -> None:
+    pushed = levels(amazon, count=count)
+    simulator.shop.listings["SKU-1"].by_channel = True  # since the listings were read
+    acks = {ack.key: ack for ack in amazon.push_levels(pushed)}
+    theirs = acks.pop("key of SKU-1")
+    assert (theirs.state, len(acks)) == (AckState.REFUSED, count - 1)
+    assert theirs.reason == "Amazon fulfils SKU-1 itself (AMAZON_NA); take its level off this channel"
+    assert {ack.state for ack in acks.values()} == {AckState.ACCEPTED}
+    simulator.settle_feeds()
+    assert simulator.shop.flipped == []
+
+
+def test_offers_that_are_all_amazons_by_now_make_no_feed(simulator: AmazonSimulator, amazon: Amazon) -> None:
+    pushed = levels(amazon)
+    for listing in simulator.shop.listings.values():
+        listing.by_channel = True
+    assert Counter(ack.state for ack in amazon.push_levels(pushed)) == {AckState.REFUSED: MANY}
+    assert simulator.calls["createFeed"] == 0
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_of_a_feed_given_up_the_skus_go_one_by_one(
+    simulator: AmazonSimulator, amazon: Amazon, monkeypatch: pytest.MonkeyPatch, settled: bool
+) -> None:
+    pushed = levels(amazon, count=MANY - 1)
+    simulator.feeds.poison = {"SKU-9"}
+    acks = list(amazon.push_levels(pushed))
+    if settled:
+        assert {ack.state for ack in amazon.settle(pending(acks))} == {AckState.RETRY}
+    monkeypatch.setattr(amazon._levels, "_next_feed", 0.0)
+    again = list(amazon.push_levels(levels(amazon)))
+    assert {ack.state for ack in again} == {AckState.ACCEPTED}
+    assert (simulator.calls["createFeed"], simulator.calls["patchListingsItem"]) == (1, MANY)
+    assert {ack.state for ack in amazon.settle(pending(again))} == {AckState.APPLIED}
+    simulator.feeds.poison = set()
+    assert {ack.state for ack in amazon.push_levels(levels(amazon, 8))} == {AckState.ACCEPTED}
+    assert simulator.calls["createFeed"] == 2  # none is a suspect any more
+
+
 def test_a_code_of_amazons_own_fulfilment_is_in_no_request() -> None:
     body, _ = feeds.document("S", [("SKU", "SHIRT", 3)])
     assert b"AMAZON" not in body
