@@ -85,8 +85,6 @@ class History:
             if found.token:
                 progress.note(found.token, found.documents)
                 place = _Stretch(place.after, place.before, place.days, found.token, pages)
-            elif end >= until:
-                place = None
             else:
                 longer = 2.0 if pages <= FEW else 0.5 if pages >= MANY else 1.0
                 place = _stretch(end, until, min(MOST, max(LEAST, place.days * longer)))

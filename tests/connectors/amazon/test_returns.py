@@ -290,6 +290,10 @@ def test_a_return_is_no_further_than_its_last_row(order: int) -> None:
     assert normalize_return(body(*rows)).state is ReturnState.AUTHORISED
 
 
+def test_what_is_not_utf_8_is_read_as_windows_writes_it() -> None:
+    assert returns._text(Document("5 €".encode("cp1252"), "")) == "5 €"
+
+
 def test_a_quote_in_a_title_is_a_letter_like_others(amazon: Amazon) -> None:
     text = RECORDED.read_bytes().decode("cp1252")
     head, _, rest = text.partition("\n")
