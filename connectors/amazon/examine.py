@@ -147,7 +147,7 @@ def _buyers(account: Account) -> str:
     return "orders come with their buyers and addresses"
 
 
-def _nobodys(account: Account, **parameters: str) -> None:
+def _nobodys(account: Account, **parameters: object) -> None:
     """Asks for an order there is not: that it is not found says that it may be looked for."""
     try:
         account.seller.get_order(NOBODYS, **parameters)
