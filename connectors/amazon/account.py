@@ -135,6 +135,10 @@ class Login(AccessTokenClient):  # type: ignore[misc] # the SDK has no types
     def get_auth(self) -> AccessTokenResponse:
         return AccessTokenResponse(access_token=self.tokens.get())
 
+    def prove(self) -> None:
+        """Fetches a token nobody uses."""
+        self._fetch("")
+
     def _fetch(self, refresh: str) -> Granted:
         """Amazon's refresh token stays the same: the settings' own."""
         response = self._transport.request("POST", self.url, data=self.data, headers=self.headers)
@@ -238,9 +242,9 @@ class Account:
             )  # the address itself is the permission: an upload repeated is the same upload
         return self._documents
 
-    def sign_in(self) -> None:
-        """Makes sure of an access token. Raises `Unauthorized` where Login with Amazon refuses the credentials."""
-        self.seller._auth.get_auth()
+    def prove(self) -> None:
+        """Asks for an access token, whether or not one is kept: `Unauthorized` where the credentials are refused."""
+        self.seller._auth.prove()
 
     def close(self) -> None:
         if self._seller is not None:

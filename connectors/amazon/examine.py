@@ -65,7 +65,7 @@ def examine(account: Account) -> Iterator[Finding]:
     """Findings in the order in which they are to be mended. Behind credentials that are refused, or an API that does
     not answer, there is nothing more to see."""
     try:
-        account.sign_in()
+        account.prove()
     except ChannelError as error:
         yield _ill("credentials", error)
         return

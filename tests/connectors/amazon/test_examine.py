@@ -58,6 +58,15 @@ def test_refused_credentials_are_the_only_finding(simulator: AmazonSimulator, co
     assert "canary" not in finding.told
 
 
+def test_a_token_that_is_still_good_does_not_hide_credentials_that_are_not(
+    simulator: AmazonSimulator, amazon: Amazon
+) -> None:
+    list(amazon.pages(None))
+    simulator.login.client_secret = "another"
+    assert list(ill(amazon)) == ["credentials"]
+    list(amazon.pages(None))
+
+
 @pytest.mark.parametrize(
     ("operation", "findings", "role"),
     [
