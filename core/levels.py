@@ -1,4 +1,7 @@
-"""What a channel may be told it can sell. Pure: free units and rules in, one quantity a place out."""
+"""What a channel may be told it can sell. Pure: free units and rules in, one quantity a place out.
+
+It is what the channel's next order would be promised (`core.store.moves.Stock`), less what its rules keep back.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from core.model import Parts
+from core.spare import whole
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -24,17 +28,18 @@ def levels(
 ) -> dict[str, int]:
     """The sellable level of a listing at each of a channel's places.
 
-    `unbound` counts the units promised but not bound to a location yet, by item; `free_at` is on hand less allocated
-    by (item, location). The unbound units are taken off the fullest places first, so that all places together never
-    offer more than is free. Then, as the trade has it: less the buffer (once, over all places), at most the cap, the
-    percentage of that, rounded down; for a kit the minimum over its components.
+    `free_at` is what is spare for the channel by (item, location): on hand less allocated, less what other channels'
+    promises need there. `unbound` counts the units, by item, that are promised to it (and to channels with the same
+    locations) and not bound to a location yet. They are taken off the fullest places first, so that all places together
+    never offer more than is free. Then, as the trade has it: less the buffer (once, over all places), at most the cap,
+    the percentage of that, rounded down; for a kit the minimum over its components, and no more than single locations
+    can send whole.
     """
-    counts: dict[str, int | None] = dict.fromkeys(rule.places)
+    counts = {place: whole(parts, free_at, spots) for place, spots in rule.places.items()}
     for item, per in parts:
         for place, units in _offered(item, rule, unbound, free_at).items():
-            known = counts[place]
-            counts[place] = units // per if known is None else min(known, units // per)
-    return {place: _told(count or 0, rule) for place, count in counts.items()}
+            counts[place] = min(counts[place], units // per)
+    return {place: _told(count, rule) for place, count in counts.items()}
 
 
 def _offered(

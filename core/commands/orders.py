@@ -11,7 +11,7 @@ from core.commands import given, show
 from core.commands.given import Config, Json, Order
 from core.sync.find import find_order
 from core.sync.status import ORDER_STATUS, OrderStatus
-from core.sync.story import Story, tell, units
+from core.sync.story import Story, asked, tell, units
 
 _LIST = f"""
 SELECT * FROM (
@@ -156,7 +156,7 @@ def _print(story: Story) -> None:
         title="held",
     )
     for work in story.work:
-        show.line(f"{work.location} was asked for {units(work.lines)} ({work.state})")
+        show.line(f"{work.location} was asked for {asked(work)} ({work.state})")
         for sentence in work.why:
             show.line(f"  {sentence}")
     show.table(

@@ -23,7 +23,8 @@ def planned(config: Config = given.FOLDER, json: Json = False) -> None:
         now = clock()
         found = plan(store, settings, now)
     if json:
-        show.document({"pushes": [_told(one) for one in found.pushes], "levels": [_told(one) for one in found.levels]})
+        due = {"pushes": [_told(one) for one in found.pushes], "levels": [_told(one) for one in found.levels]}
+        show.document({**due, "refused": found.refused})
         return
     show.table(
         ("channel", "push", "order", "name", "what", "state", "due"),
@@ -36,8 +37,15 @@ def planned(config: Config = given.FOLDER, json: Json = False) -> None:
             for v in found.levels
         ],
     )  # fmt: skip
+    if found.refused:
+        show.line("refused by the channel: mend the cause, then `ordersync resync CHANNEL --levels`")
+    show.table(
+        ("channel", "SKU", "place", "old", "", "new", "why"),
+        [(v.channel, v.sku, v.place, v.old, "->", v.new, v.reason) for v in found.refused],
+    )
     show.line(
         f"due: {show.many(len(found.pushes), 'push')} and {show.many(len(found.levels), 'level')}; nothing was sent"
+        + (f"; {show.many(len(found.refused), 'level')} refused earlier" if found.refused else "")
     )
 
 

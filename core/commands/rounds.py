@@ -53,6 +53,7 @@ class Done(msgspec.Struct, kw_only=True, omit_defaults=False):
     repeated: int = 0
     quarantined: int = 0
     listings: int | None = None
+    taken_back: int | None = None
     resumed: int | None = None
     released: int | None = None
     acknowledged: int | None = None
@@ -60,6 +61,10 @@ class Done(msgspec.Struct, kw_only=True, omit_defaults=False):
     tracking: int | None = None
     refunded: int | None = None
     levels: int | None = None
+    """Applied by the channel."""
+    levels_accepted: int | None = None
+    """Accepted, and not worked off yet, at the end."""
+    levels_refused: int | None = None
 
 
 def register(app: typer.Typer) -> None:
@@ -218,6 +223,7 @@ def _told(done: Outcome | Trouble) -> Done:
         channel=done.channel,
         **msgspec.structs.asdict(done.orders),
         listings=done.listings,
+        taken_back=done.taken_back,
         resumed=done.resumed,
         released=done.released,
         acknowledged=done.acknowledged,
@@ -225,12 +231,15 @@ def _told(done: Outcome | Trouble) -> Done:
         tracking=done.tracking,
         refunded=done.refunded,
         levels=done.levels,
+        levels_accepted=done.levels_accepted,
+        levels_refused=done.levels_refused,
     )
 
 
 _COUNTS = ("received", "stored", "repeated", "quarantined")
 _DEEDS = {
     "listings": "listings read",
+    "taken_back": "orders backordered again, as no location can send them",
     "resumed": "orders resumed",
     "released": "pieces of work released",
     "acknowledged": "orders acknowledged",
@@ -238,7 +247,11 @@ _DEEDS = {
     "tracking": "parcels told",
     "refunded": "refunds given",
     "levels": "levels told",
+    "levels_accepted": "levels accepted and not worked off yet",
+    "levels_refused": "levels refused (see `ordersync plan`)",
 }
+_STANDING = ("levels_accepted",)
+"""What counts how things stand and not what was done."""
 
 
 def _sum(first: Done, second: Done) -> Done:
@@ -246,7 +259,7 @@ def _sum(first: Done, second: Done) -> Done:
     sums = {
         word: getattr(first, word) + getattr(second, word)
         for word in (*_COUNTS, *_DEEDS)
-        if getattr(first, word) is not None and getattr(second, word) is not None
+        if word not in _STANDING and getattr(first, word) is not None and getattr(second, word) is not None
     }
     return msgspec.structs.replace(second, **sums)
 

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 import msgspec
 
 from core.model import Parts
+from core.spare import spare, whole
 from core.store import tables
 from core.store.database import Tx
+from core.store.unbound import as_text, unbound
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,26 +38,68 @@ class Stock:
     Units of an order line are moved by its `parts`: one unit of the line takes `per` units of each item.
     """
 
-    def __init__(self, tx: Tx, items: Iterable[int]) -> None:
+    def __init__(self, tx: Tx, items: Iterable[int], sites: frozenset[int] | None = None, *, lock: bool = True) -> None:
+        """`sites`: the locations that the channel at work ships from. Free is then what is spare for it (`core.spare`):
+        what the promises of other channels need counts as gone. None: of nobody's; all that is free, anywhere.
+
+        Without `lock` it only tells what is free as of now. What the others need costs one query more, only where
+        channels have different lists of locations and some of `items` is promised without a location.
+        """
         ids = sorted(set(items))
         self._tx = tx
-        rows = tx.rows("SELECT id, on_hand - reserved FROM items WHERE id IN :ids ORDER BY id /*lock*/", ids=ids)
-        self.free: dict[int, int] = {row[0]: row[1] for row in rows}
+        self._sites = sites
+        counters = tx.rows(
+            f"SELECT id, on_hand, reserved FROM items WHERE id IN :ids ORDER BY id {'/*lock*/' if lock else ''}",
+            ids=ids,
+        )
+        places = tx.rows(
+            "SELECT item_id, location_id, on_hand - allocated, allocated,"
+            " EXISTS (SELECT 1 FROM channels WHERE sites <> :sites) FROM stock WHERE item_id IN :ids",
+            ids=ids,
+            sites="" if sites is None else as_text(sites),
+        )
+        self.free: dict[int, int] = {row[0]: row[1] - row[2] for row in counters}
         """Units free to promise, by item."""
-        rows = tx.rows("SELECT item_id, location_id, on_hand - allocated FROM stock WHERE item_id IN :ids", ids=ids)
-        self.free_at: dict[tuple[int, int], int] = {(row[0], row[1]): row[2] for row in rows}
+        self.free_at: dict[tuple[int, int], int] = {(row[0], row[1]): row[2] for row in places}
         """Units free to bind to a line, by item and location."""
+        if sites is not None:
+            waiting = {row[0]: row[2] for row in counters}
+            for row in places:
+                waiting[row[0]] -= row[3]
+            self._leave_to_others(sites, waiting, alike=not any(row[4] for row in places))
         self._on_hand: defaultdict[tuple[int, int], int] = defaultdict(int)
         self._allocated: defaultdict[tuple[int, int], int] = defaultdict(int)
         self._reserved: defaultdict[int, int] = defaultdict(int)
         self._entries: list[Entry] = []
         self._touched: set[int] = set()
 
+    def _leave_to_others(self, sites: frozenset[int], waiting: dict[int, int], *, alike: bool) -> None:
+        """Takes off what is not spare. `waiting`: promised and not bound, by item; `alike`: all by the same list."""
+        asked = [item for item, units in waiting.items() if units > 0]
+        others = unbound(self._tx, asked) if asked and not alike else {}
+        at: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        for (item, place), units in self.free_at.items():
+            at[item][place] = units
+        for item, by in others.items():
+            by.pop(sites, None)
+            if by:
+                waiting[item] -= sum(by.values())
+                at[item] = spare(at[item], by, sites)
+                self.free_at |= {(item, place): units for place, units in at[item].items()}
+        for item, free in self.free.items():
+            here = sum(units for place, units in at[item].items() if place in sites)
+            self.free[item] = min(free, here - waiting[item])
+
+    def able(self, parts: Parts) -> int:
+        """How many units made of `parts` can be promised, none of them put together from two locations."""
+        units = min(self.free.get(item, 0) // per for item, per in parts)
+        if self._sites is not None and units > 0 and (len(parts) > 1 or parts[0][1] > 1):
+            units = min(units, whole(parts, self.free_at, self._sites))
+        return max(0, units)
+
     def reserve(self, parts: Parts, wanted: int) -> int:
         """Promises up to `wanted` whole units; returns how many there were."""
-        granted = wanted
-        for item, per in parts:
-            granted = min(granted, self.free.get(item, 0) // per)
+        granted = min(wanted, self.able(parts))
         if granted <= 0:
             return 0
         for item, per in parts:
@@ -74,6 +118,8 @@ class Stock:
         for item, per in parts:
             self.free_at[item, location_id] = self.free_at.get((item, location_id), 0) - per * units
             self._allocated[item, location_id] += per * units
+            if not self._counts(location_id):  # unbound there, the promise has to be kept from the channel's own
+                self.free[item] = self.free.get(item, 0) + per * units
 
     def ship(self, parts: Parts, units: int, location_id: int, cause: str, *, kind: str = "ship") -> None:
         """Promised, unbound units leave a location: on hand and reserved fall together.
@@ -93,9 +139,14 @@ class Stock:
             raise ValueError("units on hand stand at a location")
         place = entry.item_id, entry.location_id
         self._on_hand[place] += entry.on_hand
-        self.free[entry.item_id] = self.free.get(entry.item_id, 0) + entry.on_hand
+        if self._counts(entry.location_id):
+            self.free[entry.item_id] = self.free.get(entry.item_id, 0) + entry.on_hand
         self.free_at[place] = self.free_at.get(place, 0) + entry.on_hand
         self._entries.append(entry)
+
+    def _counts(self, location_id: int) -> bool:
+        """Whether units at a location can be promised."""
+        return self._sites is None or location_id in self._sites
 
     def touch(self, items: Iterable[int]) -> None:
         """Marks items whose levels may have changed although no counter moves here."""

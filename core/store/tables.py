@@ -89,6 +89,7 @@ channels = Table(
     _big("returns_read", null=True),
     _big("own_stock_read", null=True),
     _big("reconciled_at", null=True),
+    _text("sites"),  # JSON: the ids of the active locations that ship for it; empty before its first turn
     _text("rules"),  # the level rules its levels were computed by; others touch every item
     _big("received"),  # received = stored + repeated + quarantined
     _big("stored"),
@@ -299,7 +300,7 @@ lines = Table(
     Index("ix_lines_unknown", "sku", sqlite_where=text("held > 0"), postgresql_where=text("held > 0")),
     Index("ix_lines_cancelling", "order_id", sqlite_where=text("cancelling > 0"),
           postgresql_where=text("cancelling > 0")),
-    Index("ix_lines_unrouted", "order_id", sqlite_where=text("reserved > allocated"),
+    Index("ix_lines_unrouted", "item_id", "order_id", sqlite_where=text("reserved > allocated"),
           postgresql_where=text("reserved > allocated")),
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from core.model import Cancellation, CancelReason
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Stock
+from core.store.unbound import as_sites
 from core.sync.confirm import remaining
 from core.sync.promise import reserve, write_reservations
 from core.sync.said import decoded, encoded
@@ -209,7 +210,8 @@ def restore(tx: Tx, order: Any, push_id: int, now: int) -> dict[str, int]:
     lines = load_lines(tx, [order.id])[order.id]
     left = remaining(waiting, {line.row.number: line.row.cancelling for line in lines})[push_id]
     units = [(line, left[line.row.number]) for line in lines if line.row.number in left]
-    stock = Stock(tx, {item for line, _ in units for item, _ in line.claim.parts or ()})
+    sites = as_sites(tx.value("SELECT sites FROM channels WHERE id = :id", id=order.channel_id))
+    stock = Stock(tx, {item for line, _ in units for item, _ in line.claim.parts or ()}, sites)
     for line, count in units:
         line.claim.open += count
     reserve([line.claim for line, _ in units], stock)

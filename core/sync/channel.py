@@ -13,6 +13,8 @@ from core.model import Location, micros
 from core.routing import Site
 from core.settings import ChannelSettings, RoutingSettings
 from core.store.database import Store, Tx
+from core.store.moves import Stock, touch
+from core.store.unbound import as_text
 
 Clock = Callable[[], int]
 """Now, in microseconds since 1970 UTC: the one source of wall-clock time."""
@@ -57,6 +59,15 @@ class Channel:
         """Whether the channel is told of this now: it is to be, and the channel is no shadow."""
         return self.settings.mode == "live" and self.wants(ability)
 
+    @property
+    def ships_from(self) -> frozenset[int]:
+        """The ids of the locations that ship for it now; the others of `sites` are switched off."""
+        return frozenset(site.id for site in self.sites if site.location.active)
+
+    def stock(self, tx: Tx, items: Iterable[int], *, lock: bool = True) -> Stock:
+        """The items under lock; free is what this channel may have of them."""
+        return Stock(tx, items, self.ships_from, lock=lock)
+
     def fence(self, tx: Tx) -> Any:
         """Locks the channel's row and returns it; raises `Fenced` when another worker has taken it up since."""
         row = tx.row("SELECT * FROM channels WHERE id = :id /*lock*/", id=self.id)
@@ -89,10 +100,10 @@ def take_up(
         tx.run(
             "UPDATE channels SET epoch = epoch + 1, connector = :c WHERE name = :name", name=name, c=settings.connector
         )
-        row = tx.row("SELECT id, epoch, since FROM channels WHERE name = :name", name=name)
+        row = tx.row("SELECT id, epoch, since, sites FROM channels WHERE name = :name", name=name)
         wanted = [place for place in locations if place.name in settings.locations]
         ids = write_locations(tx, locations)
-        return Channel(
+        channel = Channel(
             id=row.id,
             name=name,
             epoch=row.epoch,
@@ -103,8 +114,22 @@ def take_up(
             places={ids[place.name]: settings.locations[place.name] for place in wanted},
             routing=routing,
         )
+        if row.sites != as_text(channel.ships_from):
+            _write_sites(tx, channel)
+        return channel
 
     return store.transact(work)
+
+
+def _write_sites(tx: Tx, channel: Channel) -> None:
+    """Other channels' levels follow as well: what these promises need of their locations is another now."""
+    tx.run("UPDATE channels SET sites = :sites WHERE id = :id", id=channel.id, sites=as_text(channel.ships_from))
+    rows = tx.rows(
+        "SELECT DISTINCT r.item_id FROM lines l JOIN reservations r ON r.line_id = l.id"
+        " JOIN orders o ON o.id = l.order_id WHERE l.reserved > l.allocated AND o.channel_id = :id",
+        id=channel.id,
+    )
+    touch(tx, [row.item_id for row in rows])
 
 
 def write_locations(tx: Tx, locations: Iterable[Location]) -> dict[str, int]:

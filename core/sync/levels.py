@@ -7,16 +7,18 @@ touched, in their own transaction; `refresh` turns marks into desired levels for
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from core.levels import Rule, levels
 from core.settings import ChannelSettings
+from core.spare import Sites, spare
 from core.store import tables
 from core.store.catalogue import parts_of
 from core.store.database import Store, Tx
 from core.store.moves import touch
+from core.store.unbound import unbound
 
 BATCH = 2_000
 """Touched items worked off in one transaction."""
@@ -25,13 +27,12 @@ BATCH = 2_000
 def rules(tx: Tx, channels: Mapping[str, ChannelSettings]) -> dict[int, Rule]:
     """The level rules of the configured channels, by id; a channel never taken up has none yet."""
     ids = {row.name: row.id for row in tx.rows("SELECT id, name FROM channels")}
-    spots = {row.name: row.id for row in tx.rows("SELECT id, name FROM locations")}
+    spots = {row.name: row.id for row in tx.rows("SELECT id, name FROM locations WHERE active")}
     found = {}
     for name, settings in channels.items():
         places: defaultdict[str, list[int]] = defaultdict(list)
         for location, place in settings.locations.items():
-            if location in spots:
-                places[place].append(spots[location])
+            places[place] += [spots[location]] if location in spots else []  # a closed one offers nothing
         if name in ids and settings.push_levels:
             found[ids[name]] = Rule(dict(places), settings.buffer, settings.cap, settings.percent)
     return found
@@ -113,21 +114,56 @@ def desired(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> dict[Key, t
         ids=ids,
     )
     parts = parts_of(tx, [row.item_id for row in listings])
-    needed = sorted({item for found in parts.values() for item, _ in found})
-    free_at = {}
-    unbound: defaultdict[int, int] = defaultdict(int)
-    for row in tx.rows("SELECT item_id, location_id, on_hand, allocated FROM stock WHERE item_id IN :ids", ids=needed):
-        free_at[row.item_id, row.location_id] = row.on_hand - row.allocated
-        unbound[row.item_id] -= row.allocated
-    for row in tx.rows("SELECT id, reserved FROM items WHERE id IN :ids", ids=needed):
-        unbound[row.id] += row.reserved
+    shelves = _Shelves(tx, {item for found in parts.values() for item, _ in found})
     found: dict[Key, tuple[int, int]] = {}
     for row in listings:
         rule = by.get(row.channel_id)
         if rule is not None:
+            unbound, free_at = shelves.of(frozenset(spot for spots in rule.places.values() for spot in spots))
             for place, units in levels(parts[row.item_id], rule, unbound, free_at).items():
                 found[row.id, place] = row.channel_id, units
     return found
+
+
+class _Shelves:
+    """What is free of some items, as each list of locations sees it."""
+
+    def __init__(self, tx: Tx, items: Iterable[int]) -> None:
+        ids = sorted(set(items))
+        self._free_at: dict[tuple[int, int], int] = {}
+        self._waiting: defaultdict[int, int] = defaultdict(int)
+        for row in tx.rows("SELECT item_id, location_id, on_hand, allocated FROM stock WHERE item_id IN :ids", ids=ids):
+            self._free_at[row.item_id, row.location_id] = row.on_hand - row.allocated
+            self._waiting[row.item_id] -= row.allocated
+        for row in tx.rows("SELECT id, reserved FROM items WHERE id IN :ids", ids=ids):
+            self._waiting[row.id] += row.reserved
+        asked = [item for item, units in self._waiting.items() if units > 0]
+        alike = tx.value("SELECT count(DISTINCT sites) FROM channels") < 2
+        self._unbound = unbound(tx, asked) if asked and not alike else {}
+        self._seen: dict[frozenset[int], tuple[Mapping[int, int], Mapping[tuple[int, int], int]]] = {}
+
+    def of(self, sites: frozenset[int]) -> tuple[Mapping[int, int], Mapping[tuple[int, int], int]]:
+        """For a channel that ships from `sites`: the unbound units that come off its own, and what is spare for it."""
+        if sites not in self._seen:
+            others = {item: {by: n for by, n in told.items() if by != sites} for item, told in self._unbound.items()}
+            others = {item: told for item, told in others.items() if told}
+            self._seen[sites] = self._without(others, sites) if others else (self._waiting, self._free_at)
+        return self._seen[sites]
+
+    def _without(
+        self, others: Mapping[int, Mapping[Sites, int]], sites: frozenset[int]
+    ) -> tuple[Mapping[int, int], Mapping[tuple[int, int], int]]:
+        waiting = self._waiting | {item: self._waiting[item] - sum(told.values()) for item, told in others.items()}
+        free: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        for (item, place), units in self._free_at.items():
+            if item in others:
+                free[item][place] = units
+        left = {
+            (item, place): units
+            for item, told in others.items()
+            for place, units in spare(free[item], told, sites).items()
+        }
+        return waiting, self._free_at | left
 
 
 def _differing(tx: Tx, wanted: Mapping[Key, tuple[int, int]]) -> dict[Key, tuple[int, int]]:

@@ -83,7 +83,8 @@ class Outside:
             count = left
             for item, per in claim.parts:
                 count = min(count, self._stock.free_at.get((item, site.id), 0) // per, self._stock.free[item] // per)
-            if count > 0 and self._stock.reserve(claim.parts, count):
+            count = self._stock.reserve(claim.parts, count) if count > 0 else 0
+            if count:
                 self._stock.ship(claim.parts, count, site.id, f"{cause}:f{site.id}", kind="ship_outside")
                 left -= count
                 departed.locations.add(site.id)

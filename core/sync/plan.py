@@ -58,9 +58,23 @@ class DueLevel(msgspec.Struct, kw_only=True):
     """Why it is not sent yet, where it is not."""
 
 
+class RefusedLevel(msgspec.Struct, kw_only=True):
+    """A quantity that the channel refused, and that is not told again by itself."""
+
+    channel: str
+    sku: str
+    place: str
+    old: int | None
+    """What it took last, None: nothing yet."""
+    new: int
+    """What it refused."""
+    reason: str
+
+
 class Plan(msgspec.Struct):
     pushes: list[DuePush]
     levels: list[DueLevel]
+    refused: list[RefusedLevel]
 
 
 class _Planned(Exception):
@@ -97,7 +111,8 @@ def plan(store: Store, settings: Settings, now: int) -> Plan:
             map_by_sku(tx, _as_channel(settings, name, row))
         touch_changed_rules(within, settings.channels)
         refresh(within, settings.channels, now)
-        raise _Planned(Plan(_pushes(tx, settings, known), _levels(tx, settings, known)))
+        able = _told_levels(settings, known)
+        raise _Planned(Plan(_pushes(tx, settings, known), _levels(tx, settings, able), _refused(tx, able)))
 
     try:
         return store.transact(work)
@@ -161,19 +176,39 @@ def _pushes(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DuePush]:
     return found
 
 
-def _levels(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DueLevel]:
-    able = [
+def _told_levels(settings: Settings, known: dict[str, Any]) -> list[int]:
+    """The ids of the channels that are told levels."""
+    return [
         row.id
         for name, row in known.items()
         if settings.channels[name].push_levels
         and Ability.PUSH_LEVELS in find(settings.channels[name].connector).abilities
     ]
+
+
+def _refused(tx: Tx, channels: list[int]) -> list[RefusedLevel]:
+    rows = tx.rows(
+        "SELECT c.name AS channel, i.sku, v.place, v.told, v.desired, v.reason FROM levels v"
+        " JOIN listings i ON i.id = v.listing_id JOIN channels c ON c.id = v.channel_id"
+        " WHERE v.channel_id IN :channels AND v.state <> 'applied' AND v.state = 'refused'"
+        " ORDER BY v.channel_id, i.sku, v.place",
+        channels=channels,
+    )
+    return [
+        RefusedLevel(
+            channel=row.channel, sku=row.sku, place=row.place, old=row.told, new=row.desired, reason=row.reason
+        )
+        for row in rows
+    ]
+
+
+def _levels(tx: Tx, settings: Settings, channels: list[int]) -> list[DueLevel]:
     rows = tx.rows(
         "SELECT c.name AS channel, i.sku, i.listed, v.* FROM levels v JOIN listings i ON i.id = v.listing_id"
         " JOIN channels c ON c.id = v.channel_id WHERE v.channel_id IN :channels AND v.state <> 'applied'"
         " AND (v.state IN ('queued', 'sent') OR (v.state = 'accepted' AND v.revision > v.sent_revision))"
         " ORDER BY v.channel_id, i.sku, v.place",
-        channels=able,
+        channels=channels,
     )
     return [
         DueLevel(

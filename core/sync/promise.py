@@ -13,6 +13,14 @@ from core.store.database import Tx
 from core.store.moves import Stock
 from core.sync.channel import Channel
 
+TAKEN_BACK = "promise taken back"
+"""On a timeline: units that were promised are backordered again."""
+
+
+def nowhere(units: int, sku: str) -> str:
+    """Why units are promised no more that are there and cannot be sent."""
+    return f"{units} of {sku} backordered again: no location that ships for the channel can send them"
+
 
 class Claim(msgspec.Struct, gc=False):
     """One order line at work: its open units and how far they are promised and bound."""
@@ -41,6 +49,8 @@ class Parcel(msgspec.Struct, gc=False):
     country: str
     postal_code: str
     claims: list[Claim]
+    given_back: dict[int, int] = {}
+    """By line: promised units that could be sent from nowhere, and so are promised no more."""
 
 
 def reserve(claims: Iterable[Claim], stock: Stock) -> None:
@@ -56,13 +66,18 @@ class Binding(msgspec.Struct, frozen=True, gc=False):
     order_id: int
     location_id: int
     decision: str
-    """JSON: the rule, the locations passed over as short, and every candidate with its rank or why it was dropped."""
+    """JSON: the rule, the locations passed over as short, every candidate with its rank or why it was dropped, and the
+    units by line, which stay true when some are called off later."""
     units: Mapping[int, int]
     """By line."""
 
 
 def allocate(channel: Channel, parcels: Iterable[Parcel], stock: Stock) -> list[Binding]:
-    """Routes what is promised but not bound, and binds the stock."""
+    """Routes what is promised but not bound, and binds the stock.
+
+    What no location can send whole is given back: a kit whose parts stand apart, units that went where the channel
+    does not ship from. Only an order that may not be split keeps its promise, and waits for one location to hold it.
+    """
     ranked: dict[tuple[str, str], tuple[tuple[Candidate, ...], str]] = {}
     bindings = []
     for parcel in parcels:
@@ -78,15 +93,25 @@ def allocate(channel: Channel, parcels: Iterable[Parcel], stock: Stock) -> list[
             Piece(claim.line_id, claim.parts or (), claim.reserved - claim.allocated) for claim in claims.values()
         ]
         decision = route(pieces, stock.free_at, able, split=channel.routing.split)
-        if not decision.shares:
-            continue
-        reason = f'{{"rule":"{decision.rule}","short":{list(decision.short)},"candidates":{told}}}'
+        reason = f'{{"rule":"{decision.rule}","short":{list(decision.short)},"candidates":{told}'
         for share in decision.shares:
-            bindings.append(Binding(parcel.order_id, share.location_id, reason, share.units))
-            for line_id, units in share.units.items():
-                stock.allocate(claims[line_id].parts or (), units, share.location_id)
-                claims[line_id].allocated += units
+            units = ",".join([f'"{line_id}":{count}' for line_id, count in share.units.items()])
+            bindings.append(Binding(parcel.order_id, share.location_id, f'{reason},"units":{{{units}}}}}', share.units))
+            for line_id, count in share.units.items():
+                stock.allocate(claims[line_id].parts or (), count, share.location_id)
+                claims[line_id].allocated += count
+        if channel.routing.split:
+            _give_back(parcel, claims.values(), stock)
     return bindings
+
+
+def _give_back(parcel: Parcel, claims: Iterable[Claim], stock: Stock) -> None:
+    for claim in claims:
+        units = claim.reserved - claim.allocated
+        if units:
+            stock.release(claim.parts or (), units)
+            claim.reserved -= units
+            parcel.given_back[claim.line_id] = units
 
 
 def write_bindings(tx: Tx, bindings: Sequence[Binding], now: int) -> None:

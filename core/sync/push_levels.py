@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from core.connector import Ability
 from core.errors import Unavailable
@@ -77,15 +80,27 @@ def read_bases(store: Store, channel: Channel, clock: Clock) -> int:
     return len(found)
 
 
-def push_levels(store: Store, channel: Channel, clock: Clock) -> int:
-    """Pushes the levels that are due; returns how many the channel took.
+class Told(msgspec.Struct, frozen=True):
+    """What became of levels that the channel was told."""
+
+    applied: int = 0
+    accepted: int = 0
+    """Taken for later: what becomes of them is not known yet."""
+    refused: int = 0
+
+    def __add__(self, other: Told) -> Told:
+        return Told(self.applied + other.applied, self.accepted + other.accepted, self.refused + other.refused)
+
+
+def push_levels(store: Store, channel: Channel, clock: Clock) -> Told:
+    """Pushes the levels that are due; returns what became of them.
 
     A level the channel calls stale is read again by the next round, before its pull.
     """
     if not channel.tells(Ability.PUSH_LEVELS):
-        return 0
+        return Told()
     compare = Ability.COMPARE_AND_SET in channel.connector.abilities
-    done = 0
+    done = Told()
     while batch := _take(store, channel, compare, clock()):
         done += _send(store, channel, batch, clock)
     return done
@@ -129,7 +144,7 @@ def _take(store: Store, channel: Channel, compare: bool, now: int) -> list[Level
     return store.transact(work)
 
 
-def _send(store: Store, channel: Channel, batch: Sequence[Level], clock: Clock) -> int:
+def _send(store: Store, channel: Channel, batch: Sequence[Level], clock: Clock) -> Told:
     sent = {level.key: level for level in batch}
     acks: list[Ack] = []
     asked = clock()
@@ -152,13 +167,18 @@ def _send(store: Store, channel: Channel, batch: Sequence[Level], clock: Clock) 
     if sent:
         _requeue(store, channel, sent.values(), "no answer", clock(), known=False)
         raise RuntimeError(f"the connector of {channel.name} left {len(sent)} levels unanswered")
-    return sum(ack.state in (AckState.APPLIED, AckState.ACCEPTED) for ack in acks)
+    return _told(acks)
 
 
-def settle_levels(store: Store, channel: Channel, clock: Clock) -> int:
-    """Asks what became of accepted levels; returns how many are settled. Asks less and less often."""
+def _told(acks: Sequence[Ack]) -> Told:
+    states = Counter(ack.state for ack in acks)
+    return Told(states[AckState.APPLIED], states[AckState.ACCEPTED], states[AckState.REFUSED])
+
+
+def settle_levels(store: Store, channel: Channel, clock: Clock) -> Told:
+    """Asks what became of accepted levels; returns it, of those that are settled. Asks less and less often."""
     if Ability.SETTLE not in channel.connector.abilities:
-        return 0
+        return Told()
     now = clock()
     with store.read() as tx:
         rows = tx.rows(
@@ -168,7 +188,7 @@ def settle_levels(store: Store, channel: Channel, clock: Clock) -> int:
             now=now,
         )
     if not rows:
-        return 0
+        return Told()
     acks = list(channel.connector.settle({_key(row.listing_id, row.place): row.ticket for row in rows}))
     _book(store, channel, acks, None, clock())
     answered = {ack.key for ack in acks}
@@ -187,7 +207,7 @@ def settle_levels(store: Store, channel: Channel, clock: Clock) -> int:
         )
 
     store.transact(later)
-    return len(acks)
+    return _told(acks)
 
 
 def _book(store: Store, channel: Channel, acks: Sequence[Ack], asked: int | None, now: int) -> None:

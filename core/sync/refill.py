@@ -1,19 +1,18 @@
 """Orders that wait: units resume as soon as what they waited for is there.
 
-Three kinds of waiting end here: backordered units when stock is free, held units once their SKU means something, and
-promised units without a location once the order's holds are lifted or a location has the stock. Oldest orders first.
+Three kinds of waiting end here: backordered units when stock is free that the channel may have (`core.spare`), held
+units once their SKU means something, and promised units without a location once the order's holds are lifted or a
+location has the stock. Oldest orders first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from core.store.catalogue import look_up
+from core.store.catalogue import look_up, parts_of
 from core.store.database import Store, Tx
-from core.store.moves import Stock
 from core.sync.channel import Channel
-from core.sync.promise import Parcel, allocate, reserve, write_bindings, write_reservations
+from core.sync.promise import TAKEN_BACK, Parcel, allocate, nowhere, reserve, write_bindings, write_reservations
 from core.sync.rows import tell
 from core.sync.stored import StoredLine, load_lines, write_claims
 
@@ -23,8 +22,7 @@ BATCH = 200
 # Driven by the three small partial indexes of what waits, never by the channel's orders.
 _WAITING = """
 SELECT o.id FROM orders o WHERE o.id IN (
-  SELECT l.order_id FROM lines l WHERE l.backordered > 0 AND (
-    l.item_id IN (SELECT i.id FROM items i WHERE i.on_hand > i.reserved) OR l.item_id IN (SELECT kit_id FROM kits))
+  SELECT l.order_id FROM lines l WHERE l.backordered > 0 AND l.item_id IN :there
   UNION SELECT l.order_id FROM lines l WHERE l.held > 0 AND l.item_id IS NULL AND l.sku <> '' AND (
     l.sku IN (SELECT s.sku FROM listings s WHERE s.channel_id = :channel AND s.item_id IS NOT NULL)
     OR (:by_sku = 1 AND l.sku IN (SELECT i.sku FROM items i)))
@@ -35,21 +33,42 @@ ORDER BY o.id LIMIT :batch
 """
 
 
+_Units = tuple[int, int, int]
+"""A line's reserved, allocated and held units."""
+
+
 def refill(store: Store, channel: Channel, clock: Callable[[], int]) -> int:
     """Works off what can resume; returns how many orders moved on."""
+    with store.read() as tx:
+        there = _there(tx, channel)
     moved = 0
     after: int | None = 0
     while after is not None:
         start = after
-        step, after = store.transact(lambda tx: _batch(tx, channel, start, clock()))  # noqa: B023 - runs at once
+        step, after = store.transact(lambda tx: _batch(tx, channel, there, start, clock()))  # noqa: B023 - runs at once
         moved += step
     return moved
 
 
-def _batch(tx: Tx, channel: Channel, after: int, now: int) -> tuple[int, int | None]:
+def _there(tx: Tx, channel: Channel) -> list[int]:
+    """Of the items and kits that lines wait for, those of which this channel may have a unit now.
+
+    So an order whose units stand where the channel does not ship from is not looked at in vain each round.
+    """
+    wanted = tx.rows(
+        "SELECT DISTINCT l.item_id FROM lines l JOIN items i ON i.id = l.item_id WHERE l.backordered > 0"
+        " AND (i.on_hand > i.reserved OR EXISTS (SELECT 1 FROM kits k WHERE k.kit_id = i.id))"
+    )
+    parts = parts_of(tx, [row.item_id for row in wanted])
+    stock = channel.stock(tx, {item for made_of in parts.values() for item, _ in made_of}, lock=False)
+    return sorted(item for item, made_of in parts.items() if stock.able(made_of))
+
+
+def _batch(tx: Tx, channel: Channel, there: list[int], after: int, now: int) -> tuple[int, int | None]:
     channel.fence(tx)
-    by_sku = channel.settings.match == "sku"
-    ids = [row.id for row in tx.rows(_WAITING, channel=channel.id, after=after, by_sku=int(by_sku), batch=BATCH)]
+    by_sku = int(channel.settings.match == "sku")
+    rows = tx.rows(_WAITING, channel=channel.id, there=there, after=after, by_sku=by_sku, batch=BATCH)
+    ids = [row.id for row in rows]
     if not ids:
         return 0, None
     moved = resume(tx, channel, ids, now)
@@ -66,7 +85,7 @@ def resume(tx: Tx, channel: Channel, ids: list[int], now: int) -> int:
     claims = [line.claim for id in ids for line in lines[id]]
     before = {claim.line_id: (claim.reserved, claim.allocated, claim.held) for claim in claims}
     before |= {line.row.id: (line.row.reserved, line.row.allocated, line.row.held) for line in named}
-    stock = Stock(tx, {item for claim in claims for item, _ in claim.parts or ()})
+    stock = channel.stock(tx, {item for claim in claims for item, _ in claim.parts or ()})
     reserve((line.claim for id in sorted(ids, key=lambda id: (orders[id].placed_at, id)) for line in lines[id]), stock)
     parcels = [
         Parcel(id, to[id].country, to[id].postal_code, [line.claim for line in lines[id]])
@@ -79,10 +98,9 @@ def resume(tx: Tx, channel: Channel, ids: list[int], now: int) -> int:
     write_reservations(tx, changed, known=True)
     write_bindings(tx, bindings, now)
     stock.write(now)
+    _tell(tx, channel, lines, before, now)
     moved = {claim.line_id for claim in changed}
-    touched = [id for id in ids if any(line.claim.line_id in moved for line in lines[id])]
-    tell(tx, [(id, "resumed", _resumed(lines[id], moved)) for id in touched], channel, now)
-    return len(touched)
+    return sum(any(line.claim.line_id in moved for line in lines[id]) for id in ids)
 
 
 def _name_unknown(tx: Tx, channel: Channel, lines: list[StoredLine]) -> list[StoredLine]:
@@ -98,10 +116,19 @@ def _name_unknown(tx: Tx, channel: Channel, lines: list[StoredLine]) -> list[Sto
     return named
 
 
-def _resumed(lines: list[StoredLine], moved: set[int]) -> str:
-    told: list[Any] = [
-        f"{line.claim.reserved} of {line.row.sku} reserved, {line.claim.allocated} allocated"
-        for line in lines
-        if line.claim.line_id in moved
-    ]
-    return "; ".join(told)
+def _tell(
+    tx: Tx, channel: Channel, lines: Mapping[int, list[StoredLine]], before: Mapping[int, _Units], now: int
+) -> None:
+    """What moved on, and what had to be given back, on each order's timeline."""
+    events: list[tuple[int, str, str]] = []
+    for order_id, found in lines.items():
+        resumed = []
+        for line in found:
+            claim, (reserved, *others) = line.claim, before[line.claim.line_id]
+            if claim.reserved < reserved:
+                events.append((order_id, TAKEN_BACK, nowhere(reserved - claim.reserved, line.row.sku)))
+            elif (claim.reserved, claim.allocated, claim.held) != (reserved, *others):
+                resumed.append(f"{claim.reserved} of {line.row.sku} reserved, {claim.allocated} allocated")
+        if resumed:
+            events.append((order_id, "resumed", "; ".join(resumed)))
+    tell(tx, events, channel, now)

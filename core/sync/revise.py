@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from core.sync.channel import Channel
 from core.sync.confirm import Shown, confirm
 from core.sync.observe import Seen
 from core.sync.outside import Outside
-from core.sync.promise import Claim
+from core.sync.promise import TAKEN_BACK, Claim, nowhere
 from core.sync.refunded import write_refunds
 from core.sync.rows import (
     BUYER_COLUMNS,
@@ -188,6 +188,15 @@ def revise(revision: Revision, stock: Stock, outside: Outside) -> None:
                     stock.allocate(claim.parts, -one.open, one.location_id)
                     claim.allocated -= one.open
                     one.quantity = one.shipped
+
+
+def note_given_back(revision: Revision, given_back: Mapping[int, int]) -> None:
+    """Tells of promises, by line, that were kept from before and that routing had to give back."""
+    for change in revision.changes:
+        claim, was = change.claim, change.row
+        lost = min(was.reserved, claim.open) - claim.reserved if was is not None else 0
+        if claim.line_id in given_back and lost > 0:
+            revision.events.append((TAKEN_BACK, nowhere(lost, was.sku)))
 
 
 def _count(revision: Revision, change: LineChange) -> None:

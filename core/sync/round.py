@@ -30,9 +30,10 @@ from core.sync.push import (
     push_tracking,
     settle_pushes,
 )
-from core.sync.push_levels import push_levels, read_bases, settle_levels
+from core.sync.push_levels import Told, push_levels, read_bases, settle_levels
 from core.sync.reconcile import beginning, is_due, reconcile
 from core.sync.refill import refill
+from core.sync.refit import refit
 from core.sync.release import release
 from core.sync.returns import pull_returns
 from core.sync.take_in import Counts
@@ -57,6 +58,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     channel: str
     orders: Counts = Counts()
     listings: int = 0
+    taken_back: int = 0
+    """Orders, of any channel, that lost a promise no location can keep."""
     resumed: int = 0
     released: int = 0
     acknowledged: int = 0
@@ -66,6 +69,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     refunded: int = 0
     """Refunds the channel took."""
     levels: int = 0
+    """That the channel applied, at once or now that it worked off what it had accepted."""
+    levels_accepted: int = 0
+    """That it has accepted and is still to work off, at the end."""
+    levels_refused: int = 0
     backfilled: int = 0
     poked: tuple[int, ...] = ()
     """Other channels whose levels this round has made due."""
@@ -105,7 +112,7 @@ def run_round(
     outcome.listings = attempt(lambda: _listings(store, channel, clock), 0)
     _map(store, channel, channels)
     attempt(lambda: settle_pushes(store, channel, clock), None)
-    attempt(lambda: settle_levels(store, channel, clock), 0)
+    told = attempt(lambda: settle_levels(store, channel, clock), Told())
     due = refresh(store, channels, clock())
     poke(store, sorted(due - {channel.id}))  # at once: what follows may fail
     if pulling:
@@ -116,6 +123,9 @@ def run_round(
     if pulling:
         pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=progress), None)
     outcome.orders = pulled or Counts()
+    lost = refit(store, clock())
+    poke(store, sorted({one.channel_id for one in lost} - {channel.id}))
+    outcome.taken_back = len(lost)
     outcome.resumed = refill(store, channel, clock)
     outcome.acknowledged = attempt(lambda: push_acknowledgements(store, channel, clock), 0)
     outcome.cancelled = attempt(lambda: push_cancellations(store, channel, clock), 0)
@@ -126,12 +136,14 @@ def run_round(
     poke(store, sorted(later - {channel.id}))
     outcome.poked = tuple(sorted((due | later) - {channel.id}))
     if pulled is not None:
-        outcome.levels = attempt(lambda: push_levels(store, channel, clock), 0)
+        told += attempt(lambda: push_levels(store, channel, clock), Told())
         if pulling:
             attempt(lambda: pull_returns(store, channel, clock), 0)
             attempt(lambda: read_own_stock(store, channel, clock), 0)
             attempt(lambda: _reconcile(store, channel, clock, pulled_at), None)
         outcome.backfilled = work_on_backfill(store, channel, clock, stopping=stopping).stored
+    outcome.levels, outcome.levels_refused = told.applied, told.refused
+    outcome.levels_accepted = _accepted(store, channel)
     if troubles:
         raise troubles[0]
     return outcome
@@ -204,6 +216,16 @@ def _answer(
         counts = pull(store, channel, clock, since=since, stopping=stopping, progress=progress)
         return msgspec.to_builtins(counts)
     return {"listings": read_listings(store, channel, clock), "levels": _all_levels_due(store, channel, clock())}
+
+
+def _accepted(store: Store, channel: Channel) -> int:
+    with store.read() as tx:
+        return int(
+            tx.value(
+                "SELECT count(*) FROM levels WHERE channel_id = :channel AND state <> 'applied' AND state = 'accepted'",
+                channel=channel.id,
+            )
+        )
 
 
 def _all_levels_due(store: Store, channel: Channel, now: int) -> int:

@@ -96,7 +96,7 @@ def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -
         lambda line: line.claim.reserved,
         lambda name, wanted, able: (
             f"{wanted} of {name} cannot ship: order {order.name} has {able} reserved; "
-            "ship those, or receive stock first"
+            "ship those, or receive stock first where it may leave for its channel"
         ),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,11 +21,8 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
 from core.sync.stored import load_lines
-from core.sync.take_back import Place, TakenBack, load_holders, plan, take_back
+from core.sync.take_back import NeedOrders, Place, TakenBack, load_holders, plan, take_back, with_orders
 from core.sync.work import poke
-
-_TRIES = 20
-"""How often the orders that hold an item may change while they are being locked."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,23 +135,13 @@ def book(
         raise UserError(f"{twice[0][0]} at {twice[0][1]} is named twice; name it once")
     for ask in asks:
         _check(ask)
-    held: frozenset[int] = frozenset()
-    for _ in range(_TRIES):
-        try:
-            booking = store.transact(lambda tx: _Booking(tx, asks, reference, actor, note, now).run(held))  # noqa: B023
-        except _NeedOrders as need:  # nothing was written; orders are locked before items, so it begins anew
-            held |= need.orders
-            continue
-        _poke(store, booking)
-        return booking
-    raise UserError("the orders that hold these items keep changing; nothing was booked, try again")
-
-
-class _NeedOrders(Exception):
-    """These orders lose promises and are not locked yet."""
-
-    def __init__(self, orders: Iterable[int]) -> None:
-        self.orders = frozenset(orders)
+    try:
+        booking = with_orders(store, lambda tx, held: _Booking(tx, asks, reference, actor, note, now).run(held))
+    except NeedOrders:
+        told = "the orders that hold these items keep changing; nothing was booked, try again"
+        raise UserError(told) from None
+    _poke(store, booking)
+    return booking
 
 
 class _Booking:
@@ -179,12 +166,17 @@ class _Booking:
         over = {item: row[1] - row[0] for item, row in totals.items() if row[1] > row[0]}
         over_at = {place: row[1] - row[0] for place, row in at.items() if row[1] > row[0]}
         lost: list[TakenBack] = []
-        if over or over_at:
-            holders = load_holders(tx, sorted({*over, *(item for item, _ in over_at)}))
-            losses = plan(holders, over, over_at)
+        less = {entry.item_id for entry in entries if entry.on_hand < 0}
+        bound = Counter[int]()
+        for (item, _), row in at.items():
+            bound[item] += row[1]
+        waiting = {item for item in less if totals[item][1] > bound[item]}
+        if over or over_at or waiting:
+            concerns = sorted({*over, *(item for item, _ in over_at), *waiting})
+            losses = plan(load_holders(tx, concerns), over, over_at, _free(at, concerns))
             wanted = {loss.order_id for loss in losses.values()}
             if not wanted <= held:
-                raise _NeedOrders(wanted)
+                raise NeedOrders(wanted)
             lost = take_back(tx, losses, lines, stock, _why(self._asks), self._actor, self._now)
         for entry in entries:
             stock.move(entry)
@@ -313,6 +305,15 @@ def _counters(tx: Tx, ids: Sequence[int]) -> tuple[defaultdict[Place, list[int]]
         for row in tx.rows("SELECT id, on_hand, reserved FROM items WHERE id IN :ids", ids=list(ids))
     }
     return at, totals
+
+
+def _free(at: Mapping[Place, Sequence[int]], items: Sequence[int]) -> dict[int, dict[int, int]]:
+    """On hand less allocated, by item and location."""
+    free: dict[int, dict[int, int]] = {item: {} for item in items}
+    for (item, place), (on_hand, allocated) in at.items():
+        if item in free:
+            free[item][place] = on_hand - allocated
+    return free
 
 
 def _name(tx: Tx, asks: Sequence[Ask], items: dict[str, int]) -> None:

@@ -40,6 +40,7 @@ class Work(msgspec.Struct, kw_only=True):
     created_at: int
     released_at: int | None
     lines: list[dict[str, Any]]
+    """`asked` units at first, of which `quantity` still count and `shipped` left; the rest was taken back."""
     why: list[str]
     """The decision in words: the rule, then each location as it was ranked or dropped."""
 
@@ -176,12 +177,13 @@ def _hold(row: Any) -> str:
 def _work(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str]) -> list[Work]:
     lines: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in tx.rows(
-        "SELECT w.* FROM fulfilment_lines w JOIN fulfilment_orders f ON f.id = w.fulfilment_order_id"
+        "SELECT w.*, f.decision FROM fulfilment_lines w JOIN fulfilment_orders f ON f.id = w.fulfilment_order_id"
         " WHERE f.order_id = :id ORDER BY w.line_id",
         id=order_id,
     ):
-        asked = {"line_id": row.line_id, "sku": skus[row.line_id], "quantity": row.quantity, "shipped": row.shipped}
-        lines[row.fulfilment_order_id].append(asked)
+        at_first = json.loads(row.decision).get("units", {}).get(str(row.line_id), row.quantity)
+        counts = {"asked": at_first, "quantity": row.quantity, "shipped": row.shipped}
+        lines[row.fulfilment_order_id].append({"line_id": row.line_id, "sku": skus[row.line_id], **counts})
     return [
         Work(
             id=row.id,
@@ -304,14 +306,24 @@ def _named(lines: Mapping[str, int], skus: Mapping[str, str]) -> list[dict[str, 
     return [{"line": line, "sku": skus.get(line, ""), "quantity": count} for line, count in lines.items()]
 
 
-def units(lines: Sequence[dict[str, Any]]) -> str:
-    """Lines as people say them: "2 TEE-RED, 1 MUG"."""
-    return ", ".join(f"{line['quantity']} {line['sku']}" for line in lines)
+def units(lines: Sequence[dict[str, Any]], count: str = "quantity") -> str:
+    """Lines as people say them: "2 TEE-RED, 1 MUG". Those of which there are none are left out."""
+    return ", ".join(f"{line[count]} {line['sku']}" for line in lines if line[count])
+
+
+def asked(work: Work) -> str:
+    """What a location was asked for, and what of it was taken back since: "2 TEE-RED, of which 1 was taken back"."""
+    off = sum(line["asked"] - line["quantity"] for line in work.lines)
+    if not off:
+        return units(work.lines)
+    if not any(line["quantity"] for line in work.lines):
+        return f"{units(work.lines, 'asked')}, all taken back"
+    return f"{units(work.lines, 'asked')}, of which {off} {'was' if off == 1 else 'were'} taken back"
 
 
 def _of_work(work: Sequence[Work]) -> Iterator[Happening]:
     for one in work:
-        yield Happening(one.created_at, f"{one.location} was chosen for {units(one.lines)}")
+        yield Happening(one.created_at, f"{one.location} was chosen for {units(one.lines, 'asked')}")
         if one.released_at is not None:
             yield Happening(one.released_at, f"released to {one.location}")
 

@@ -16,14 +16,13 @@ from core.model import Fulfiller, Observation, Order, Page, micros
 from core.store import tables
 from core.store.catalogue import Listed, look_up
 from core.store.database import Store, Tx
-from core.store.moves import Stock
 from core.sync.channel import Channel
 from core.sync.expect import Taken, expect
 from core.sync.observe import Seen, clean, digest, read
 from core.sync.outside import Outside
 from core.sync.promise import Claim, Parcel, allocate, reserve, write_bindings, write_reservations
 from core.sync.refunded import write_refunds
-from core.sync.revise import Revision, load, revise, write_revisions
+from core.sync.revise import Revision, load, note_given_back, revise, write_revisions
 from core.sync.rows import (
     BUYER_COLUMNS,
     LINE_COLUMNS,
@@ -178,7 +177,7 @@ def _store(
     revisions = load(tx, newer, listed)
     claims = [claim for one in fresh for _, claim in one.lines]
     items = {item for claim in claims for item, _ in claim.parts or ()}
-    stock = Stock(tx, items.union(*(revision.items() for revision in revisions)))
+    stock = channel.stock(tx, items.union(*(revision.items() for revision in revisions)))
     outside = Outside(channel, stock)
 
     # What has left or is given back comes first, then those who want more, then the new.
@@ -192,9 +191,12 @@ def _store(
     wanting = [claim for revision in revisions for claim in revision.claims()]
     reserve(wanting, stock)
     reserve(claims, stock)
-    parcels = [_parcel(r.row.id, r.order, r.claims()) for r in revisions if r.may_route]
+    routed = [(r, _parcel(r.row.id, r.order, r.claims())) for r in revisions if r.may_route]
+    parcels = [parcel for _, parcel in routed]
     parcels += [_parcel(one.id, one.order, [claim for _, claim in one.lines]) for one in fresh if not one.order.holds]
     bindings = allocate(channel, parcels, stock)
+    for revision, parcel in routed:
+        note_given_back(revision, parcel.given_back)
 
     _write_fresh(tx, channel, fresh, observed_at, now)
     write_revisions(tx, channel, revisions, observed_at, now)

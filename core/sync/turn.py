@@ -93,6 +93,9 @@ def _run(
     store.transact(book)
     if before.health != "ok":
         log.info("channel works again", channel=channel.name, out_since=before.outage_since)
+    if outcome.taken_back:
+        cure = "see `ordersync orders`, and the timeline of each"
+        log.warning("promises taken back that no location can keep", orders=outcome.taken_back, cure=cure)
     told = (outcome.tracking, outcome.cancelled, outcome.refunded, outcome.levels)
     if outcome.orders.stored or outcome.orders.quarantined or any(told):
         log.info("round", **_told(outcome))

@@ -252,7 +252,7 @@ def work_waits_at_closed_locations(tx: Tx) -> Iterator[Breach]:
             name="I9",
             subject=f"location {row.name}",
             wrong=f"it is switched off, and {row.orders} fulfilment orders still wait there",
-            cure="ship them or route them anew (`ordersync reroute`)",
+            cure="ship them, from there or from another location (`ordersync ship --location`)",
         )
 
 

@@ -108,6 +108,21 @@ def test_an_order_tells_its_timeline_in_order(desk: Desk, shop: FarEnd, taken: l
     assert (told["status"], told["lines"][0]["shipped"], told["lines"][0]["reserved"]) == ("shipped", 2, 0)
 
 
+def test_a_promise_that_was_taken_back_does_not_change_what_happened_before(desk: Desk, taken: list[str]) -> None:
+    desk.ok("stock", "count", "TEE", "east", 1)
+    told = desk.ok("order", taken[0])
+    what = [happening["what"] for happening in told["timeline"]]
+    assert "east was chosen for 2 TEE" in what
+    assert any(one.startswith("promise taken back: 1 of TEE backordered again, 1 of TEE unbound") for one in what)
+    ((line,),) = (work["lines"] for work in told["fulfilment"])
+    assert (line["asked"], line["quantity"], line["shipped"]) == (2, 1, 0)
+    assert "east was asked for 2 TEE, of which 1 was taken back (released)" in desk.run("order", taken[0]).out
+    desk.ok("stock", "count", "TEE", "east", 0)
+    out = desk.run("order", taken[0]).out
+    assert "east was asked for 2 TEE, all taken back (cancelled)" in out
+    assert "0 TEE" not in out
+
+
 def test_money_that_does_not_add_up_is_told(desk: Desk, taken: list[str]) -> None:
     desk.change("UPDATE orders SET money_off = 1500000 WHERE number = :number", number=taken[0])
     assert desk.ok("order", taken[0])["money_off"] == "1.50"

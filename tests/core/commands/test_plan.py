@@ -63,7 +63,7 @@ def test_what_the_settings_keep_back_is_not_due(desk: Desk, shop: FarEnd) -> Non
     desk.ok("round")
     desk.ok("ship", number, "--location", "east", "--carrier", "UPS", "--tracking", "1Z9")
     desk.channel("shop", push_tracking="false", push_levels="false")
-    assert desk.ok("plan") == {"pushes": [], "levels": []}
+    assert desk.ok("plan") == {"pushes": [], "levels": [], "refused": []}
 
 
 def test_a_listing_the_channel_has_not_shown_waits(desk: Desk, shop: FarEnd) -> None:
@@ -71,3 +71,19 @@ def test_a_listing_the_channel_has_not_shown_waits(desk: Desk, shop: FarEnd) -> 
     desk.ok("listings", "map", "shop", "TEE-OLD", "TEE")
     (level,) = desk.ok("plan")["levels"]
     assert (level["sku"], level["waits_for"]) == ("TEE-OLD", "the channel to show this listing")
+
+
+def test_what_the_channel_refused_is_listed_apart_with_its_reason(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    desk.change("UPDATE levels SET state = 'refused', reason = 'unknown SKU; mend it' WHERE desired = 1")
+    told = desk.ok("plan")
+    assert told["levels"] == []
+    (refused,) = told["refused"]
+    assert refused == {"channel": "shop", "sku": "MUG", "place": "", "old": 1, "new": 1,
+                       "reason": "unknown SKU; mend it"}  # fmt: skip
+    out = desk.run("plan").out
+    assert "refused by the channel: mend the cause, then `ordersync resync CHANNEL --levels`" in out
+    assert "unknown SKU; mend it" in out
+    assert out.endswith("due: 0 pushes and 0 levels; nothing was sent; 1 level refused earlier\n")
+    desk.channel("shop", push_levels="false")
+    assert desk.ok("plan")["refused"] == []

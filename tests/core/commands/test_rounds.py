@@ -124,6 +124,16 @@ def test_resync_levels_mends_what_somebody_changed_at_the_channel(desk: Desk, sh
     assert shop.levels()["TEE", ""] == 10
 
 
+def test_resync_levels_tells_those_accepted_and_those_refused_apart(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    shop.asynchronous = True
+    told = desk.ok("resync", "shop", "--levels")
+    assert told["levels"] == {"listings": 2, "levels": 2}
+    turn = told["turn"]
+    assert (turn["levels"], turn["levels_accepted"], turn["levels_refused"]) == (0, 2, 0)
+    assert "2 levels accepted and not worked off yet" in desk.run("resync", "shop", "--levels").out
+
+
 def test_resync_of_nothing_is_wrong_usage(desk: Desk, shop: FarEnd) -> None:
     ran = desk.run("resync", "shop")
     assert ran.code == 2

@@ -474,3 +474,16 @@ def test_a_push_on_its_way_cannot_be_dropped_or_retried(world: World, shop: Chan
     with pytest.raises(UserError, match="no push 999"):
         drop(world.store, 999, "no", world.now)
     assert world.counts("1") == {"ordered": 2, "cancelled": 2}
+
+
+def test_what_is_wanted_after_all_is_promised_only_where_its_channel_ships_from(world: World) -> None:
+    world.item("A", east=1, west=1)
+    shop = world.channel(fake=Fake(abilities=ABLE), locations={"east": ""})
+    world.take(shop, order("1", line(1, "A")))
+    done = call_off(world, "1")
+    world.take(shop, order("2", line(1, "A")))
+    connector(shop).answer = refusing()
+    push(world, shop)
+    drop(world.store, done.push, "the buyer wants it after all", world.now)
+    assert world.counts("1") == {"ordered": 1, "backordered": 1}
+    assert world.counts("2") == {"ordered": 1, "reserved": 1, "allocated": 1}

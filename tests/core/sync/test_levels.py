@@ -14,7 +14,7 @@ from core.sync import levels as desiring
 from core.sync.channel import Channel
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import read_listings
-from core.sync.push_levels import push_levels, read_bases, settle_levels
+from core.sync.push_levels import Told, push_levels, read_bases, settle_levels
 from tests.core.sync.fake import SIMPLE, Fake, applied
 from tests.core.sync.world import World, connector, line, order
 
@@ -38,12 +38,13 @@ def follow(world: World, *channels: Channel) -> set[int]:
 
 
 def push(world: World, shop: Channel, *, pull: bool = True) -> int:
-    """What a round does of it, in its order."""
+    """What a round does of it, in its order; returns how many the channel took, at once or for later."""
     world.later()
     settle_levels(world.store, shop, world.clock)
     follow(world, shop)
     read_bases(world.store, shop, world.clock)
-    return push_levels(world.store, shop, world.clock)
+    told = push_levels(world.store, shop, world.clock)
+    return told.applied + told.accepted
 
 
 def told(shop: Channel) -> list[int]:
@@ -195,7 +196,7 @@ def test_a_level_to_be_tried_again_waits_a_little(world: World) -> None:
     shop = shop_of(world)
     connector(shop).answer = lambda one: Ack(key=one.key, state=AckState.RETRY, reason="busy")
     push(world, shop)
-    assert push_levels(world.store, shop, world.clock) == 0
+    assert push_levels(world.store, shop, world.clock) == Told()
     assert told(shop) == [9]
     connector(shop).answer = applied
     assert push(world, shop) == 1
@@ -370,7 +371,7 @@ def test_an_order_placed_before_the_reading_is_not_expected_twice(world: World) 
     read_bases(world.store, shop, world.clock)
     world.take(shop, order("1", line(1, "A", 2), at=world.now - 30_000_000))
     follow(world, shop)
-    assert push_levels(world.store, shop, world.clock) == 1
+    assert push_levels(world.store, shop, world.clock) == Told(applied=1)
     assert connector(shop).levels[-1].expected == 4
     assert connector(shop).levels[-1].quantity == 7
 
@@ -382,7 +383,7 @@ def test_a_stale_level_is_read_again_before_it_is_pushed_again(world: World) -> 
     world.receive("A", "east", 1)
     assert push(world, shop) == 0
     assert level(world).expected is None
-    assert push_levels(world.store, shop, world.clock) == 0
+    assert push_levels(world.store, shop, world.clock) == Told()
     assert push(world, shop) == 1
     assert connector(shop).quantities["A", ""] == 10
 
@@ -444,25 +445,25 @@ def test_a_listing_the_channel_shows_no_more_is_told_nothing_until_it_does(world
     settings = {"shop": shop.settings}
     read_listings(world.store, shop, world.clock)
     refresh(world.store, settings, world.now)
-    assert push_levels(world.store, shop, world.clock) == 1
+    assert push_levels(world.store, shop, world.clock) == Told(applied=1)
     connector(shop).offers.clear()
     read_listings(world.store, shop, world.clock)
     world.receive("A", "east", 1)
     refresh(world.store, settings, world.later())
-    assert push_levels(world.store, shop, world.clock) == 0
+    assert push_levels(world.store, shop, world.clock) == Told()
     connector(shop).offers.append(ChannelListing(sku="A"))
     read_listings(world.store, shop, world.clock)
     world.later()
-    assert push_levels(world.store, shop, world.clock) == 1
+    assert push_levels(world.store, shop, world.clock) == Told(applied=1)
     assert connector(shop).levels[-1].quantity == 6
 
 
 def test_a_listing_that_was_away_is_told_again_what_it_was_told_before(world: World) -> None:
     shop = shop_of(world)
     refresh(world.store, {"shop": shop.settings}, world.now)
-    assert push_levels(world.store, shop, world.clock) == 1
+    assert push_levels(world.store, shop, world.clock) == Told(applied=1)
     for offers in ([], [ChannelListing(sku="A", title="A")]):
         connector(shop).offers[:] = offers
         read_listings(world.store, shop, world.clock)
         world.later()
-    assert push_levels(world.store, shop, world.clock) == 1
+    assert push_levels(world.store, shop, world.clock) == Told(applied=1)

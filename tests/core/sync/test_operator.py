@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import UserError
 from core.model import Fulfiller, Hold, instant
-from core.settings import DaemonSettings, LogSettings, Settings, StoreSettings
+from core.settings import DaemonSettings, LogSettings, RoutingSettings, Settings, StoreSettings
 from core.sync.ask import answers, ask_levels, ask_orders, ask_since, ask_turn, channel_row
 from core.sync.find import find_order, numbers_at
 from core.sync.mapping import map_listing, read_again, unmap_listing
@@ -66,9 +66,10 @@ def test_an_orders_status_follows_from_its_lines(world: World) -> None:
     assert set(statuses(world).values()) <= {status.value for status in OrderStatus}
 
 
-def test_an_order_no_location_can_send_is_unrouted(world: World) -> None:
-    world.item("TEE", east=5)
-    shop = world.channel(locations={"west": ""})
+def test_an_order_that_waits_for_one_location_to_hold_it_is_unrouted(world: World) -> None:
+    world.item("TEE", east=1, west=1)
+    world.routing = RoutingSettings(split=False)
+    shop = world.channel()
     world.take(shop, order("1", line(1, "TEE", 2)))
     assert statuses(world) == {"1": "unrouted"}
     (waiting,) = standing(world.store).waiting.values()

@@ -64,18 +64,6 @@ def test_a_held_line_whose_item_has_no_stock_becomes_backordered(world: World) -
     assert world.counts("1") == {"ordered": 2, "backordered": 2}
 
 
-def test_a_promise_is_bound_once_a_location_has_the_units(world: World) -> None:
-    """Promised from a location that does not ship for the channel; it waits for a transfer."""
-    world.item("A", west=2)
-    shop = world.channel(locations={"east": ""})
-    world.take(shop, order("1", line(1, "A", 2)))
-    assert world.counts("1") == {"ordered": 2, "reserved": 2}
-    assert world.refill(shop) == 0
-    world.receive("A", "east", 2)
-    assert world.refill(shop) == 1
-    assert world.work("1") == [("east", "planned", 2, 0)]
-
-
 def test_an_order_that_must_not_be_split_waits_for_a_location_that_holds_all(world: World) -> None:
     world.item("A", east=1, west=1)
     world.routing = RoutingSettings(split=False)

@@ -269,3 +269,23 @@ def test_an_item_created_later_is_mapped_and_told(world: World, shop: Channel) -
     world.item("NEW", east=3)
     run(world, shop)
     assert [(one.sku, one.quantity) for one in fake.levels] == [("A", 9), ("NEW", 3)]
+
+
+def test_a_level_accepted_and_refused_later_is_never_counted_as_told(world: World) -> None:
+    for sku in ("A", "B"):
+        world.item(sku, east=9)
+    fake = Fake(abilities=SIMPLE | {Ability.SETTLE}, offers=[ChannelListing(sku="A"), ChannelListing(sku="B")])
+    fake.answer = lambda one: Ack(key=one.key, state=AckState.ACCEPTED, ticket=one.sku)
+    shop = world.channel(fake=fake)
+    first = run(world, shop)
+    assert (first.levels, first.levels_accepted, first.levels_refused) == (0, 2, 0)
+    fake.settled["A"] = Ack(key="", state=AckState.APPLIED)
+    fake.settled["B"] = Ack(key="", state=AckState.REFUSED, reason="no such thing; list it")
+    second = run(world, shop)
+    assert (second.levels, second.levels_accepted, second.levels_refused) == (1, 0, 1)
+
+
+def test_a_level_refused_at_once_is_counted_as_refused(world: World, shop: Channel) -> None:
+    connector(shop).answer = lambda one: Ack(key=one.key, state=AckState.REFUSED, reason="no; mend it")
+    done = run(world, shop)
+    assert (done.levels, done.levels_accepted, done.levels_refused) == (0, 0, 1)

@@ -4,6 +4,7 @@ import pytest
 
 from core.errors import UserError
 from core.model import Fulfiller, Hold, Package
+from core.settings import RoutingSettings
 from core.sync.channel import Channel
 from core.sync.ship import Departure, ship
 from tests.core.sync.world import World, edited, line, order
@@ -57,12 +58,13 @@ def test_another_location_may_ship_what_was_asked_of_the_first(world: World, sho
 
 
 def test_what_was_promised_without_a_location_may_ship_from_where_it_is(world: World) -> None:
-    world.item("A", west=2)
-    shop = world.channel(locations={"east": ""})
-    world.take(shop, order("1", line(1, "A", 2)))
+    world.item("A", east=1, west=1)
+    world.routing = RoutingSettings(split=False)
+    world.take(world.channel(), order("1", line(1, "A", 2)))
+    world.receive("A", "west", 1)
     world.ship("1", location="west", A=2)
     assert world.counts("1") == {"ordered": 2, "shipped": 2}
-    assert world.stock("A") == (0, 0)
+    assert world.stock("A") == (1, 0)
 
 
 def test_a_location_cannot_ship_what_it_owes_to_another_order(world: World) -> None:
