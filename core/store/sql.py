@@ -15,7 +15,6 @@ import msgspec
 import sqlalchemy as sa
 
 _PG_TYPES = {sa.Boolean: "boolean", sa.BigInteger: "bigint", sa.Integer: "bigint", sa.LargeBinary: "bytea"}
-_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 def values(list_: Sequence[Any], sqlite: bool) -> str:
@@ -26,23 +25,19 @@ def values(list_: Sequence[Any], sqlite: bool) -> str:
 def array(column: Sequence[Any]) -> str:
     """Values of one kind, or None, as PostgreSQL's array literal."""
     if None in column:
-        return "{" + ",".join("NULL" if value is None else _element(value) for value in column) + "}"
+        return "{" + ",".join(["NULL" if value is None else _element(value) for value in column]) + "}"
     kind = type(column[0]) if column else int
     if kind is int or kind is bool:
-        return "{" + ",".join(map(str, column)) + "}"
-    if kind is str:
-        return (
-            '{"'
-            + '","'.join([value.translate(_QUOTED) if '"' in value or "\\" in value else value for value in column])
-            + '"}'
-        )
+        return "{" + msgspec.json.encode(column)[1:-1].decode() + "}"
     return "{" + ",".join(map(_element, column)) + "}"
 
 
 def _element(value: Any) -> str:
-    if isinstance(value, bytes):
-        return '"\\\\x' + value.hex() + '"'
-    return '"' + value.translate(_QUOTED) + '"' if isinstance(value, str) else str(value)
+    if type(value) is str:
+        if "\\" in value or '"' in value:
+            value = value.replace("\\", "\\\\").replace('"', '\\"')  # far faster than `translate`
+        return f'"{value}"'
+    return f'"\\\\x{value.hex()}"' if type(value) is bytes else str(value)
 
 
 @lru_cache(maxsize=1024)

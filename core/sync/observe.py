@@ -60,7 +60,7 @@ def read(connector: Connector, observations: Iterable[Observation]) -> list[Seen
 
 def clean(text: str) -> str:
     """`text` as every database keeps it: NUL and lone surrogates become U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\ufffd", text)
 
 
 def digest(body: bytes) -> bytes:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from core.errors import NotFound
@@ -41,25 +39,13 @@ def pull(
     total = Counts()
     start = since or channel.settings.since(instant(clock()))
     asked = clock()
-    with _collecting_rarely():
-        for page in channel.connector.pages(cursor if move else None, since=start):
-            total += take_in(store, channel, page, asked, clock(), move=move)
-            progress(total)
-            if stopping():
-                raise Stopped
-            asked = clock()
+    for page in channel.connector.pages(cursor if move else None, since=start):
+        total += take_in(store, channel, page, asked, clock(), move=move)
+        progress(total)
+        if stopping():
+            raise Stopped
+        asked = clock()
     return total
-
-
-@contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    """Pages make many small values and no cycles: looking for cycles as often as Python does costs a seventh of it."""
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 50_000), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def pull_orders(store: Store, channel: Channel, numbers: Sequence[str], clock: Clock) -> dict[str, str]:

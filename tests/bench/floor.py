@@ -8,18 +8,19 @@ is decoded, looked up, decided or read; the rows lie ready in memory.
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 import psycopg
 import sqlalchemy as sa
 
 from core.store import tables
 from core.store.database import Store, Tx
+from core.store.sql import array
 from core.sync.rows import BUYER_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS
 from tests.bench.databases import opened
 from tests.bench.shop import PAGE
@@ -174,13 +175,12 @@ class SqliteDriver:
         """The one writer holds everything."""
 
     def read_stock(self, items: Sequence[int]) -> list[Row]:
-        return self.connection.execute(
-            _STOCK.format("IN (SELECT value FROM json_each(?))"), [json.dumps(items)]
-        ).fetchall()
+        sql = _STOCK.format("IN (SELECT value FROM json_each(?))")
+        return self.connection.execute(sql, [msgspec.json.encode(items).decode()]).fetchall()
 
     def untouch(self, items: Sequence[int]) -> None:
         sql = "DELETE FROM touched WHERE item_id IN (SELECT value FROM json_each(?))"
-        self.connection.execute(sql, [json.dumps(items)])
+        self.connection.execute(sql, [msgspec.json.encode(items).decode()])
 
     def run(self, sql: str) -> None:
         self.connection.execute(sql)
@@ -202,34 +202,34 @@ class SqliteDriver:
 
 
 class PostgresDriver:
-    """psycopg itself: a set is one statement over arrays."""
+    """psycopg itself: a set is one statement over arrays, each bound as its literal, which costs it least."""
 
     def __init__(self, url: str) -> None:
         self.connection = psycopg.connect(url.replace("+psycopg", ""))
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         sql = f"INSERT INTO {table} ({_quoted(columns)}) SELECT * FROM {_unnest(table, columns)}"
-        self.connection.execute(sql.encode(), [list(column) for column in zip(*rows, strict=True)])
+        self.connection.execute(sql.encode(), [array(column) for column in zip(*rows, strict=True)])
 
     def add(self, table: str, column: str, rows: Sequence[Row]) -> None:
         keys = _KEYS[table]
         where = " AND ".join(f"t.{key} = v.{key}" for key in keys)
         source = f"{_unnest(table, (*keys, column))} AS v({_quoted((*keys, column))})"
         sql = f"UPDATE {table} t SET {column} = t.{column} + v.{column} FROM {source} WHERE {where}"
-        self.connection.execute(sql.encode(), [list(values) for values in zip(*rows, strict=True)])
+        self.connection.execute(sql.encode(), [array(values) for values in zip(*rows, strict=True)])
 
     def touch(self, items: Sequence[Row]) -> None:
         sql = f"INSERT INTO touched (item_id) SELECT * FROM unnest(%s::bigint[]) {_TOUCH}"
-        self.connection.execute(sql.encode(), [[item for (item,) in items]])
+        self.connection.execute(sql.encode(), [array([item for (item,) in items])])
 
     def lock(self, items: Sequence[int]) -> None:
-        self.connection.execute("SELECT id FROM items WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(items)])
+        self.connection.execute("SELECT id FROM items WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [array(items)])
 
     def read_stock(self, items: Sequence[int]) -> list[Row]:
-        return self.connection.execute(_STOCK.format("= ANY(%s)").encode(), [list(items)]).fetchall()
+        return self.connection.execute(_STOCK.format("= ANY(%s)").encode(), [array(items)]).fetchall()
 
     def untouch(self, items: Sequence[int]) -> None:
-        self.connection.execute("DELETE FROM touched WHERE item_id = ANY(%s)", [list(items)])
+        self.connection.execute("DELETE FROM touched WHERE item_id = ANY(%s)", [array(items)])
 
     def run(self, sql: str) -> None:
         self.connection.execute(sql.encode())

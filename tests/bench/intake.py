@@ -28,18 +28,18 @@ def _measure(report: Report, database: Database, address: str, orders: int, roun
     template = database.template(seller.fill)
     first = database.copy(template)
     with opened(first) as store:  # unmeasured: warms up, and gives the floors their rows
-        taken(store, address, orders)
+        taken(database, store, address, orders)
         sheets = floor.read_back(store)
     database.drop(first)
     ours, full, core = Runs(orders), Runs(orders), Runs(orders)
     for _ in range(rounds):
         url = database.copy(template)
         with opened(url) as store:
-            ours.costs.append(taken(store, address, orders))
+            ours.costs.append(taken(database, store, address, orders))
         database.drop(url)
         for runs, which in ((full, floor.ALL), (core, floor.CORE)):
             url = database.copy(template)
-            with floor.driver(url) as raw, measured() as cost:
+            with floor.driver(url) as raw, measured(database.cpu) as cost:
                 floor.replay(raw, sheets, which)
             runs.costs.append(cost)
             database.drop(url)
@@ -50,12 +50,12 @@ def _measure(report: Report, database: Database, address: str, orders: int, roun
     report.figures += compare("intake", database.name, "order", ours, core, "raw driver, orders+lines+reservations")
 
 
-def taken(store: Store, address: str, orders: int) -> Cost:
+def taken(database: Database, store: Store, address: str, orders: int) -> Cost:
     """What it costs to pull the orders at `address`, all of them new, through the real connector."""
     connector = seller.open_shop(address)
     try:
         channel = seller.take_up_shop(store, connector)
-        with measured() as cost:
+        with measured(database.cpu) as cost:
             counts = pull(store, channel, clock)
     finally:
         connector.close()

@@ -34,12 +34,12 @@ def _measure(report: Report, database: Database, items: int, few: int, rounds: i
     for _ in range(rounds):
         url = database.copy(template)
         with opened(url) as store:
-            with measured() as cost:
+            with measured(database.cpu) as cost:
                 refresh(store, channels, clock())
             full.costs.append(cost)
             told = _told(store, len(SHOPS) * items)
             _change(store, few)
-            with measured() as cost:
+            with measured(database.cpu) as cost:
                 refresh(store, channels, clock())
             some.costs.append(cost)
             _told(store, len(SHOPS) * items, changed=len(SHOPS) * few)
@@ -47,11 +47,11 @@ def _measure(report: Report, database: Database, items: int, few: int, rounds: i
         url = database.copy(template)
         with floor.driver(url) as raw:
             ids = sorted({row[1] for row in told})
-            with measured() as cost:
+            with measured(database.cpu) as cost:
                 for at in range(0, len(ids), BATCH):
                     _write(raw, ids[at : at + BATCH], told[at * len(SHOPS) : (at + BATCH) * len(SHOPS)])
             full_bare.costs.append(cost)
-            with measured() as cost:
+            with measured(database.cpu) as cost:
                 _rewrite(raw, ids[:few], told[: few * len(SHOPS)])
             some_bare.costs.append(cost)
         database.drop(url)

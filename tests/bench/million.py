@@ -26,7 +26,7 @@ def _measure(report: Report, database: Database, address: str, batch: int, times
     template = database.template(seller.fill)
     full = database.copy(template)
     with opened(full) as store:
-        taken(store, f"{address}/wide/0/{batch}", batch)
+        taken(database, store, f"{address}/wide/0/{batch}", batch)
         sheets = floor.read_back(store)
     with floor.driver(full) as raw:
         raw.without_checks()
@@ -37,17 +37,17 @@ def _measure(report: Report, database: Database, address: str, batch: int, times
     for _ in range(rounds):
         url = database.copy(template)
         with opened(url) as store:
-            ours.costs.append(taken(store, f"{address}/wide/{number}/{batch}", batch))
+            ours.costs.append(taken(database, store, f"{address}/wide/{number}/{batch}", batch))
         database.drop(url)
         with opened(full) as store:
-            ours_full.costs.append(taken(store, f"{address}/wide/{number}/{batch}", batch))
+            ours_full.costs.append(taken(database, store, f"{address}/wide/{number}/{batch}", batch))
         number += batch
         url = database.copy(template)
-        bare.costs.append(_bare(url, sheets))
+        bare.costs.append(_bare(database, url, sheets))
         database.drop(url)
         with floor.driver(full) as raw:
             fresh = history.moved(sheets, history.highest(raw), number)
-        bare_full.costs.append(_bare(full, fresh))
+        bare_full.costs.append(_bare(database, full, fresh))
         number += batch
     database.drop(full)
     database.drop(template)
@@ -80,9 +80,9 @@ def _measure(report: Report, database: Database, address: str, batch: int, times
     report.figures += compare("million", database.name, "order", ours_full, bare_full, against, aim=CPU_AIM)
 
 
-def _bare(url: str, sheets: list[floor.Sheet]) -> Cost:
+def _bare(database: Database, url: str, sheets: list[floor.Sheet]) -> Cost:
     with floor.driver(url) as raw:
-        with measured() as cost:
+        with measured(database.cpu) as cost:
             floor.replay(raw, sheets, floor.ALL)
         raw.settle(history.OWNERS, analyze=False)
     return cost

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
+import msgspec
 import psycopg
 
 from core.store.database import Store
+from core.store.sql import array
 from core.sync.channel import clock
 from core.sync.pull import pull
 from tests.bench import floor, seller
@@ -29,14 +29,14 @@ def repeats(quick: bool) -> Report:
 def _measure(report: Report, database: Database, address: str, orders: int, rounds: int) -> None:
     url = database.template(seller.fill)
     with opened(url) as store:
-        taken(store, address, orders)
+        taken(database, store, address, orders)
         sheets = floor.read_back(store)
     pages = [[row[2] for row in sheet.rows["orders"]] for sheet in sheets]
     ours, bare = Runs(orders), Runs(orders)
     for _ in range(rounds):
         with opened(url) as store:
-            ours.costs.append(_again(store, address, orders))
-        with floor.driver(url) as raw, measured() as cost:
+            ours.costs.append(_again(database, store, address, orders))
+        with floor.driver(url) as raw, measured(database.cpu) as cost:
             for numbers in pages:
                 _look_up(raw, numbers)
         bare.costs.append(cost)
@@ -45,11 +45,11 @@ def _measure(report: Report, database: Database, address: str, orders: int, roun
     report.figures += compare("repeats", database.name, "order", ours, bare, against)
 
 
-def _again(store: Store, address: str, orders: int) -> Cost:
+def _again(database: Database, store: Store, address: str, orders: int) -> Cost:
     connector = seller.open_shop(address)
     try:
         channel = seller.take_up_shop(store, connector)
-        with measured() as cost:
+        with measured(database.cpu) as cost:
             counts = pull(store, channel, clock, since=BEGIN)
     finally:
         connector.close()
@@ -62,10 +62,12 @@ def _look_up(raw: floor.Driver, numbers: list[str]) -> None:
     columns = "SELECT id, number, version, observed_at, digest FROM orders WHERE channel_id = 1"
     if isinstance(raw, floor.PostgresDriver):
         connection: psycopg.Connection = raw.connection
-        connection.execute(f"{columns} AND number = ANY(%s) ORDER BY id FOR UPDATE".encode(), [numbers]).fetchall()
+        connection.execute(
+            f"{columns} AND number = ANY(%s) ORDER BY id FOR UPDATE".encode(), [array(numbers)]
+        ).fetchall()
     elif isinstance(raw, floor.SqliteDriver):
         sql = f"{columns} AND number IN (SELECT value FROM json_each(?)) ORDER BY id"
-        raw.connection.execute(sql, [json.dumps(numbers)]).fetchall()
+        raw.connection.execute(sql, [msgspec.json.encode(numbers).decode()]).fetchall()
     count = len(numbers)
     raw.run(f"UPDATE channels SET received = received + {count}, repeated = repeated + {count} WHERE id = 1")
     raw.commit()
