@@ -8,7 +8,18 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from connectors.shopify import access, cancel, orders, pushes_levels, pushes_tracking, reading, refunds
+from connectors.shopify import (
+    access,
+    cancel,
+    orders,
+    paging,
+    pushes_levels,
+    pushes_tracking,
+    queries,
+    reading,
+    refunds,
+    returns,
+)
 from connectors.shopify.graph import VERSION, Graph, endpoint
 from core.connector import Ability
 from core.credentials import Keeper, Memory, Tokens
@@ -23,17 +34,15 @@ from core.model import (
     Observation,
     Order,
     Page,
+    Present,
     Refund,
+    Return,
     Shipment,
 )
 from core.settings import ChannelSettings, Secret
 from core.settings.wrong import wrong
 
-NOT_YET = (
-    Ability.RETURNS,
-    Ability.BACKFILL,
-    Ability.ROLL_CALL,
-)
+NOT_YET = (Ability.BACKFILL,)
 
 _WAYS = "give access_token, or client_id and client_secret, with refresh_token where the app has one"
 
@@ -41,7 +50,7 @@ _WAYS = "give access_token, or client_id and client_secret, with refresh_token w
 class ShopifySettings(ChannelSettings):
     """One shop. The app needs the scopes read_orders (read_all_orders for more than 60 days), read_inventory,
     write_inventory, read_products, read_locations, and read and write of merchant_managed_fulfillment_orders; and
-    write_orders to cancel and refund from here."""
+    write_orders to cancel and refund from here, read_returns for returns."""
 
     shop: Annotated[
         str,
@@ -103,6 +112,7 @@ class Shopify:
     abilities: ClassVar[frozenset[Ability]] = frozenset(
         (
             *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.CANCEL, Ability.REFUND, Ability.SETTLE),
+            *(Ability.RETURNS, Ability.ROLL_CALL),
             *(Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET),
         )
     )
@@ -160,6 +170,21 @@ class Shopify:
     def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
         """What became of cancelled orders; everything else is answered at once."""
         return cancel.settle(self._graph, pending)
+
+    def returns(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        """The returns of orders that changed; see `returns`."""
+        begin = since or self.settings.since(datetime.now(UTC))
+        return returns.pages(self._graph, cursor, begin, timedelta(seconds=self.settings.overlap_seconds))
+
+    def normalize_return(self, body: bytes) -> Return:
+        """A return with its order's last change as its version; see `returns`."""
+        return returns.normalize(body)
+
+    def roll_call(self, *, since: datetime, until: datetime) -> Iterator[Present]:
+        """250 orders a request of 13 points; the last 60 days without the scope read_all_orders."""
+        for page in paging.placed(self._graph, queries.ROLL_CALL, queries.LISTINGS, since, until):
+            for order, at, _ in page:
+                yield Present(number=orders.short(order), placed_at=at)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         """Compares and sets up to 250 quantities a request; see `pushes_levels`."""

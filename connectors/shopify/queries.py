@@ -85,6 +85,11 @@ def order(places: bool) -> str:
     return f"query Order($id: ID!) {{ order(id: $id) {{ ...Whole }} }}{_order(ALL, ALL, MANY_REFUNDS, places)}"
 
 
+ROLL_CALL: Final = f"""query RollCall($query: String!, $after: String, $first: Int!) {{
+  orders(query: $query, after: $after, first: $first, sortKey: CREATED_AT) {{ nodes {{ id createdAt }} {_ENDS} }}
+}}"""
+"""A page of orders by when they were placed, and nothing of them but that: $query, $after, $first."""
+
 MORE: Final = f"""query More($id: ID!, $after: String!) {{
   node(id: $id) {{
     ... on Order {{ lineItems(first: {ALL}, after: $after) {{ nodes {{ ...Line }} {_ENDS} }} }}

@@ -3,93 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from connectors.shopify import queries
 from connectors.shopify.documents import Instant, PageInfo, Record
-from connectors.shopify.graph import Graph, TooCostly
+from connectors.shopify.graph import Graph
 from connectors.shopify.orders import gid, is_number, observe, short
+from connectors.shopify.paging import MOST_PAGED, Rows, changes
 from core.errors import NotFound, Rejected, Unavailable
 from core.model import ChannelListing, LevelKey, Observation, Page
 
 T = TypeVar("T")
 
-MOST_PAGED: int = 25_000
-"""Rows that Shopify pages through behind one query; what lies further needs a later starting point."""
-
 _TRIES = 3
-
-
-class Cursor(msgspec.Struct):
-    """How far a pull has come: the latest change it has seen."""
-
-    updated_at: Instant
 
 
 def pages(
     graph: Graph, cursor: str | None, begin: datetime, overlap: timedelta, *, places: bool, most: int = MOST_PAGED
 ) -> Iterator[Page]:
-    """Orders changed since `cursor` (None: since `begin`), oldest change first; see `core.connector.Connector.pages`.
-
-    The cursor is an instant, not Shopify's own page token: it holds for years, and orders that change while we page
-    only move behind it. Behind `most` rows the query starts anew from the latest change seen.
-    """
-    reached = begin if cursor is None else msgspec.json.decode(cursor, type=Cursor).updated_at
-    known = cursor is not None
-    bound = reached if cursor is None else reached - overlap
-    while True:
-        served = 0
-        for nodes in _window(graph, bound, places=places):
-            glances = [_glance(node) for node in nodes]
-            before, reached = reached, max([reached, *(one.changed for one in glances if one.changed)])
-            if nodes or not known or reached != before:
-                known = True
-                observations = tuple(_whole(graph, one, places=places) for one in glances)
-                yield Page(observations=observations, cursor=msgspec.json.encode(Cursor(reached)).decode())
-            served += len(nodes)
-            if served > most - queries.PAGE:
-                break
-        else:
-            return
-        if reached <= bound:
-            raise Unavailable(f"more than {most} orders changed at one instant: Shopify does not page that far")
-        bound = reached
-
-
-def _window(graph: Graph, bound: datetime, *, places: bool) -> Iterator[list[bytes]]:
-    """The pages of one query, each asked with the same parameters."""
-    document = queries.orders(places)
-    query = f"updated_at:>='{bound.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
-    first = queries.PAGE_WITH_PLACES if places else queries.PAGE
-    after: str | None = None
-    last: list[bytes] = []
-    stuck, more = 0, True
-    while more:
-        try:
-            answer = graph.ask(document, {"query": query, "after": after, "first": first}, _Orders).orders
-        except TooCostly:
-            if first == 1:
-                raise
-            first //= 2
-            continue
-        end, more = answer.page_info.end_cursor, answer.page_info.has_next_page
-        if more and not end:
-            raise Unavailable("Shopify promises a further page of orders and does not name it")
-        nodes = [bytes(node) for node in answer.nodes]
-        if after is not None and (end == after or (nodes and nodes == last)):
-            stuck += 1
-            if stuck == _TRIES:
-                raise Unavailable("Shopify answers the same page of orders again and again")
-            if end == after:
-                more = True
-                continue
-        else:
-            stuck = 0
-        last, after = nodes, end
-        yield nodes
+    """Orders changed since `cursor` (None: since `begin`), oldest change first; see `paging.changes`."""
+    document, first = queries.orders(places), queries.PAGE_WITH_PLACES if places else queries.PAGE
+    for some, reached in changes(graph, document, first, _glance, cursor, begin, overlap, most=most):
+        yield Page(observations=tuple(_whole(graph, one, places=places) for one in some), cursor=reached)
 
 
 def whole(graph: Graph, number: str, *, places: bool) -> bytes:
@@ -124,10 +62,11 @@ def _whole(graph: Graph, one: _Glance, *, places: bool) -> Observation:
 def finish(graph: Graph, order: dict[str, Any], document: str) -> None:
     """Reads on, by `document`, until every list inside an order is whole."""
     for owner, name, rows in _lists(order):
-        _extend(graph, document, owner, name, rows)
+        extend(graph, document, owner, name, rows)
 
 
-def _extend(graph: Graph, document: str, owner: str, name: str, rows: dict[str, Any]) -> None:
+def extend(graph: Graph, document: str, owner: str, name: str, rows: dict[str, Any]) -> None:
+    """Reads on, by `document`, until the list `rows`, the field `name` of `owner`, is whole."""
     while rows["pageInfo"]["hasNextPage"]:
         after = rows["pageInfo"]["endCursor"]
         node = graph.ask(document, {"id": owner, "after": after}, dict[str, Any])["node"] or {}
@@ -257,15 +196,6 @@ def batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 # Answers, as far as they are needed: unknown fields are skipped, absent ones are an outage.
 
 
-class _List(Record, Generic[T]):
-    nodes: list[T]
-    page_info: PageInfo
-
-
-class _Orders(Record):
-    orders: _List[msgspec.Raw]
-
-
 class _Order(Record):
     order: msgspec.Raw
 
@@ -291,7 +221,7 @@ class _Peek(Record):
     updated_at: Instant
     line_items: _Ends
     fulfillments: list[_Part]
-    fulfillment_orders: _List[_Work]
+    fulfillment_orders: Rows[_Work]
     refunds: list[_Refund] = msgspec.field(default_factory=list)
 
 
@@ -326,7 +256,7 @@ class _Stocked(Record):
 class _Item(Record):
     id: str
     tracked: bool
-    inventory_levels: _List[_Stocked]
+    inventory_levels: Rows[_Stocked]
 
 
 class _Variant(Record):
@@ -336,4 +266,4 @@ class _Variant(Record):
 
 
 class _Variants(Record):
-    product_variants: _List[_Variant]
+    product_variants: Rows[_Variant]

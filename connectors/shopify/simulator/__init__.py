@@ -30,6 +30,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from werkzeug.wrappers import Request, Response
 
+from connectors.shopify.simulator import returning
 from connectors.shopify.simulator.cancelling import Jobs
 from connectors.shopify.simulator.cost import Meter
 from connectors.shopify.simulator.door import Door
@@ -167,6 +168,10 @@ class ShopifySimulator(Simulator):
                 for item in self.shop.items.values()
                 for place, level in item.levels.items()
             }
+
+    def send_back(self, number: str, sku: str, quantity: int) -> str:
+        with self.lock:
+            return returning.request(self.shop, self.shop.orders[number], {sku: quantity}).id.rpartition("/")[2]
 
     def settle_feeds(self) -> None:
         with self.lock:

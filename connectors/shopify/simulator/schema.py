@@ -39,6 +39,7 @@ SCOPES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("InventoryLevel", "location"): ("read_locations",),
     ("FulfillmentOrderAssignedLocation", "location"): ("read_locations",),
     ("Order", "fulfillmentOrders"): tuple(scope.format("read") for scope in _WORK),
+    ("Order", "returns"): ("read_returns",),
     ("Mutation", "fulfillmentCreate"): tuple(scope.format("write") for scope in _WORK),
     ("Mutation", "fulfillmentTrackingInfoUpdate"): tuple(scope.format("write") for scope in _WORK),
     ("Mutation", "fulfillmentOrderMove"): tuple(scope.format("write") for scope in _WORK),
@@ -112,7 +113,7 @@ _ATTRIBUTES = frozenset(
     (
         *("Order", "LineItem", "Fulfillment", "FulfillmentLineItem", "FulfillmentOrder", "FulfillmentOrderLineItem"),
         *("Location", "ProductVariant", "InventoryItem", "InventoryLevel", "Refund", "RefundLineItem"),
-        *("OrderTransaction", "Job", "OrderCancelJobResult"),
+        *("OrderTransaction", "Job", "OrderCancelJobResult", "Return", "ReturnLineItem", "UnverifiedReturnLineItem"),
     )
 )
 
@@ -143,6 +144,14 @@ _RESOLVERS: dict[tuple[str, str], Resolve] = {
     ("Order", "fulfillmentOrders"): list_of("parts"),
     ("Order", "fulfillments"): first_of("shipped"),
     ("Order", "refunds"): first_of("refunds"),
+    ("Order", "returns"): list_of("returns"),
+    ("Return", "returnLineItems"): list_of("lines"),
+    ("Return", "reverseFulfillmentOrders"): lambda one, info, first=None, after=None: reads.rows_of(
+        [one.parcels] if one.parcels else [], info, first, after
+    ),
+    ("ReverseFulfillmentOrder", "reverseDeliveries"): lambda parcels, info, first=None, after=None: reads.rows_of(
+        [{"deliverable": parcel} for parcel in parcels], info, first, after
+    ),
     ("Order", "suggestedRefund"): refunding.suggested,
     ("OrderTransaction", "kind"): lambda source, info: source.kindOf,
     ("Refund", "refundLineItems"): list_of("lines"),

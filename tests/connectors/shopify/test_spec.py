@@ -139,17 +139,19 @@ def faults(vendor: GraphQLSchema, request: dict[str, Any], answer: dict[str, Any
     return found
 
 
-def _kind(value: dict[str, Any], info: GraphQLResolveInfo, _: object) -> str:
-    """The type whose fragment asks for what the value holds."""
-    for selection in (one for node in info.field_nodes for one in _selections(node)):
-        if isinstance(selection, FragmentSpreadNode):
-            fragment: Any = info.fragments[selection.name.value]
-        else:
-            fragment = selection
+def _kind(value: dict[str, Any], info: GraphQLResolveInfo, of: Any) -> str:
+    """The type whose fragment asks for what the value holds, beside what is asked of all; else one without fragment."""
+    parts = [one for node in info.field_nodes for one in _selections(node)]
+    common = {(one.alias or one.name).value for one in parts if isinstance(one, FieldNode)}
+    named = []
+    for selection in parts:
+        fragment: Any = info.fragments[selection.name.value] if isinstance(selection, FragmentSpreadNode) else selection
         condition = getattr(fragment, "type_condition", None)
-        if condition is not None and value.keys() <= _keys(fragment, info):
-            return str(condition.name.value)
-    return "Order"
+        if condition is not None:
+            named.append(condition.name.value)
+            if value.keys() == common | _keys(fragment, info):
+                return str(condition.name.value)
+    return next(kind.name for kind in info.schema.get_possible_types(of) if kind.name not in named)
 
 
 def _selections(node: Any) -> Sequence[Any]:
