@@ -136,6 +136,8 @@ class Connector(Protocol):
     def push_refunds(self, refunds: Sequence[Refund]) -> Iterator[Ack]:
         """Have the channel give money back. One ack a key; an applied one's `ticket` is the channel's refund number.
 
+        A channel that shows one refund as several gives the number of each, joined by ", ".
+
         The same key never gives money back twice: by the channel's own idempotency, or by looking first for a refund
         that is none of `known`.
         """

@@ -12,7 +12,7 @@ from core.model import Order, Refund, Refunded, micros
 from core.store import tables
 from core.store.database import Tx
 from core.sync.rows import millionths
-from core.sync.said import amount_of, decoded
+from core.sync.said import amount_of, decoded, numbers_in
 
 _COLUMNS = ("order_id", "number", "at", "amount", "lines", "origin", "push_id")
 
@@ -29,7 +29,8 @@ def write_refunds(tx: Tx, orders: Iterable[tuple[int, Order]]) -> None:
         _COLUMNS,
         rows,
         "ON CONFLICT (order_id, number) DO UPDATE SET at = excluded.at, amount = excluded.amount,"
-        " lines = excluded.lines",
+        # A channel that does not say of which units it was leaves what was decided here standing.
+        " lines = CASE WHEN excluded.lines = '{}' THEN refunds.lines ELSE excluded.lines END",
     )
 
 
@@ -38,7 +39,10 @@ def _units(one: Refunded) -> str:
 
 
 def book_given(tx: Tx, given: Sequence[tuple[int, str]], now: int) -> None:
-    """Refunds of ours the channel has just given, by push and the channel's number; other pushes are skipped."""
+    """Refunds of ours the channel has just given, by push and ticket; other pushes are skipped.
+
+    One that the channel shows as several stands under the first of its numbers until the order is read again.
+    """
     if not given:
         return
     numbers = dict(given)
@@ -50,7 +54,7 @@ def book_given(tx: Tx, given: Sequence[tuple[int, str]], now: int) -> None:
         units = {line: one.quantity for line, one in refund.lines.items() if one.quantity}
         amount = millionths(amount_of(refund))
         lines = msgspec.json.encode(units).decode()
-        rows.append((row.order_id, numbers[row.id], now, amount, lines, "ours", row.id))
+        rows.append((row.order_id, numbers_in(numbers[row.id])[0], now, amount, lines, "ours", row.id))
     tx.insert(
         tables.refunds,
         _COLUMNS,

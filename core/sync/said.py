@@ -130,6 +130,12 @@ def _refunds(tx: Tx, channel: Channel, rows: Sequence[Any]) -> Iterable[tuple[in
         "SELECT order_id, number, amount, push_id FROM refunds WHERE order_id IN :ids ORDER BY id", ids=list(given)
     ):
         given[one.order_id].append(one)
+    told: dict[int, list[str]] = {row.order_id: [] for row in rows}
+    for push in tx.rows(
+        "SELECT order_id, ticket FROM pushes WHERE order_id IN :ids AND kind = 'refund' AND ticket <> '' ORDER BY id",
+        ids=list(told),
+    ):
+        told[push.order_id] += numbers_in(push.ticket)
     for row in rows:
         refund = decoded(row.argument, Refund)
         amount, known = amount_of(refund), given[row.order_id]
@@ -145,10 +151,16 @@ def _refunds(tx: Tx, channel: Channel, rows: Sequence[Any]) -> Iterable[tuple[in
         elif amount > left:
             yield row.id, f"only {left:.2f} {refund.currency} of what was paid is left; drop it and give back less"
         else:
-            yield row.id, msgspec.structs.replace(refund, known=tuple(one.number for one in known))
+            numbers = dict.fromkeys([*(one.number for one in known), *told[row.order_id]])
+            yield row.id, msgspec.structs.replace(refund, known=tuple(numbers))
 
 
 _SAY: dict[str, Any] = {"tracking": _shipments, "cancel": _cancellations, "refund": _refunds}
+
+
+def numbers_in(ticket: str) -> list[str]:
+    """The channel's refund numbers an ack has told; see `Connector.push_refunds`."""
+    return ticket.split(", ") if ticket else []
 
 
 def amount_of(refund: Refund) -> Decimal:

@@ -262,6 +262,22 @@ def test_two_refunds_of_one_order_are_never_taken_for_each_other(world: World, s
     assert pushes(world) == ["confirmed", "confirmed"]
 
 
+def test_a_refund_the_channel_shows_as_several_counts_once_and_is_known_whole(world: World, shop: Channel) -> None:
+    give(world, parts=units(A=1), shipping=D("2.00"))
+    give(world, parts=units(B=1))
+    tickets = iter(["goods, shipping", "more"])
+    connector(shop).answer = lambda told: Ack(key=told.key, state=AckState.APPLIED, ticket=next(tickets))
+    assert push(world, shop) == 2
+    assert [told.known for told in connector(shop).refunded] == [(), ("goods", "shipping")]
+    assert refunds(world) == [("goods", 1233, "ours"), ("more", 750, "ours")]
+    seen = (shown("goods", "10.33"), shown("shipping", "2.00"), shown("more", "7.50"))
+    world.take(shop, edited(sold(), refunds=seen))
+    assert pushes(world) == ["confirmed", "confirmed"]
+    assert refunds(world) == [("goods", 1033, "ours"), ("more", 750, "ours"), ("shipping", 200, "channel")]
+    with pytest.raises(UserError, match="1 of them refunded"):
+        give(world, parts=units(A=3))  # which units it was for is known from here, as the channel does not say
+
+
 def test_money_somebody_gave_back_there_meanwhile_is_asked_about(world: World, shop: Channel) -> None:
     done = give(world, parts=units(B=1))
     assert done.push is not None
