@@ -17,7 +17,8 @@ from collections import Counter
 from pathlib import Path
 
 from connectors.simulation import FaultPlan
-from core.commands.rehearsal import Rehearsal, Row, stop
+from core.commands.judgement import Row
+from core.commands.rehearsal import Rehearsal, stop
 
 ORDERS_BETWEEN_KILLS = 4
 PATIENCE = 180.0
@@ -74,6 +75,12 @@ class Crash:
                 self.play.buy(name)
             if self.random.random() < 0.5:
                 self.play.cancel(name)
+            if self.random.random() < 0.5:
+                self.play.call_off(name)
+            if self.random.random() < 0.5:
+                self.play.give_back(name)
+            if self.random.random() < 0.3:
+                self.play.mistype(name)
         moment = self._calls() + self.random.randrange(1, 60)
         ends = time.monotonic() + LONGEST_LIFE
         while self._calls() < moment and time.monotonic() < ends:
@@ -117,6 +124,10 @@ class Crash:
             faults = {str(fault): count for fault, count in simulator.faults.struck.items() if count}
             lines.append(f"{name}: faults {faults}")
         for row in self.rows:
+            lines.append(
+                f"{row.channel}: {row.cancelled_confirmed}/{row.cancelled} cancellations shown there,"
+                f" {row.refunds_given}/{row.refunds} refunds given once, {row.corrected} parcels corrected"
+            )
             lines.append(
                 f"{row.channel}: {row.at_channel} orders there, {row.imported} here, {row.parcels} parcels,"
                 f" {row.confirmed} confirmed once, {row.levels_equal}/{row.levels} levels equal"

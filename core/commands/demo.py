@@ -19,7 +19,8 @@ from rich.table import Table
 from core.errors import UserError
 
 if TYPE_CHECKING:
-    from core.commands.rehearsal import Rehearsal, Row
+    from core.commands.judgement import Row
+    from core.commands.rehearsal import Rehearsal
 
 PATIENCE = 90.0
 """Seconds the play may take to come to rest after the last order."""
@@ -79,6 +80,8 @@ def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], li
                     play.buy(name)
                     if number % 12 == 7:
                         play.cancel(name)
+                    if number % 8 == 3:
+                        play.call_off(name, early=False)
                 if number == orders // 2:
                     play.discover()
                 if number % 5 == 4:
@@ -86,9 +89,12 @@ def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], li
                     _must_live(daemon, log)
                 progress.update(task, completed=number + 1)
                 time.sleep(0.05)
-            rest = progress.add_task("coming to rest", total=None)
-            rows, breaches = _settle(play, daemon, log)
-            progress.update(rest, completed=1)
+            for title, deed in (("coming to rest", None), ("second thoughts", _think_again)):
+                rest = progress.add_task(title, total=None)
+                if deed is not None:
+                    deed(play)
+                rows, breaches = _settle(play, daemon, log)
+                progress.update(rest, total=1, completed=1)
     finally:
         if daemon.poll() is None:
             daemon.terminate()
@@ -96,6 +102,16 @@ def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], li
     if code != 0:
         breaches.append(f"the daemon ended with exit code {code}; see its log (--keep DIR)")
     return rows, breaches, time.monotonic() - began
+
+
+def _think_again(play: Rehearsal) -> None:
+    """What operators decide when everything has left that could: refunds, corrections, and nobody waits any longer."""
+    for name in play.channels:
+        for _ in range(3):
+            play.give_back(name)
+        play.mistype(name)
+        for _ in range(2):
+            play.call_off(name, early=True)
 
 
 def _settle(play: Rehearsal, daemon: subprocess.Popen[bytes], log: Path) -> tuple[list[Row], list[str]]:
@@ -123,14 +139,25 @@ def _print(rows: list[Row], breaches: list[str], struck: dict[str, Any], seconds
     table = Table()
     for heading in (
         "channel", "orders\nthere", "stored\nhere", "units\nreserved", "back-\nordered", "held", "quaran-\ntined",
-        "units\nshipped", "tracking\nconfirmed", "levels\nequal",
+        "units\nshipped", "tracking\nconfirmed", "cancelled\nhere", "refunds\ngiven", "levels\nequal",
     ):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "channel" else "right")
     for row in rows:
         counts = (row.at_channel, row.imported, row.reserved, row.backordered, row.held, row.quarantined, row.shipped)
-        told = (f"{row.confirmed}/{row.parcels}", f"{row.levels_equal}/{row.levels}")
+        told = (
+            f"{row.confirmed}/{row.parcels}",
+            f"{row.cancelled_confirmed}/{row.cancelled}",
+            f"{row.refunds_given}/{row.refunds}",
+            f"{row.levels_equal}/{row.levels}",
+        )
         table.add_row(row.channel, *map(str, counts), *told)
     console.print(table)
+    for row in rows:
+        console.print(
+            f"[dim]{row.channel}: {row.cancelled - row.recalled} orders cancelled here before a location was asked for "
+            f"them and {row.recalled} after; {row.corrected} parcels corrected after they were told[/dim]",
+            highlight=False,
+        )
     for name, faults in struck.items():
         words = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()) if count) or "none"
         console.print(f"[dim]faults at {name}: {words}[/dim]")

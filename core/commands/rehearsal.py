@@ -12,9 +12,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,12 +27,17 @@ from connectors.simulation import (
     SimulatedOrder,
     Simulator,
 )
-from core.connector import SIMULATORS, find_simulator, names
+from core.commands.judgement import Row, judge
+from core.connector import SIMULATORS, Ability, find, find_simulator, names
 from core.errors import UserError
+from core.model import CancelReason, RefundReason
 from core.store.database import Store
 from core.store.schema import open_store
+from core.sync.cancel import Decision, cancel
 from core.sync.channel import clock
+from core.sync.correct import Correction, correct
 from core.sync.kits import define_kit
+from core.sync.refund import Part, Wish, refund
 from core.sync.ship import Departure, ship
 from core.sync.stock import receive
 from core.sync.verify import verify
@@ -59,26 +62,8 @@ TOWNS = [
     ("94110", "San Francisco", "CA"),
 ]
 CARRIERS = ("UPS", "USPS", "FedEx")
-
-
-@dataclass
-class Row:
-    """One channel's result."""
-
-    channel: str
-    at_channel: int = 0
-    imported: int = 0
-    reserved: int = 0
-    backordered: int = 0
-    held: int = 0
-    quarantined: int = 0
-    shipped: int = 0
-    parcels: int = 0
-    confirmed: int = 0
-    """Parcels the channel itself shows, with their tracking number."""
-    levels: int = 0
-    levels_equal: int = 0
-    problems: list[str] = field(default_factory=list)
+ONLY_WHOLE = ("amazon",)
+"""Channels that cancel whole orders and nothing less."""
 
 
 class Rehearsal:
@@ -256,6 +241,79 @@ class Rehearsal:
                 continue  # cancelled or held since it was released: it stays on the shelf
         return left
 
+    # What an operator decides. Each reaches the channel through the daemon alone.
+
+    def call_off(self, name: str, *, early: bool | None = None) -> bool:
+        """An order that has not left is cancelled here, or what is left of one; whether there was one to cancel.
+
+        `early`: one no location was asked for yet, or (False) one that was.
+        """
+        choice = self.random
+        orders = [
+            row for row in self._orders(name, Ability.CANCEL) if row.open and (not row.left or name not in ONLY_WHOLE)
+        ]
+        if not orders:
+            return False
+        row = choice.choice(orders)
+        units = None
+        if name not in ONLY_WHOLE and choice.random() < 0.4:
+            units = {str(row.line): 1}
+        decision = Decision(row.id, choice.choice(list(CancelReason)), units, notify=False)
+        return self._try(lambda store: cancel(store, decision, clock()))
+
+    def give_back(self, name: str) -> bool:
+        """One unit of what has left is paid back; whether there was one to pay back."""
+        orders = [row for row in self._orders(name, Ability.REFUND) if row.told]
+        if not orders:
+            return False
+        row = self.random.choice(orders)
+        wish = Wish(row.id, self.random.choice(list(RefundReason)), {str(row.line): Part(units=1)}, notify=False)
+        return self._try(lambda store: refund(store, wish, clock()))
+
+    def mistype(self, name: str) -> bool:
+        """A tracking number was mistyped and is corrected; whether there was one."""
+        if self.store is None or Ability.CORRECT_TRACKING not in find(self.channels[name].connector).abilities:
+            return False
+        with self.store.read() as tx:
+            parcels = tx.rows(
+                "SELECT s.id, s.order_id, s.tracking FROM shipments s JOIN orders o ON o.id = s.order_id"
+                " JOIN channels c ON c.id = o.channel_id WHERE c.name = :name AND s.origin = 'operator'"
+                " AND s.id NOT IN (SELECT shipment_id FROM corrections) ORDER BY s.id DESC LIMIT 10",
+                name=name,
+            )
+        if not parcels:
+            return False
+        row = self.random.choice(parcels)
+        correction = Correction(row.order_id, row.tracking, tracking=f"1Y{self.seed % 1000:03d}{row.id:013d}")
+        return self._try(lambda store: correct(store, correction, clock()))
+
+    def _orders(self, name: str, ability: Ability) -> Sequence[Any]:
+        """Lines of this channel's newest orders, where it can be told, and what of them is open, has left, was told."""
+        if self.store is None or ability not in find(self.channels[name].connector).abilities:
+            return ()
+        with self.store.read() as tx:
+            return tx.rows(
+                "SELECT o.id, l.number AS line, l.reserved + l.backordered AS open,"
+                " (SELECT sum(e.shipped) FROM lines e WHERE e.order_id = o.id) AS left,"
+                " (SELECT sum(e.allocated) FROM lines e WHERE e.order_id = o.id) AS asked,"
+                " EXISTS (SELECT 1 FROM shipment_lines u JOIN pushes p ON p.shipment_id = u.shipment_id"
+                "  WHERE u.line_id = l.id AND p.state = 'confirmed') AS told"
+                " FROM lines l JOIN orders o ON o.id = l.order_id JOIN channels c ON c.id = o.channel_id"
+                " WHERE c.name = :name AND o.fulfiller = 'merchant' AND NOT EXISTS (SELECT 1 FROM lines e"
+                " WHERE e.order_id = o.id AND (e.cancelled > 0 OR e.held > 0)) ORDER BY l.id DESC LIMIT 60",
+                name=name,
+            )
+
+    def _try(self, deed: Callable[[Store], object]) -> bool:
+        """What cannot be done any more since it was looked at is left."""
+        if self.store is None:
+            return False
+        try:
+            deed(self.store)
+        except UserError:
+            return False
+        return True
+
     def pending(self) -> int:
         """How much the daemon has yet to do."""
         if self.store is None:
@@ -265,7 +323,7 @@ class Rehearsal:
                 tx.value(
                     "SELECT (SELECT count(*) FROM touched)"
                     " + (SELECT count(*) FROM levels WHERE state NOT IN ('applied', 'refused'))"
-                    " + (SELECT count(*) FROM pushes WHERE state NOT IN ('confirmed', 'refused'))"
+                    " + (SELECT count(*) FROM pushes WHERE state NOT IN ('confirmed', 'refused', 'dropped'))"
                     " + (SELECT count(*) FROM fulfilment_orders WHERE state IN ('planned', 'released'))"
                 )
             )
@@ -274,104 +332,11 @@ class Rehearsal:
 
     def judge(self) -> list[Row]:
         """Each channel's result beside the channel's own truth."""
-        return [self._judge(name, simulator) for name, simulator in self.channels.items()]
+        return [judge(self.store, name, simulator) for name, simulator in self.channels.items()]
 
     def breaches(self) -> list[str]:
         """What `ordersync verify` says."""
         return [str(breach) for breach in verify(self.store)] if self.store is not None else []
-
-    def _judge(self, name: str, simulator: Simulator) -> Row:
-        row = Row(name)
-        if self.store is None:
-            return row
-        truths = simulator.truths()
-        row.at_channel = len(truths)
-        with self.store.read() as tx:
-            channel = tx.row("SELECT * FROM channels WHERE name = :name", name=name)
-            if channel is None:
-                row.problems.append("the channel was never reached")
-                return row
-            _orders(tx, row, channel.id, truths)
-            _shipments(tx, row, channel.id, simulator)
-            _levels(tx, row, channel.id, simulator)
-        return row
-
-
-def _orders(tx: Any, row: Row, channel_id: int, truths: Mapping[str, Any]) -> None:
-    """Every order exactly once, each SKU's counts as at the channel."""
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    numbers = [found.number for found in tx.rows("SELECT number FROM orders WHERE channel_id = :id", id=channel_id)]
-    row.imported = len(numbers)
-    open_quarantine = "SELECT number FROM quarantine WHERE channel_id = :id AND state = 'open'"
-    aside = [found.number for found in tx.rows(open_quarantine, id=channel_id)]
-    row.quarantined = len(aside)
-    missing = truths.keys() - set(numbers) - set(aside)
-    if missing:
-        row.problems.append(f"{len(missing)} orders are missing, such as {min(missing)}")
-    if len(numbers) != len(set(numbers)) or set(numbers) - truths.keys():
-        row.problems.append("orders are stored that the channel does not have, or twice")
-    for line in tx.rows(
-        "SELECT o.number, l.* FROM lines l JOIN orders o ON o.id = l.order_id WHERE o.channel_id = :id", id=channel_id
-    ):
-        count = counts[line[0]]
-        for word in ("ordered", "cancelled", "shipped"):
-            count[f"{word} {line.sku}"] += getattr(line, word)
-        row.reserved += line.reserved
-        row.backordered += line.backordered
-        row.held += line.held
-        row.shipped += line.shipped
-    for number, truth in truths.items():
-        told = Counter({f"ordered {sku}": units for sku, units in truth.ordered.items()})
-        told.update({f"cancelled {sku}": units for sku, units in truth.cancelled.items()})
-        told.update({f"shipped {sku}": units for sku, units in truth.shipped.items()})
-        if number in counts and +told != +counts[number]:
-            row.problems.append(f"order {number} stands differently: {dict(+told)} there, {dict(+counts[number])} here")
-
-
-def _shipments(tx: Any, row: Row, channel_id: int, simulator: Simulator) -> None:
-    """Every parcel took effect at the channel exactly once, unit by unit.
-
-    A channel may book one parcel as several effects (Shopify one for each of its own locations): their units add up.
-    """
-    there: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for effect in simulator.effects():
-        there[effect.order, effect.tracking].update(effect.lines)
-    here: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    states = {}
-    for found in tx.rows(
-        "SELECT o.number, s.tracking, p.state, l.sku, u.quantity FROM pushes p JOIN shipments s ON s.id = p.shipment_id"
-        " JOIN orders o ON o.id = p.order_id JOIN shipment_lines u ON u.shipment_id = s.id"
-        " JOIN lines l ON l.id = u.line_id WHERE p.channel_id = :id AND p.kind = 'tracking'",
-        id=channel_id,
-    ):
-        here[found.number, found.tracking][found.sku] += found.quantity
-        states[found.number, found.tracking] = found.state
-    row.parcels = len(here)
-    row.confirmed = sum(state == "confirmed" for state in states.values())
-    for key, units in here.items():
-        if there.get(key) != units:
-            row.problems.append(f"parcel {key[1]} of {key[0]}: {dict(there.get(key, {}))} there, {dict(units)} here")
-        elif states[key] != "confirmed":
-            row.problems.append(f"parcel {key[1]} of {key[0]} is {states[key]}, not confirmed")
-    strange = there.keys() - here.keys()
-    if strange:
-        row.problems.append(f"{len(strange)} parcels at the channel did not leave here")
-
-
-def _levels(tx: Any, row: Row, channel_id: int, simulator: Simulator) -> None:
-    """Every level the channel shows is the one it should be told."""
-    there = simulator.levels()
-    for level in tx.rows(
-        "SELECT i.sku, v.* FROM levels v JOIN listings i ON i.id = v.listing_id WHERE v.channel_id = :id", id=channel_id
-    ):
-        row.levels += 1
-        if there.get((level.sku, level.place)) == level.desired:
-            row.levels_equal += 1
-        else:
-            held = there.get((level.sku, level.place))
-            row.problems.append(f"{level.sku} at {level.place or 'the channel'}: {held} there, {level.desired} here")
-    if not row.levels:
-        row.problems.append("no level was pushed")
 
 
 def stop(process: subprocess.Popen[bytes], seconds: float = 30) -> int:

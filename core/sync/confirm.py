@@ -35,14 +35,16 @@ def confirm(tx: Tx, orders: Sequence[Shown], now: int) -> None:
     by_id = {one.id: one for one in orders}
     pushes: defaultdict[str, list[Any]] = defaultdict(list)
     for row in tx.rows(
-        "SELECT p.id, p.kind, p.order_id, p.state, p.generation, p.argument, p.digest, p.ticket, s.tracking"
+        "SELECT p.id, p.kind, p.order_id, p.shipment_id, p.state, p.argument, p.digest, p.ticket, s.tracking"
         " FROM pushes p LEFT JOIN shipments s ON s.id = p.shipment_id"
         " WHERE p.order_id IN :ids AND p.state <> 'confirmed' AND p.state <> 'dropped' ORDER BY p.id",
         ids=list(by_id),
     ):
         pushes[row.kind].append(row)
     done = [row.id for row in pushes["acknowledge"] if by_id[row.order_id].order.acknowledged]
-    done += [row.id for row in pushes["tracking"] if told_number(row) in _trackings(by_id[row.order_id].order)]
+    shown = [row for row in pushes["tracking"] if told_number(row) in _trackings(by_id[row.order_id].order)]
+    done += [row.id for row in shown]
+    _end_corrected(tx, shown, pushes["tracking"], now)
     if pushes["cancel"]:
         gone, refused = _cancellations(pushes["cancel"], by_id)
         done += gone
@@ -50,6 +52,18 @@ def confirm(tx: Tx, orders: Sequence[Shown], now: int) -> None:
     if pushes["refund"]:
         done += match(tx, [(one.id, one.order) for one in orders], pushes["refund"])
     tx.run("UPDATE pushes SET state = 'confirmed', reason = '', updated_at = :now WHERE id IN :ids", ids=done, now=now)
+
+
+def _end_corrected(tx: Tx, shown: Sequence[Any], pushes: Sequence[Any], now: int) -> None:
+    """What a parcel was told before its correction is over once the correction is shown: it is replaced."""
+    newest = {row.shipment_id: row.id for row in shown}
+    over = [row for row in pushes if row.id < newest.get(row.shipment_id, 0) and row not in shown]
+    rows = [
+        (row.id, "confirmed" if row.state == "applied" else "dropped", "corrected since", now)
+        for row in over
+        if row.state in ("applied", "refused")
+    ]
+    tx.update(tables.pushes, ("id",), ("state", "reason", "updated_at"), rows)
 
 
 def _trackings(order: Order) -> Collection[str]:

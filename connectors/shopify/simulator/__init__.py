@@ -121,7 +121,10 @@ class ShopifySimulator(Simulator):
                 number: OrderTruth(
                     number=number,
                     ordered=units_by_sku((line.sku, line.quantity) for line in order.lines),
-                    cancelled=units_by_sku((line.sku, line.quantity - line.currentQuantity) for line in order.lines),
+                    # A refund of what has left lowers the current quantity too, and cancels nothing.
+                    cancelled=units_by_sku(
+                        (line.sku, line.quantity - line.shipped - line.unfulfilledQuantity) for line in order.lines
+                    ),
                     shipped=units_by_sku((line.sku, line.shipped) for line in order.lines),
                     acknowledged=True,
                     by_channel=False,
