@@ -1,8 +1,8 @@
 """`make crash`: the real daemon is killed with SIGKILL again and again while the simulated channels misbehave.
 
-At the end every order stands in the store exactly once, `verify` passes, each shipment took effect at its channel
-exactly once and the levels agree. The play is seeded, and the seed is printed; the instants of the kills are drawn
-from it too, but what the operating system makes of them is its own affair.
+At the end every order stands in the store exactly once, `verify` passes, each shipment, cancellation and refund took
+effect at its channel exactly once and the levels agree. The play is seeded, and the seed is printed; the instants of
+the kills are drawn from it too, but what the operating system makes of them is its own affair.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Crash:
         return not self.breaches and not any(row.problems for row in self.rows)
 
     def _trade(self, daemon: subprocess.Popen[bytes]) -> None:
-        """Buyers order and the warehouse ships until the moment of the kill: a number of calls after the start.
+        """Buyers order, operators decide and the warehouse ships until the kill: a number of calls after the start.
 
         Counting the channels' calls rather than seconds puts the kill into the middle of the work on any machine.
         """
@@ -88,6 +88,8 @@ class Crash:
                 raise SystemExit(f"the daemon ended by itself with {daemon.returncode}; see {self.log}")
             if self.random.random() < 0.05:
                 self.play.send(most=self.random.randrange(1, 12))
+            if self.random.random() < 0.02:
+                self.play.call_off(self.random.choice(list(self.play.channels)))
             time.sleep(0.002)
         time.sleep(self.random.uniform(0.0, 0.02))
 

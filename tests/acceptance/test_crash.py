@@ -12,3 +12,5 @@ def test_eight_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     sound = crash.run(kills=8)
     assert sound, crash.report()
     assert crash.kills == 8
+    assert sum(row.cancelled for row in crash.rows) > 0, "something was cancelled here among the kills"
+    assert sum(row.refunds for row in crash.rows) > 0, "and something refunded"
