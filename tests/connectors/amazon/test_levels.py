@@ -156,6 +156,19 @@ def test_of_a_feed_given_up_the_skus_go_one_by_one(
     assert simulator.calls["createFeed"] == 2  # none is a suspect any more
 
 
+def test_suspects_go_beside_the_next_feed(
+    simulator: AmazonSimulator, amazon: Amazon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = levels(amazon)
+    simulator.feeds.poison = {"SKU-9"}
+    list(amazon.push_levels(pushed[:25]))
+    monkeypatch.setattr(amazon._levels, "_next_feed", 0.0)
+    acks = list(amazon.push_levels(pushed))
+    assert {ack.key for ack in acks} == {each.key for each in pushed}
+    assert (simulator.calls["createFeed"], simulator.calls["patchListingsItem"]) == (2, 25)
+    assert {ack.state for ack in amazon.settle(pending(acks))} == {AckState.APPLIED}
+
+
 def test_a_code_of_amazons_own_fulfilment_is_in_no_request() -> None:
     body, _ = feeds.document("S", [("SKU", "SHIRT", 3)])
     assert b"AMAZON" not in body

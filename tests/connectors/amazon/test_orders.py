@@ -74,6 +74,11 @@ def test_a_pending_order_is_held_unpriced_and_keeps_all_its_units() -> None:
     assert [(line.ordered, line.cancelled, line.shipped) for line in order.lines] == [(2, 0, 0), (1, 0, 0)]
 
 
+def test_prices_of_an_order_that_is_still_pending_are_not_its_last_word() -> None:
+    assert read().priced
+    assert not changed(lambda d: d["fulfillment"].update(fulfillmentStatus="PENDING")).priced
+
+
 def test_a_preorder_waits_like_a_pending_order() -> None:
     assert changed(lambda d: d["fulfillment"].update(fulfillmentStatus="PENDING_AVAILABILITY"), "pending").holds == (
         Hold.PENDING,
