@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from connectors.shopify import (
     access,
     cancel,
+    examine,
     orders,
     paging,
     pushes_levels,
@@ -29,6 +30,7 @@ from core.model import (
     Cancellation,
     ChannelLevel,
     ChannelListing,
+    Finding,
     Level,
     LevelKey,
     Observation,
@@ -198,6 +200,10 @@ class Shopify:
     def listings(self) -> Iterator[ChannelListing]:
         """Every variant; its handle is the global id of its inventory item."""
         return reading.listings(self._graph, lambda location: self._names.get(location, location))
+
+    def examine(self) -> Iterator[Finding]:
+        """Credentials, scopes, clock, API version, orders, locations and listings; see `examine`."""
+        return examine.examine(self._graph, self.settings.locations)
 
     def close(self) -> None:
         self._graph.close()

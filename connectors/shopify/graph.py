@@ -83,7 +83,10 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         self.headers = {"accept": "application/json", "content-type": "application/json"}
         self._account = account
         self._points = points
-        self._version_seen = VERSION
+        self.version = VERSION
+        """The API version that answered last."""
+        self.date = ""
+        """The instant of the last answer, by Shopify's clock, as its header has it."""
         self._client = http.client(account, authorise=http.header(TOKEN_HEADER, tokens), verdict=self._verdict)
 
     def close(self) -> None:
@@ -103,6 +106,7 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
             response = self._client.post(self.endpoint, content=body, headers=self.headers, extensions={"safe": safe})
         except NotFound:
             raise Rejected(f"{self._account}: there is no such shop; check shop and base_url", status=404) from None
+        self.date = response.headers.get("date", "")
         self._note_version(response.headers.get(VERSION_HEADER, VERSION))
         return response.content
 
@@ -190,6 +194,6 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         return max(0.05, math.ceil(missing / rate * 100) / 100)
 
     def _note_version(self, version: str) -> None:
-        if version != self._version_seen:
-            self._version_seen = version
+        if version != self.version:
+            self.version = version
             _log.warning("Shopify answers as another API version", channel=self._account, asked=VERSION, got=version)

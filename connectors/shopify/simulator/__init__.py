@@ -91,6 +91,8 @@ class ShopifySimulator(Simulator):
         super().__init__(name=name, listings=listings, faults=faults, seed=seed)
         self.jobs = Jobs(self.shop, JOB_SECONDS / pace)
         self.world = World(self.shop, self.jobs, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
+        self.answers_as = VERSION
+        """The API version it says it answered by: another one once ours is retired."""
         self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
         self.door = Door(self.name, rotating=rotating, life=token_seconds)
         self._restore = plan_points * pace
@@ -239,7 +241,7 @@ class ShopifySimulator(Simulator):
             if request.mimetype != "application/json":
                 return _json({"errors": "Unsupported Media Type"}, 415)
             response = self._graphql(request.get_data())
-        response.headers["X-Shopify-API-Version"] = VERSION
+        response.headers["X-Shopify-API-Version"] = self.answers_as
         return response
 
     def _graphql(self, body: bytes) -> Response:

@@ -126,6 +126,11 @@ def _plain(kind: str, name: str) -> Resolve:
 
 
 _RESOLVERS: dict[tuple[str, str], Resolve] = {
+    ("QueryRoot", "currentAppInstallation"): lambda _, info: {
+        "accessScopes": [{"handle": scope} for scope in sorted(info.context.scopes)]
+    },
+    ("QueryRoot", "publicApiVersions"): lambda _, info: info.context.versions,
+    ("QueryRoot", "shop"): lambda _, info: {"name": info.context.shop.name},
     ("QueryRoot", "node"): reads.node,
     ("QueryRoot", "nodes"): reads.nodes,
     ("QueryRoot", "order"): reads.node_of(Order),

@@ -44,6 +44,7 @@ class Shop:
 
     def __init__(self, name: str, places: Sequence[str]) -> None:
         self._base = (zlib.crc32(name.encode()) % 9_000 + 1_000) * 1_000_000_000
+        self.name = name
         self._made = 0
         self.locations = {place: Location(place, f"Warehouse {at}") for at, place in enumerate(places, start=1)}
         self.variants: dict[str, Variant] = {}

@@ -31,6 +31,7 @@ class World:
         self.scopes: frozenset[str] = SCOPES
         self.keys: dict[str, tuple[bytes, Any]] = {}
         """Body and outcome by idempotency key; the outcome of a failed attempt is None."""
+        self.versions = [{"handle": handle, "supported": True} for handle in ("2026-07", "2026-10")]
         self.bulk = False
         """A bulk operation reads lists to their end, however long they are."""
 
