@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
 
 import pytest
 
+from connectors.simulation import SimulatedListing
 from connectors.walmart import Walmart
 from connectors.walmart.simulator import WalmartSimulator
 from core.model import AckState, CancelReason, Location
@@ -47,6 +50,29 @@ def channel(sqlite_store: Store, connect: Connect) -> Channel:
 @pytest.fixture
 def go_round(sqlite_store: Store, channel: Channel) -> Round:
     return lambda: run_round(sqlite_store, channel, {channel.name: channel.settings}, clock)
+
+
+def test_a_feed_in_the_works_for_hours_is_asked_after_and_not_sent_again(
+    simulator: WalmartSimulator, channel: Channel, sqlite_store: Store
+) -> None:
+    with sqlite_store.write() as tx:
+        for at in range(30):
+            simulator.offer(
+                SimulatedListing(sku=f"F-{at}", title="f", price=Decimal(1), quantities=dict.fromkeys(NODES, 0))
+            )
+            tx.run("INSERT INTO items (sku, title) VALUES (:sku, :sku)", sku=f"F-{at}")
+    now = clock()
+    for _ in range(6 * 12):  # six hours, a round every five minutes
+        run_round(sqlite_store, channel, {channel.name: channel.settings}, partial(int, now))
+        now += 300 * 1_000_000
+    assert simulator.calls["feedInventory"] == 1
+    assert 20 <= simulator.calls["getFeedItemStatus"] <= 40
+    simulator.settle_feeds()
+    now += 1_000 * 1_000_000
+    run_round(sqlite_store, channel, {channel.name: channel.settings}, partial(int, now))
+    with sqlite_store.read() as tx:
+        assert {row.state for row in tx.rows("SELECT state FROM levels")} == {"applied"}
+    assert simulator.calls["feedInventory"] == 1
 
 
 def test_a_level_walmart_emptied_is_told_again_though_it_has_not_changed_here(
