@@ -199,6 +199,8 @@ class Simulator(abc.ABC):
         self.lock = threading.RLock()
         self.calls: Counter[str] = Counter()
         """Requests answered, by operation; subclasses count theirs with the vendor's operation name."""
+        self.violations: Counter[str] = Counter()
+        """Requests beyond the usage plan, by operation: refused, and the client's own fault."""
         self._server: BaseWSGIServer | None = None
         for listing in listings:
             self.offer(listing)

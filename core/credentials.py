@@ -20,6 +20,7 @@ from typing import Protocol
 
 import msgspec
 
+from core.budgets import Budgets
 from core.errors import Unauthorized, Unavailable
 
 RENEWED_AT = 0.8
@@ -70,12 +71,18 @@ class Granted(msgspec.Struct, frozen=True):
 
 
 class Keeper(Protocol):
-    """Where one account's tokens are kept, by kind, and who of all its workers may renew them.
+    """What is kept of one account beyond one connector's life: its tokens, by kind, who of all its workers may renew
+    them, and what is left of its budgets.
 
     `origin` says what a token was fetched with (see `origin`): one of another origin is never given out. Methods may be
     called from any thread, outside of database transactions. They raise `StoreError` where the store behind them
     cannot be used, `Unauthorized` where what it holds cannot be read, with what to do.
     """
+
+    @property
+    def budgets(self) -> Budgets:
+        """The same for everything in this process that speaks for the account."""
+        ...
 
     def load(self, kind: str, origin: str) -> Grant | None:
         """What was saved last; None where there is nothing of this origin."""
@@ -97,7 +104,8 @@ class Keeper(Protocol):
 class Memory:
     """A keeper for one process: what it holds ends with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, budgets: Budgets | None = None) -> None:
+        self.budgets = budgets or Budgets()
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[str, Grant]] = {}
         self._leases: dict[str, tuple[str, float]] = {}

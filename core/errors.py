@@ -46,6 +46,13 @@ class Unavailable(ChannelError):
         self.keys: frozenset[str] | None = None
 
 
+class Throttled(Unavailable):
+    """The channel was asked as often as it allows, by our own count or by its word: a wait that was to be expected.
+
+    Nothing of the request took effect. `after` is None only where nobody knows how long.
+    """
+
+
 @contextmanager
 def in_doubt(keys: Iterable[str]) -> Iterator[None]:
     """A request about these pushed keys and no others: an answer lost in here leaves only them in doubt."""

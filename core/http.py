@@ -7,36 +7,34 @@
 - typed errors instead of statuses: an outage can never read as an empty answer or a confirmation;
 - retries of what may be repeated, bounded, with jitter, honouring Retry-After; a write whose answer was lost is not
   repeated here but raised as ambiguous, for the caller to read back first;
-- a token bucket for each operation of the account; a long wait is raised, not slept;
+- a budget for each operation of the account, corrected by what answers say; a long wait is raised, not slept;
 - one refresh of the token for a request, on its first 401, then one more try; no token, no request: that is never
   ambiguous, and not tried again here, as whoever fetches tokens has tried;
 - nothing secret and nothing of a buyer in any message: URLs without their query, bodies never. The log lines of httpx
   lose their queries too, and those of httpcore, which hold headers, are turned off.
 
 Statuses: 2xx (but 206) and the connector's `expect` are returned; 401 and 403 raise `Unauthorized`, 404 `NotFound`,
-408, 425, 429 and 5xx `Unavailable`, all others `Rejected`.
+429 `Throttled`, 408, 425 and 5xx `Unavailable`, all others `Rejected`.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
 import tenacity
-from pyrate_limiter import Rate, RateItem, StateBucket, TokenBucket
 
 from core import answers, sockets
+from core.budgets import Budget, Budgets, Reading
 from core.credentials import Tokens
-from core.errors import NotFound, Rejected, Unauthorized, Unavailable
+from core.errors import NotFound, Rejected, Throttled, Unauthorized, Unavailable
 from core.guard import forbid_in_transaction
 
 T = TypeVar("T")
@@ -54,14 +52,6 @@ Authorise = Callable[[httpx.Request, bool], None]
 """Puts the account's credentials on a request; the flag asks for a token newer than the last one."""
 
 
-@dataclass(frozen=True)
-class Budget:
-    """A token bucket: `rate` requests a second in the long run, `burst` at once."""
-
-    rate: float
-    burst: int
-
-
 _kept: ContextVar[int] = ContextVar("kept", default=0)
 
 
@@ -69,7 +59,7 @@ _kept: ContextVar[int] = ContextVar("kept", default=0)
 def sparing(keep: int) -> Iterator[None]:
     """Requests made in here leave `keep` of their operation's burst to others: history goes behind the live pull.
 
-    One that would take more is not made: it raises `Unavailable(after)`, however soon the budget could have paid it.
+    One that would take more is not made: it raises `Throttled(after)`, however soon the budget could have paid it.
     """
     before = _kept.set(keep)
     try:
@@ -83,7 +73,9 @@ def client(
     *,
     authorise: Authorise | None = None,
     operation: Callable[[httpx.Request], str] = lambda request: "",
-    budgets: Mapping[str, Budget] | None = None,
+    budgets: Budgets | Mapping[str, Budget] | None = None,
+    cost: Callable[[httpx.Request], float] = lambda request: 1.0,
+    reading: Callable[[httpx.Response], Reading | None] = lambda response: None,
     expect: Collection[int] = (),
     stale: Callable[[httpx.Response], bool] = lambda response: False,
     safe: Callable[[httpx.Request], bool] = lambda request: request.method in ("GET", "HEAD"),
@@ -94,7 +86,9 @@ def client(
 ) -> httpx.Client:
     """An httpx client for one account.
 
-    `operation` names a request for its budget in `budgets`; a name without a budget is not limited. `expect` lists
+    `operation` names a request for its budget in `budgets` (the account's own, of its keeper, or a plan for this client
+    alone); a name without a budget is not limited. `cost` is what a request may take of it, `reading` what an answer
+    says of it. `expect` lists
     the 4xx statuses the connector reads itself. `stale` says which 403s mean an expired token, where the channel
     does not answer 401. `safe` says which requests may be repeated although an earlier
     try may have taken effect; `request.extensions["safe"]`, when there, overrules it. `verdict` raises what a status
@@ -107,7 +101,9 @@ def client(
         inner=transport or sockets.transport(),
         authorise=authorise,
         operation=operation,
-        budgets=budgets or {},
+        budgets=budgets if isinstance(budgets, Budgets) else Budgets().plan(budgets or {}),
+        cost=cost,
+        reading=reading,
         expect=frozenset(expect),
         stale=stale,
         safe=safe,
@@ -147,7 +143,9 @@ class Wire(httpx.BaseTransport):
         inner: httpx.BaseTransport,
         authorise: Authorise | None,
         operation: Callable[[httpx.Request], str],
-        budgets: Mapping[str, Budget],
+        budgets: Budgets,
+        cost: Callable[[httpx.Request], float],
+        reading: Callable[[httpx.Response], Reading | None],
         expect: frozenset[int],
         stale: Callable[[httpx.Response], bool],
         safe: Callable[[httpx.Request], bool],
@@ -159,7 +157,9 @@ class Wire(httpx.BaseTransport):
         self._inner = inner
         self._authorise = authorise
         self._operation = operation
-        self._buckets = {name: _bucket(budget) for name, budget in budgets.items()}
+        self._budgets = budgets
+        self._cost = cost
+        self._reading = reading
         self._expect = expect
         self._stale = stale
         self._safe = safe
@@ -181,7 +181,12 @@ class Wire(httpx.BaseTransport):
             sleep=self._sleep,
             reraise=True,
         )
-        return attempts(self._attempt, request, _Credentials(self._authorise))
+        try:
+            return attempts(self._attempt, request, _Credentials(self._authorise))
+        except Throttled as error:
+            if error.after is None:
+                error.after = self._budgets.wait(self._operation(request), self._cost(request))
+            raise
 
     def _attempt(self, request: httpx.Request, credentials: _Credentials) -> httpx.Response:
         credentials.put_on(request)
@@ -193,7 +198,19 @@ class Wire(httpx.BaseTransport):
         return self._exchange(request)
 
     def _exchange(self, request: httpx.Request) -> httpx.Response:
-        self._pay(request)
+        name, cost = self._operation(request), self._cost(request)
+        self._pay(name, cost)
+        reading: Reading | None = None
+        try:
+            whole = self._sent(request)
+            reading = self._read(whole)
+        finally:
+            self._budgets.answered(name, cost, reading)
+        self._judge(request, whole, reading)
+        return whole
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        """The whole answer, whatever it says."""
         ends = time.monotonic() + self._deadline
         try:
             with sockets.within(self._deadline):
@@ -215,36 +232,36 @@ class Wire(httpx.BaseTransport):
             for name, value in response.headers.raw
             if name.lower() not in (b"content-encoding", b"content-length", b"transfer-encoding")
         ]
-        whole = httpx.Response(
+        return httpx.Response(
             response.status_code,
             headers=headers,
             content=body,
             extensions=response.extensions,
             request=request,
         )
-        self._judge(request, whole)
-        return whole
 
-    def _pay(self, request: httpx.Request) -> None:
-        """Takes one token from the operation's bucket; waits for it when that is not long."""
-        name = self._operation(request)
-        bucket = self._buckets.get(name)
-        if bucket is None:
-            return
-        if keep := _kept.get():
-            held = cast("tuple[float, ...]", bucket.store.read(bucket.algorithm, bucket.rates))
-            # Asked as if for the request and what is kept; asking spends nothing.
-            _, room = bucket.algorithm.step(bucket.rates, held, int(time.monotonic() * 1000), keep + 1)
-            if not room.allowed:
-                wait = None if room.retry_after_ms is None else room.retry_after_ms / 1000
+    def _pay(self, name: str, cost: float) -> None:
+        """Takes the request's cost from the operation's budget; waits for it when that is not long."""
+        keep = _kept.get()
+        patience = 0.0 if keep else PATIENCE
+        wait = self._budgets.take(name, cost, patience=patience, keep=keep)
+        if wait > patience:
+            if keep:
                 raise _Spared(f"the budget of {name} has nothing to spare", after=wait)
-        while not bucket.put(one := RateItem(name, int(time.monotonic() * 1000))):
-            wait = float(cast("int", bucket.waiting(one))) / 1000  # ours is no asynchronous bucket
-            if wait > PATIENCE:
-                raise Unavailable(f"the budget of {name or 'requests'} is spent", after=wait)
+            raise Throttled(f"the budget of {name or 'requests'} is spent", after=wait)
+        if wait > 0:
             self._sleep(wait)
 
-    def _judge(self, request: httpx.Request, response: httpx.Response) -> None:
+    def _read(self, response: httpx.Response) -> Reading | None:
+        """What an answer says of its budget. One that says only that there is none left means just that."""
+        reading = self._reading(response)
+        if response.status_code != 429:
+            return reading
+        told = reading or Reading()
+        wait = answers.retry_after(response)
+        return msgspec.structs.replace(told, left=0.0, wait=told.wait if wait is None else wait)
+
+    def _judge(self, request: httpx.Request, response: httpx.Response, reading: Reading | None) -> None:
         """Raises what the answer means, or returns when it may be used."""
         status, where = response.status_code, _place(request)
         if status in self._expect or (200 <= status < 300 and status != 206):
@@ -260,7 +277,7 @@ class Wire(httpx.BaseTransport):
         if status == 404:
             raise NotFound(f"{where} answered 404")
         if status == 429:
-            raise Unavailable(f"{where} asks to slow down", after=answers.retry_after(response))
+            raise Throttled(f"{where} asks to slow down", after=None if reading is None else reading.wait)
         if status in (206, 408, 425) or status >= 500:
             raise Unavailable(
                 f"{where} answered {status}", after=answers.retry_after(response), ambiguous=status != 425
@@ -274,7 +291,7 @@ class _NoToken(Unavailable):
     """The credentials could not be had, so the request was never sent."""
 
 
-class _Spared(Unavailable):
+class _Spared(Throttled):
     """What the budget could have paid is kept for others: not waited for here."""
 
 
@@ -300,12 +317,6 @@ class _Credentials:
         self._renewed = True
         self.put_on(request, fresh=True)
         return True
-
-
-def _bucket(budget: Budget) -> StateBucket:
-    # The interval is long so that the rate, kept as whole requests in it, is exact: 0.0056 a second is no integer.
-    rate = Rate(max(1, math.floor(budget.rate * 1_000_000)), 1_000_000_000, burst=budget.burst)
-    return StateBucket([rate], algorithm=TokenBucket())
 
 
 def _worth_another_try(error: BaseException, safe: bool) -> bool:

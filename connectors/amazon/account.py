@@ -29,28 +29,29 @@ from sp_api.base._transport_httpx import HttpxTransport
 from sp_api.base.credential_provider import FromCodeCredentialProvider
 
 from core import http
+from core.budgets import Budget, Reading
 from core.credentials import DEADLINE, Granted, Keeper, Memory, Tokens, origin
 from core.errors import Rejected, Unauthorized, Unavailable
 from core.settings import ChannelSettings, Secret
 
 BUDGETS = {
-    "searchOrders": http.Budget(0.0056, 20),
-    "getOrder": http.Budget(0.5, 30),
-    "confirmShipment": http.Budget(2, 10),
-    "patchListingsItem": http.Budget(5, 5),
-    "getListingsItem": http.Budget(5, 10),
-    "searchListingsItems": http.Budget(5, 5),
-    "createFeedDocument": http.Budget(0.5, 15),
-    "createFeed": http.Budget(0.0083, 15),
-    "getFeed": http.Budget(2, 15),
-    "getFeeds": http.Budget(0.0222, 10),
-    "getFeedDocument": http.Budget(0.0222, 10),
-    "createReport": http.Budget(0.0167, 15),
-    "getReport": http.Budget(2, 15),
-    "getReports": http.Budget(0.0222, 10),
-    "getReportDocument": http.Budget(0.0167, 15),
-    "getInventorySummaries": http.Budget(2, 2),
-    "getMarketplaceParticipations": http.Budget(0.016, 15),
+    "searchOrders": Budget(0.0056, 20),
+    "getOrder": Budget(0.5, 30),
+    "confirmShipment": Budget(2, 10),
+    "patchListingsItem": Budget(5, 5),
+    "getListingsItem": Budget(5, 10),
+    "searchListingsItems": Budget(5, 5),
+    "createFeedDocument": Budget(0.5, 15),
+    "createFeed": Budget(0.0083, 15),
+    "getFeed": Budget(2, 15),
+    "getFeeds": Budget(0.0222, 10),
+    "getFeedDocument": Budget(0.0222, 10),
+    "createReport": Budget(0.0167, 15),
+    "getReport": Budget(2, 15),
+    "getReports": Budget(0.0222, 10),
+    "getReportDocument": Budget(0.0167, 15),
+    "getInventorySummaries": Budget(2, 2),
+    "getMarketplaceParticipations": Budget(0.016, 15),
 }
 """The vendor's default usage plan: requests a second and burst, for each operation of one account."""
 
@@ -282,7 +283,8 @@ class Account:
                 self.name,
                 authorise=http.header("x-amz-access-token", login.tokens),
                 operation=operation,
-                budgets=budgets(settings.pace),
+                budgets=self._keeper.budgets.plan(budgets(settings.pace)),
+                reading=reading,
                 stale=token_is_dead,
                 safe=lambda request: request.method == "GET" or operation(request) in REPEATABLE,
             )
@@ -290,9 +292,17 @@ class Account:
         return seller
 
 
-def budgets(pace: float) -> Mapping[str, http.Budget]:
+def budgets(pace: float) -> Mapping[str, Budget]:
     """The usage plan with every rate multiplied by `pace`."""
-    return {name: http.Budget(budget.rate * pace, budget.burst) for name, budget in BUDGETS.items()}
+    return {name: Budget(budget.rate * pace, budget.burst) for name, budget in BUDGETS.items()}
+
+
+def reading(response: httpx.Response) -> Reading | None:
+    """The rate that holds for this account and operation, where the answer tells it: `x-amzn-RateLimit-Limit`."""
+    try:
+        return Reading(rate=float(response.headers["x-amzn-ratelimit-limit"]))
+    except (KeyError, ValueError):
+        return None
 
 
 def operation(request: httpx.Request) -> str:

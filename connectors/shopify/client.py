@@ -70,8 +70,8 @@ class ShopifySettings(ChannelSettings):
     `client_secret`. Each renewal brings another one, which the store keeps encrypted: see `encryption_key` in
     ordersync.toml. Needed only once; a new one here takes the place of what is kept."""
     plan_points: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """Points a second that the shop's plan restores: 100, Advanced 200, Plus 1000, Enterprise 2000. Says how long a
-    throttled request waits where Shopify does not."""
+    """Points a second that the shop's plan restores: 100, Advanced 200, Plus 1000, Enterprise 2000. Where requests
+    begin; from the first answer on, Shopify's own numbers count."""
     notify_customer: bool = True
     """Let Shopify write to the buyer when a parcel is told of or corrected, and when something is cancelled or
     refunded."""
@@ -129,11 +129,13 @@ class Shopify:
         self.settings = settings
         self._names = {orders.gid("Location", place): place for place in settings.locations.values() if place}
         self._spent: set[str] = set()
+        kept = keeper or Memory()
         self._graph = Graph(
             name,
             endpoint(settings.shop, settings.base_url),
-            settings.tokens(name, keeper or Memory()),
+            settings.tokens(name, kept),
             points=settings.plan_points,
+            budgets=kept.budgets,
         )
 
     @property

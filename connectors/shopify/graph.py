@@ -17,14 +17,26 @@ from shopify import Session
 from shopify.resources.graphql import GraphQL
 
 from core import http
+from core.budgets import Budget, Budgets, Reading
 from core.credentials import Tokens
-from core.errors import NotFound, Rejected, Unauthorized, Unavailable
+from core.errors import NotFound, Rejected, Throttled, Unauthorized, Unavailable
 
 T = TypeVar("T")
 
 VERSION = "2026-10"
 TOKEN_HEADER = "X-Shopify-Access-Token"  # noqa: S105 - a header's name
 VERSION_HEADER = "X-Shopify-API-Version"
+
+POINTS = "points"
+"""The one budget there is: points of calculated cost, whatever is asked."""
+MOST_POINTS = 1_000.0
+"""What a request may cost at most."""
+BUCKET_SECONDS = 20.0
+"""The bucket holds so many seconds' worth of the plan's points."""
+LEAST_WAIT = 1.0
+"""Seconds a throttled request waits at least: a throttle may come though the numbers say it need not."""
+MOST_DOCUMENTS = 500
+"""Documents whose cost is remembered."""
 
 _log = structlog.get_logger()
 
@@ -47,6 +59,7 @@ class Problem(msgspec.Struct):
 class _Throttle(msgspec.Struct, rename="camel"):
     currently_available: float
     restore_rate: float
+    maximum_available: float | None = None
 
 
 class _Cost(msgspec.Struct, rename="camel"):
@@ -75,9 +88,13 @@ def endpoint(shop: str, base_url: str | None) -> str:
 
 
 class Graph(GraphQL):  # type: ignore[misc] # the library has no types
-    """One shop's GraphQL endpoint. `tokens` gives the access token; `points` is what the plan restores a second."""
+    """One shop's GraphQL endpoint. `tokens` gives the access token; `points` is what the plan restores a second.
 
-    def __init__(self, account: str, endpoint: str, tokens: Tokens, *, points: float) -> None:
+    Shopify lets a request run only while the bucket holds what it may cost at most, and gives back what it did not
+    cost. What that most is, it says with each answer: a document never asked before counts as the dearest there is.
+    """
+
+    def __init__(self, account: str, endpoint: str, tokens: Tokens, *, points: float, budgets: Budgets) -> None:
         # Not the library's own constructor: it asks the process which shop is the current one.
         self.endpoint = endpoint
         self.headers = {"accept": "application/json", "content-type": "application/json"}
@@ -87,7 +104,16 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         """The API version that answered last."""
         self.date = ""
         """The instant of the last answer, by Shopify's clock, as its header has it."""
-        self._client = http.client(account, authorise=http.header(TOKEN_HEADER, tokens), verdict=self._verdict)
+        self._costs: dict[str, float] = {}
+        self._client = http.client(
+            account,
+            authorise=http.header(TOKEN_HEADER, tokens),
+            operation=lambda request: POINTS,
+            budgets=budgets.plan({POINTS: Budget(points, max(MOST_POINTS, points * BUCKET_SECONDS))}),
+            cost=lambda request: self._costs.get(_document(request), MOST_POINTS),
+            reading=self._reading,
+            verdict=self._verdict,
+        )
 
     def close(self) -> None:
         self._client.close()
@@ -103,7 +129,9 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         """The answer's body. `safe` says that the request may be repeated although it may have taken effect."""
         body = msgspec.json.encode({"query": query, "variables": variables or {}, "operationName": operation_name})
         try:
-            response = self._client.post(self.endpoint, content=body, headers=self.headers, extensions={"safe": safe})
+            response = self._client.post(
+                self.endpoint, content=body, headers=self.headers, extensions={"safe": safe, "document": query}
+            )
         except NotFound:
             raise Rejected(f"{self._account}: there is no such shop; check shop and base_url", status=404) from None
         self.date = response.headers.get("date", "")
@@ -169,8 +197,23 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         named = ", ".join(sorted(code for code in codes if code)) or "an error without a code"
         return Rejected(f"{self._account}: Shopify refused the request{f' at {path}' if path else ''}: {named}")
 
+    def _reading(self, response: httpx.Response) -> Reading | None:
+        """What the bucket holds by Shopify's own count, and what such a request may cost."""
+        cost = _cost(response.content)
+        if cost is None:  # turned away before it ran; what a gateway's error stands for, nobody knows
+            return Reading(cost=0.0) if response.status_code < 500 else None
+        if cost.requested_query_cost is not None:
+            if len(self._costs) > MOST_DOCUMENTS:
+                self._costs.clear()
+            document = _document(response.request)
+            self._costs[document] = max(self._costs.get(document, 0.0), cost.requested_query_cost)
+        status = cost.throttle_status
+        if status is None:
+            return None
+        return Reading(left=status.currently_available, rate=status.restore_rate, burst=status.maximum_available)
+
     def _verdict(self, response: httpx.Response) -> None:
-        """A throttle comes as a 200: an error to wait for, like any other."""
+        """A throttle comes as a 200: a wait like any other."""
         if b'"THROTTLED"' not in response.content:
             return
         try:
@@ -182,18 +225,30 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         ):
             return
         cost = envelope.extensions.cost if envelope.extensions else None
-        raise Unavailable(f"{self._account}: Shopify asks to slow down", after=self._patience(cost))
+        raise Throttled(f"{self._account}: Shopify asks to slow down", after=self._patience(cost))
 
     def _patience(self, cost: _Cost | None) -> float:
-        """Seconds until the bucket holds what the request costs."""
+        """Seconds until the bucket holds what the request costs: some at least, whatever the numbers say."""
         if cost is None or cost.requested_query_cost is None or cost.throttle_status is None:
-            return 1.0
+            return LEAST_WAIT
         status = cost.throttle_status
         rate = status.restore_rate if status.restore_rate > 0 else self._points
         missing = cost.requested_query_cost - status.currently_available
-        return max(0.05, math.ceil(missing / rate * 100) / 100)
+        return max(LEAST_WAIT, math.ceil(missing / rate * 100) / 100)
 
     def _note_version(self, version: str) -> None:
         if version != self.version:
             self.version = version
             _log.warning("Shopify answers as another API version", channel=self._account, asked=VERSION, got=version)
+
+
+def _document(request: httpx.Request) -> str:
+    return str(request.extensions.get("document", ""))
+
+
+def _cost(body: bytes) -> _Cost | None:
+    try:
+        extensions = _envelope.decode(body).extensions
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return extensions.cost if extensions else None

@@ -18,10 +18,10 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
-from core import sockets
+from core.budgets import Budget, Reading
 from core.credentials import DEADLINE, Granted, Keeper, Tokens, origin
 from core.errors import NotFound, Rejected, Unauthorized, Unavailable
-from core.http import Budget, client, decode, sparing
+from core.http import client, decode, sparing
 
 PRODUCTION: Final = "https://marketplace.walmartapis.com"
 SERVICE: Final = "Walmart Marketplace"
@@ -75,20 +75,22 @@ class Api:
         self._basic = f"Basic {base64.b64encode(pair).decode()}"
         came_from = origin(self._token_url, client_id)
         self._tokens = Tokens(self._fetch_token, account=account, keeper=keeper, origin=came_from)
-        budgets = {name: Budget(pace * count / span, count) for name, (count, span) in PLAN.items()}
+        plan = {name: Budget(pace * count / span, count) for name, (count, span) in PLAN.items()}
+        budgets = keeper.budgets.plan(plan)
         self._client = client(
             account,
             authorise=self._authorise,
             operation=_operation,
             budgets=budgets,
             expect=(404,),
-            transport=Replenished(sockets.transport()),
+            reading=reading,
         )
         self._token_client = client(
             account,
             authorise=self._introduce,
             operation=_operation,
             budgets=budgets,
+            reading=reading,
             expect=(400,),
             deadline=DEADLINE,
         )
@@ -188,34 +190,13 @@ def _identify(request: httpx.Request) -> None:
     request.headers["WM_SVC.NAME"] = SERVICE
 
 
-class Replenished(httpx.BaseTransport):
-    """Reads what Walmart's headers say of its limits and says it in words the wire obeys.
-
-    A 429 that names its next replenishment gets a Retry-After; after an answer with no token left, the operation's next
-    request waits for the replenishment without being sent.
-    """
-
-    def __init__(self, inner: httpx.BaseTransport) -> None:
-        self._inner = inner
-        self._not_before: dict[str, float] = {}
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        operation = _operation(request)
-        wait = self._not_before.get(operation, 0.0) - time.monotonic()
-        if wait > 0:
-            raise Unavailable(f"Walmart's limit for {operation} is reached", after=wait)
-        response = self._inner.handle_request(request)
-        due = replenished_in(response.headers)
-        if due is not None:
-            if response.status_code == 429:
-                if not response.headers.get("retry-after", "").strip():
-                    response.headers["retry-after"] = f"{due:.3f}"
-            elif response.headers.get("x-current-token-count", "").strip() == "0":
-                self._not_before[operation] = time.monotonic() + due
-        return response
-
-    def close(self) -> None:
-        self._inner.close()
+def reading(response: httpx.Response) -> Reading | None:
+    """What the headers say of the operation's limit: tokens left, and when the next one comes where there is none."""
+    text = response.headers.get("x-current-token-count", "").strip()
+    left = float(text) if re.fullmatch(r"\d{1,9}", text) else None
+    none_left = left == 0 or response.status_code == 429
+    wait = replenished_in(response.headers) if none_left else None
+    return None if left is None and wait is None else Reading(left=left, wait=wait)
 
 
 def replenished_in(headers: httpx.Headers) -> float | None:

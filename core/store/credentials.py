@@ -7,6 +7,7 @@ import uuid
 
 import msgspec
 
+from core.budgets import Budgets
 from core.credentials import Grant
 from core.errors import Unauthorized
 from core.store.database import Store, Tx
@@ -18,7 +19,8 @@ SECOND = 1_000_000
 class Kept:
     """A `core.credentials.Keeper` on the table `credentials`. `name` is the channel's."""
 
-    def __init__(self, store: Store, name: str, seal: Seal) -> None:
+    def __init__(self, store: Store, name: str, seal: Seal, budgets: Budgets | None = None) -> None:
+        self.budgets = budgets or Budgets()
         self._store = store
         self._name = name
         self._seal = seal

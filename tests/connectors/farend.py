@@ -35,6 +35,7 @@ from connectors.simulation import (
     Simulator,
 )
 from core.conformance import Failure
+from tests.passing import passing
 
 
 def goods(
@@ -120,4 +121,4 @@ class SimulatedFarEnd:
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wire tries again at once."""
-    monkeypatch.setattr("core.http.pause", lambda seconds: None)
+    passing(monkeypatch)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from core import http
-from core.errors import ChannelError, NotFound, Rejected, Unauthorized, Unavailable
+from core.errors import ChannelError, NotFound, Rejected, Throttled, Unauthorized, Unavailable
 from core.guard import transaction
 from tests.core.raw import Close, Drip, Reset, Said, Silence, Sip, answer, saying, undelimited
 
@@ -115,7 +115,7 @@ MEANINGS = [
     (409, Rejected, False),
     (422, Rejected, False),
     (425, Unavailable, False),
-    (429, Unavailable, False),
+    (429, Throttled, False),
     (500, Unavailable, True),
     (502, Unavailable, True),
     (503, Unavailable, True),

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from core import http
+from core.budgets import USED, Budget
 from core.credentials import Granted, Tokens
-from core.errors import Unauthorized, Unavailable
+from core.errors import Throttled, Unauthorized, Unavailable
 from tests.core.raw import RawServer, Reset, Said, answer, saying
 
 
@@ -156,7 +157,7 @@ def answering(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={})
 
 
-def budgeted(clock: Clock, **budgets: http.Budget) -> httpx.Client:
+def budgeted(clock: Clock, **budgets: Budget) -> httpx.Client:
     return http.client(
         "shop",
         operation=lambda request: request.url.path.strip("/"),
@@ -168,32 +169,32 @@ def budgeted(clock: Clock, **budgets: http.Budget) -> httpx.Client:
 
 def test_a_budget_lets_its_burst_pass_and_then_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    with budgeted(clock, orders=http.Budget(rate=2.0, burst=3)) as client:
+    with budgeted(clock, orders=Budget(rate=2.0, burst=3)) as client:
         for _ in range(3):
             client.get("http://far.test/orders")
         assert clock.slept == []
         for _ in range(10):
             client.get("http://far.test/orders")
-    assert sum(clock.slept) == pytest.approx(5.0, abs=0.02)
+    assert sum(clock.slept) == pytest.approx(5.0 / USED, abs=0.02)
 
 
 def test_a_spent_budget_is_raised_with_its_wait_and_not_slept(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    with budgeted(clock, orders=http.Budget(rate=0.0056, burst=1)) as client:
+    with budgeted(clock, orders=Budget(rate=0.0056, burst=1)) as client:
         client.get("http://far.test/orders")
         clock.now += 60
-        with pytest.raises(Unavailable, match="the budget of orders is spent") as raised:
+        with pytest.raises(Throttled, match="the budget of orders is spent") as raised:
             client.get("http://far.test/orders")
-        assert raised.value.after == pytest.approx(118.57, abs=0.02)
+        assert raised.value.after == pytest.approx(1 / (0.0056 * USED) - 60, abs=0.02)
         assert not raised.value.ambiguous
         assert clock.slept == []
-        clock.now += 119
+        clock.now += 129
         client.get("http://far.test/orders")
 
 
 def test_each_operation_has_a_budget_of_its_own_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    with budgeted(clock, orders=http.Budget(0.01, 1), feeds=http.Budget(0.01, 1)) as client:
+    with budgeted(clock, orders=Budget(0.01, 1), feeds=Budget(0.01, 1)) as client:
         for path in ("orders", "feeds", "other", "other", "other"):
             client.get(f"http://far.test/{path}")
     assert clock.slept == []
@@ -205,7 +206,7 @@ def test_every_try_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
     client = http.client(
         "shop",
         operation=lambda request: "orders",
-        budgets={"orders": http.Budget(0.01, 1)},
+        budgets={"orders": Budget(0.01, 1)},
         transport=httpx.MockTransport(lambda request: next(answers)),
         sleep=clock.sleep,
     )
@@ -215,23 +216,23 @@ def test_every_try_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_sparing_leaves_its_share_of_the_burst_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    with budgeted(clock, orders=http.Budget(rate=0.1, burst=5), feeds=http.Budget(1, 5)) as client:
+    with budgeted(clock, orders=Budget(rate=0.1, burst=5), feeds=Budget(1, 5)) as client:
         with http.sparing(3):
             for _ in range(2):
                 client.get("http://far.test/orders")
             with pytest.raises(Unavailable, match="the budget of orders has nothing to spare") as raised:
                 client.get("http://far.test/orders")
-            assert raised.value.after == pytest.approx(10.0, abs=0.1)
+            assert raised.value.after == pytest.approx(10.0 / USED, abs=0.1)
             assert not raised.value.ambiguous
             client.get("http://far.test/feeds")  # another operation's budget is another's
             client.get("http://far.test/free")
         for _ in range(3):  # what was kept is there for whoever goes first
             client.get("http://far.test/orders")
         assert clock.slept == []
-        clock.now += 35
+        clock.now += 36
         with http.sparing(3), pytest.raises(Unavailable, match="spare"):
             client.get("http://far.test/orders")
-        clock.now += 6
+        clock.now += 7
         with http.sparing(3):
             client.get("http://far.test/orders")
 

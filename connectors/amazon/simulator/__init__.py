@@ -240,6 +240,7 @@ class AmazonSimulator(Simulator):
             raise Refused(403, "Unauthorized", DENIED)
         bucket = self._buckets[operation]
         if not bucket.take():
+            self.violations[operation] += 1
             raise _quota()
         if request.get_data() and request.mimetype != "application/json":
             raise Refused(415, "UnsupportedMediaType", "The body must be JSON.")

@@ -64,7 +64,7 @@ def choices(given: Mapping[str, str], name: str, allowed: tuple[str, ...], defau
 class Bucket:
     """A token bucket of the usage plan: `rate` requests a second, `burst` at once."""
 
-    def __init__(self, rate: float, burst: int) -> None:
+    def __init__(self, rate: float, burst: float) -> None:
         self.rate, self.burst = rate, burst
         self._level, self._at = float(burst), time.monotonic()
 

@@ -294,6 +294,7 @@ class ShopifySimulator(Simulator):
             return _json({"errors": [{"message": what, "extensions": extensions}]})
         self._refill()
         if price > self._points:
+            self.violations["points"] += 1
             return _json(
                 {
                     "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],

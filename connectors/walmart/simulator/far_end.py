@@ -280,6 +280,7 @@ class WalmartSimulator(Simulator):
             self._front.admit(asked)
         refusal = self._front.pay(operation)
         if refusal is not None:
+            self.violations[operation] += 1
             return refusal
         self._shelves.process()
         response = answer(asked)

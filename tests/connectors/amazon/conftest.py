@@ -10,10 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from connectors.amazon import Amazon
-from connectors.amazon.account import AmazonSettings
+from connectors.amazon.account import BUDGETS, AmazonSettings
 from connectors.amazon.simulator import AmazonSimulator
 from connectors.simulation import SimulatedLine, SimulatedListing, SimulatedOrder
 from core.model import Observation, Order, Page
+from tests.passing import passing
 
 Connect = Callable[..., Amazon]
 
@@ -66,6 +67,9 @@ def connect() -> Iterator[Connect]:
     made: list[Amazon] = []
 
     def connecting(simulator: AmazonSimulator, **more: Any) -> Amazon:
+        """At another `pace` the account's usage plan is another one, as Amazon's answers say too."""
+        for operation, bucket in simulator._buckets.items():
+            bucket.rate = BUDGETS[operation].rate * more.get("pace", simulator.pace)
         made.append(Amazon("amazon-us", settings(simulator, **more)))
         return made[-1]
 
@@ -82,4 +86,4 @@ def amazon(simulator: AmazonSimulator, connect: Connect) -> Amazon:
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wire tries again at once."""
-    monkeypatch.setattr("core.http.pause", lambda seconds: None)
+    passing(monkeypatch)

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 from connectors.amazon import Amazon, history
 from connectors.amazon.simulator import AmazonSimulator
 from connectors.simulation import Fault
+from core.budgets import USED
 from core.errors import Rejected, Unavailable
 from core.model import Page
 from tests.connectors.amazon.conftest import Connect, hurried, order, seen
@@ -182,7 +183,7 @@ def test_history_leaves_ten_searches_to_the_live_pull_and_goes_on_later(
     for _ in range(2):
         with pytest.raises(Unavailable, match="nothing to spare") as raised:
             filled(amazon)
-        assert raised.value.after == pytest.approx(180, abs=5)
+        assert raised.value.after == pytest.approx(180 / USED, abs=5)
     assert simulator.calls["searchOrders"] == 10
     monkeypatch.setattr("core.http.pause", lambda seconds: pytest.fail("the live pull waits"))
     for _ in range(10):

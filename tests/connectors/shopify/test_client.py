@@ -14,8 +14,11 @@ from pydantic import SecretStr
 from connectors.shopify import Shopify, ShopifySettings
 from connectors.shopify.graph import endpoint
 from connectors.shopify.simulator import ShopifySimulator
+from core.budgets import USED
+from core.credentials import Memory
 from core.errors import Rejected, Unauthorized, Unavailable
 from tests.connectors.shopify.given import connector, order_of, pulled, settings
+from tests.passing import passing
 
 URL = "https://my-shop.myshopify.com/admin/api/2026-10/graphql.json"
 TOKEN_URL = "https://my-shop.myshopify.com/admin/oauth/access_token"
@@ -35,9 +38,7 @@ def error(code: str | None, **more: Any) -> dict[str, Any]:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What would have been slept."""
-    slept: list[float] = []
-    monkeypatch.setattr("core.http.pause", slept.append)
-    return slept
+    return passing(monkeypatch)
 
 
 def test_the_address_is_the_shops_own_or_the_one_given() -> None:
@@ -111,7 +112,7 @@ def test_a_throttle_inside_a_200_is_waited_for(pauses: list[float]) -> None:
     route = respx.post(URL)
     route.side_effect = [httpx.Response(200, json=throttled), httpx.Response(200, json=NO_ORDERS)]
     assert len(list(shop().pages(None))) == 1
-    assert pauses == [6.0]
+    assert sum(pauses) == pytest.approx(6.0 / USED, abs=0.1)
 
     throttled["extensions"]["cost"]["throttleStatus"]["restoreRate"] = 1.0
     route.side_effect = [httpx.Response(200, json=throttled)]
@@ -199,3 +200,66 @@ def test_a_fixed_token_works_at_the_simulator_and_its_end_asks_for_a_person(simu
     simulator.expire_tokens()
     with pytest.raises(Unauthorized):
         list(spring.pages(None))
+
+
+# Points.
+
+
+def costing(requested: float | None, available: float, **more: Any) -> dict[str, Any]:
+    status = {"maximumAvailable": 2000.0, "currentlyAvailable": available, "restoreRate": 100.0}
+    return NO_ORDERS | {"extensions": {"cost": {"requestedQueryCost": requested, "throttleStatus": status}}} | more
+
+
+@respx.mock
+def test_points_are_counted_before_a_request_is_sent_and_corrected_by_each_answer(pauses: list[float]) -> None:
+    keeper = Memory()
+    spring = Shopify("spring", shop().settings, keeper)
+    route = respx.post(URL).mock(return_value=httpx.Response(200, json=costing(300.0, 400.0)))
+    list(spring.pages(None))
+    left = keeper.budgets.left("points")
+    assert left is not None
+    assert (left.left, left.burst, left.rate) == (pytest.approx(400.0, abs=20), 2000.0, 100.0)
+    list(spring.pages(None))
+    assert pauses == [], "300 of 400 are there"
+    route.mock(return_value=httpx.Response(200, json=costing(300.0, 20.0)))
+    list(spring.pages(None))
+    list(spring.pages(None))
+    assert sum(pauses) == pytest.approx(280 / (100 * USED), abs=0.5), "and now 280 are missing"
+
+
+@respx.mock
+def test_a_document_never_asked_before_counts_as_the_dearest(pauses: list[float]) -> None:
+    keeper = Memory()
+    spring = Shopify("spring", shop().settings, keeper)
+    respx.post(URL).mock(return_value=httpx.Response(200, json=costing(10.0, 600.0)))
+    list(spring.pages(None))
+    list(spring.pages(None))
+    assert pauses == []
+    spring._graph.execute("query Another { shop { name } }")
+    assert sum(pauses) == pytest.approx(400 / (100 * USED), abs=0.5)
+
+
+@respx.mock
+@pytest.mark.parametrize("requested", [0.0, None, 5.0])
+def test_a_throttle_that_by_its_numbers_need_not_be_is_waited_for_all_the_same(
+    pauses: list[float], requested: float | None
+) -> None:
+    throttled = costing(requested, 2000.0, **error("THROTTLED"))
+    route = respx.post(URL)
+    route.side_effect = [httpx.Response(200, json=throttled), httpx.Response(200, json=NO_ORDERS)]
+    list(shop().pages(None))
+    assert len(pauses) == 1
+    assert pauses[0] >= 1.0
+
+
+@respx.mock
+@pytest.mark.usefixtures("pauses")
+def test_what_was_turned_away_before_it_ran_costs_nothing() -> None:
+    keeper = Memory()
+    respx.post(URL).mock(return_value=httpx.Response(403, json={"errors": "no"}))
+    for _ in range(5):
+        with pytest.raises(Unauthorized):
+            list(Shopify("spring", shop().settings, keeper).pages(None))
+    left = keeper.budgets.left("points")
+    assert left is not None
+    assert left.left == 2000.0

@@ -12,6 +12,7 @@ from connectors.simulation import Fault, FaultPlan
 from core.errors import Unauthorized, Unavailable
 from core.model import Ack, AckState, Level, Order, Shipment
 from tests.connectors.shopify.given import EAST, SKUS, connector, goods, levels_of, order_of, parcel
+from tests.passing import passing
 
 ROUNDS = 300
 
@@ -19,7 +20,7 @@ ROUNDS = 300
 @pytest.fixture(params=list(Fault))
 def bad(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopifySimulator]:
     """A simulator with forty orders, of which every third request fails in one way."""
-    monkeypatch.setattr("core.http.pause", lambda seconds: None)
+    passing(monkeypatch)
     monkeypatch.setattr(queries, "PAGE", 5)
     monkeypatch.setattr(queries, "SHIPPED_ORDERS", 3)
     monkeypatch.setattr(queries, "LEVELS", 4)

@@ -17,10 +17,11 @@ from pydantic import SecretStr
 from connectors.simulation import SimulatedListing
 from connectors.walmart import Walmart, WalmartSettings, api
 from connectors.walmart.simulator import WalmartSimulator
-from core.errors import NotFound, Unauthorized, Unavailable
+from core.errors import NotFound, Throttled, Unauthorized, Unavailable
 from core.model import AckState
 from tests.connectors.walmart.conftest import Connect
 from tests.connectors.walmart.trade import level, parcel, place, pulled
+from tests.passing import passing
 
 BASE = "https://walmart.example"
 EMPTY = {"list": {"meta": {"totalCount": 0}, "elements": {"order": []}}}
@@ -55,9 +56,7 @@ def walmart(wire: respx.MockRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between tries, which are not slept."""
-    slept: list[float] = []
-    monkeypatch.setattr("core.http.pause", slept.append)
-    return slept
+    return passing(monkeypatch)
 
 
 def test_every_attempt_has_the_headers_and_its_own_correlation_id(
@@ -160,7 +159,7 @@ def test_with_no_token_left_the_next_request_is_not_sent(wire: respx.MockRouter,
     headers = {"x-current-token-count": "0", "x-next-replenish-time": str(int((time.time() + 300) * 1000))}
     orders = wire.get("/v3/orders").respond(json=EMPTY, headers=headers)
     pulled(walmart)
-    with pytest.raises(Unavailable, match="limit"):
+    with pytest.raises(Throttled, match="the budget of getAllOrders is spent"):
         pulled(walmart)
     assert orders.call_count == 1
 
