@@ -35,18 +35,23 @@ def levels(
     the percentage of that, rounded down; for a kit the minimum over its components, and no more than single locations
     can send whole.
     """
-    counts = {place: whole(parts, free_at, spots) for place, spots in rule.places.items()}
-    for item, per in parts:
-        for place, units in _offered(item, rule, unbound, free_at).items():
-            counts[place] = min(counts[place], units // per)
+    if parts == ((parts[0][0], 1),):  # no kit: single locations send all of it whole
+        counts = _offered(parts[0][0], rule, unbound, free_at)
+    else:
+        counts = {place: whole(parts, free_at, spots) for place, spots in rule.places.items()}
+        for item, per in parts:
+            for place, units in _offered(item, rule, unbound, free_at).items():
+                counts[place] = min(counts[place], units // per)
     return {place: _told(count, rule) for place, count in counts.items()}
 
 
 def _offered(
     item: int, rule: Rule, unbound: Mapping[int, int], free_at: Mapping[tuple[int, int], int]
 ) -> dict[str, int]:
-    at = {place: sum(free_at.get((item, spot), 0) for spot in spots) for place, spots in rule.places.items()}
+    at = {place: sum([free_at.get((item, spot), 0) for spot in spots]) for place, spots in rule.places.items()}
     less = max(0, unbound.get(item, 0)) + rule.buffer
+    if not less:
+        return at
     for place in sorted(at, key=lambda place: (-at[place], place)):
         taken = min(less, at[place])
         at[place] -= taken

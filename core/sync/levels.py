@@ -113,15 +113,15 @@ def desired(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> dict[Key, t
         "SELECT id, channel_id, item_id FROM listings WHERE item_id IN :ids AND fulfiller = 'merchant' ORDER BY id",
         ids=ids,
     )
-    parts = parts_of(tx, [row.item_id for row in listings])
+    parts = parts_of(tx, [item for _, _, item in listings])
     shelves = _Shelves(tx, {item for found in parts.values() for item, _ in found})
+    sites = {id: frozenset(spot for spots in rule.places.values() for spot in spots) for id, rule in by.items()}
+    seen = {id: shelves.of(sites[id]) for id in by}
     found: dict[Key, tuple[int, int]] = {}
-    for row in listings:
-        rule = by.get(row.channel_id)
-        if rule is not None:
-            unbound, free_at = shelves.of(frozenset(spot for spots in rule.places.values() for spot in spots))
-            for place, units in levels(parts[row.item_id], rule, unbound, free_at).items():
-                found[row.id, place] = row.channel_id, units
+    for listing, channel, item in listings:
+        if channel in by:
+            for place, units in levels(parts[item], by[channel], *seen[channel]).items():
+                found[listing, place] = channel, units
     return found
 
 
@@ -132,11 +132,12 @@ class _Shelves:
         ids = sorted(set(items))
         self._free_at: dict[tuple[int, int], int] = {}
         self._waiting: defaultdict[int, int] = defaultdict(int)
-        for row in tx.rows("SELECT item_id, location_id, on_hand, allocated FROM stock WHERE item_id IN :ids", ids=ids):
-            self._free_at[row.item_id, row.location_id] = row.on_hand - row.allocated
-            self._waiting[row.item_id] -= row.allocated
-        for row in tx.rows("SELECT id, reserved FROM items WHERE id IN :ids", ids=ids):
-            self._waiting[row.id] += row.reserved
+        stands = "SELECT item_id, location_id, on_hand, allocated FROM stock WHERE item_id IN :ids"
+        for item, place, on_hand, allocated in tx.rows(stands, ids=ids):
+            self._free_at[item, place] = on_hand - allocated
+            self._waiting[item] -= allocated
+        for item, reserved in tx.rows("SELECT id, reserved FROM items WHERE id IN :ids", ids=ids):
+            self._waiting[item] += reserved
         asked = [item for item, units in self._waiting.items() if units > 0]
         alike = tx.value("SELECT count(DISTINCT sites) FROM channels") < 2
         self._unbound = unbound(tx, asked) if asked and not alike else {}

@@ -40,6 +40,10 @@ def _pages(size: int, what: str) -> Callable[[int], tuple[int, str]]:
     return lambda count: (ceil(count / size), f"⌈{count:,} / {size} {what}⌉")
 
 
+def _searches(count: int) -> tuple[int, str]:
+    return ceil(count / 200) + 1, f"⌈{count:,} / 200 a page⌉ + 1 for what Walmart ships: a search shows one of the two"
+
+
 def _listings_feeds(count: int) -> tuple[int, str]:
     feeds = ceil(count / 25_000)
     what = "document, upload, feed, its state, its report's address, its report"
@@ -53,7 +57,7 @@ def _inventory_feeds(count: int) -> tuple[int, str]:
 LEAST = {
     "shopify": Least(_pages(250, "a page"), lambda count: (0, ""), _pages(250, "a mutation")),
     "amazon": Least(_pages(100, "a page"), lambda count: (0, ""), _listings_feeds),
-    "walmart": Least(_pages(200, "a page"), _pages(1, "a call"), _inventory_feeds),
+    "walmart": Least(_searches, _pages(1, "a call"), _inventory_feeds),
 }
 
 
