@@ -4,6 +4,7 @@
 #   make lint     ruff, mypy --strict, import-linter               make bench    throughput, beside the raw driver
 #   make crash    the daemon killed 50 times under faults          make schemas  write config/schemas/*.json anew
 #   make lock     mend requirements.lock after a change of pyproject.toml; UPGRADE=--upgrade takes the newest of all
+#   make matrix   each connector's abilities, proven by the contract suite or absent with the channel's reason
 #   make venv     only build .venv
 #
 # Another interpreter: make PYTHON=python3.12 …
@@ -16,7 +17,7 @@ UV := .venv-lock/bin/uv
 UV_VERSION := 0.13.9
 UPGRADE ?=
 
-.PHONY: venv demo test lint bench crash schemas lock
+.PHONY: venv demo test lint bench crash matrix schemas lock
 
 venv: $(STAMP)
 
@@ -46,6 +47,9 @@ bench: $(STAMP)
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash --kills 50
+
+matrix: $(STAMP)
+	$(BIN)/python -m tests.matrix
 
 schemas: $(STAMP)
 	$(BIN)/python -m core.settings.schemas

@@ -54,6 +54,7 @@ def needs(*abilities: Ability) -> Callable[[Check[Suite]], Check[Suite]]:
             if connector.abilities.issuperset(abilities):
                 check(self, connector, far_end)
 
+        checked.needs = abilities  # type: ignore[attr-defined]  # what a matrix of abilities reads
         return checked
 
     return wrap
