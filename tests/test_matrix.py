@@ -45,4 +45,4 @@ def test_an_ability_without_a_promise_that_held_is_not_proven() -> None:
     assert cell("sandbox", Ability.CANCEL, proofs) == "NOT PROVEN"
     proofs.held["sandbox", Ability.CANCEL] = 2
     assert cell("sandbox", Ability.CANCEL, proofs) == "works (2 promises)"
-    assert cell("shopify", Ability.SETTLE, proofs).startswith("absent: ")
+    assert cell("shopify", Ability.ACKNOWLEDGE, proofs).startswith("absent: ")
