@@ -29,7 +29,9 @@ def test_every_fault_is_listed(number: int) -> None:
 
 
 def test_every_row_names_tests() -> None:
-    without = [key for key, tests in rows().items() if key not in ("Fault", "---", "#", "Theme") and not _TEST.search(tests)]
+    without = [
+        key for key, tests in rows().items() if key not in ("Fault", "---", "#", "Theme") and not _TEST.search(tests)
+    ]
     assert [key for key in without if not set(key) <= {"-", ":"}] == []
 
 

@@ -31,10 +31,21 @@ from core.conformance.refunding import Refunding
 from core.conformance.returning import Returning
 from core.conformance.shipping import Shipping
 
-__all__ = ["Conformance", "Effect", "Examining", "Failure", "FarEnd", "Given", "RefundEffect", "Truth"]
+__all__ = ["Conformance", "Effect", "Failure", "FarEnd", "Given", "RefundEffect", "Truth"]
 
 
 class Conformance(
-    Declared, Pulling, Documents, Hostile, Shipping, Cancelling, Refunding, Levels, Failures, History, Returning
+    Declared,
+    Pulling,
+    Documents,
+    Hostile,
+    Shipping,
+    Cancelling,
+    Refunding,
+    Levels,
+    Failures,
+    History,
+    Returning,
+    Examining,
 ):
     """The whole contract. Subclass it in a test module and give the fixtures `connector` and `far_end`."""

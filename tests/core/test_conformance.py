@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.sandbox import FarEnd, Sandbox
-from core.conformance import Conformance as Contract
-from core.conformance import Examining
+from core.conformance import Conformance
 from core.conformance import FarEnd as AnyFarEnd
 from core.connector import Ability, Connector
 from tests.core.broken import (
@@ -25,11 +24,6 @@ from tests.core.broken import (
     stock,
     telling,
 )
-
-
-class Conformance(Contract, Examining):
-    """Everything there is to promise."""
-
 
 PROMISES = sorted(name for name in dir(Conformance) if name.startswith("test_"))
 assert all((cancelling, correcting, documents, looking, past, reading, refunding, stock, telling)), (

@@ -11,7 +11,7 @@ import pytest
 from connectors.amazon import Amazon
 from connectors.amazon.listings import Handle
 from connectors.simulation import SimulatedListing
-from core.conformance import Conformance, Examining
+from core.conformance import Conformance
 from tests.connectors.amazon.conftest import Connect, hurried
 from tests.connectors.amazon.test_wire import DIFFERENCES, NAMES, Load
 from tests.connectors.farend import SimulatedFarEnd, goods
@@ -19,7 +19,7 @@ from tests.specs import Watch, specs  # noqa: F401 - a fixture
 
 
 @pytest.mark.usefixtures("no_pauses")
-class TestConformance(Conformance, Examining):
+class TestConformance(Conformance):
     plenty: ClassVar[int] = 210
     only_whole: ClassVar[str] = "the feed that cancels takes whole orders only"
     unknown_handle: ClassVar[str] = str(Handle(product_type="PRODUCT"))

@@ -11,7 +11,7 @@ from graphql import GraphQLSchema
 
 from connectors.shopify import Shopify, queries
 from connectors.shopify.simulator import ShopifySimulator
-from core.conformance import Conformance, Examining, FarEnd
+from core.conformance import Conformance, FarEnd
 from core.connector import Connector
 from core.model import Level
 from tests.connectors.farend import SimulatedFarEnd, goods, no_pauses  # noqa: F401 - a fixture
@@ -20,7 +20,7 @@ from tests.connectors.shopify.test_spec import Watch, faults, specs, vendor  # n
 
 
 @pytest.mark.usefixtures("no_pauses")
-class TestConformance(Conformance, Examining):
+class TestConformance(Conformance):
     plenty: ClassVar[int] = 7
     many_lines: ClassVar[int] = 300
     unknown_handle: ClassVar[str] = "gid://shopify/InventoryItem/1"

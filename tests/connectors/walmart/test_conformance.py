@@ -11,7 +11,6 @@ from connectors.simulation import SimulatedListing
 from connectors.walmart import Walmart
 from connectors.walmart.simulator import WalmartSimulator
 from core.conformance import Conformance
-from core.conformance.examining import Examining
 from tests.connectors.farend import SimulatedFarEnd
 from tests.connectors.walmart.conftest import settings_for
 from tests.connectors.walmart.test_spec import DIFFERENCES, SPECS
@@ -31,7 +30,7 @@ PRACTICE = {
 
 
 @pytest.mark.usefixtures("no_pauses")
-class TestConformance(Conformance, Examining):
+class TestConformance(Conformance):
     out_of_order = "Walmart lists a search by order date, newest first, and has no other order"
 
     @pytest.fixture
