@@ -184,7 +184,7 @@ def _warehouses(account: Account) -> str:
 _LOOKS: tuple[tuple[str, str, Callable[[Account], str]], ...] = (
     ("orders", ORDERS, _orders),
     ("buyers", BUYERS, _buyers),
-    ("listings", LISTINGS, _listings),
+    ("listings", f"{LISTINGS} (or seller_id is another seller's)", _listings),
     ("feeds", ORDERS, _feeds),
     ("returns", ORDERS, _reports),
     ("own stock", WAREHOUSES, _warehouses),

@@ -109,6 +109,24 @@ def test_tokens_that_are_never_taken_end_the_examination(simulator: AmazonSimula
     assert list(ill(amazon)) == ["API"]
 
 
+def test_a_token_that_is_refused_on_the_way_is_no_lacking_role(simulator: AmazonSimulator, amazon: Amazon) -> None:
+    revoked = Refused(403, "Unauthorized", DENIED, "The access token you provided has expired.")
+    instead(simulator, lambda request: refusal(revoked) if "/listings/" in request.path else None)
+    assert list(ill(amazon)) == ["API"]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(400, "; check the settings of this channel"), (404, "; check seller_id")]
+)
+def test_a_look_that_is_refused_keeps_no_other_back(
+    simulator: AmazonSimulator, amazon: Amazon, status: int, told: str
+) -> None:
+    instead(simulator, lambda request: refusal(Refused(status, "X", "x")) if "/listings/" in request.path else None)
+    lacking = ill(amazon)
+    assert list(lacking) == ["listings"]
+    assert lacking["listings"].endswith(told)
+
+
 def test_an_api_that_does_not_answer_ends_the_examination(simulator: AmazonSimulator, amazon: Amazon) -> None:
     instead(simulator, lambda request: Response(status=503) if "/listings/" in request.path else None)
     assert list(ill(amazon)) == ["API"]
@@ -141,7 +159,7 @@ def test_suspended_listings_are_told(simulator: AmazonSimulator, amazon: Amazon)
 def test_a_wrong_seller_id_is_a_finding_of_the_listings(simulator: AmazonSimulator, connect: Connect) -> None:
     lacking = ill(connect(simulator, seller_id="A1SOMEBODYELSE"))
     assert list(lacking) == ["listings"]
-    assert ";" in lacking["listings"]
+    assert "(or seller_id is another seller's); add it" in lacking["listings"]
 
 
 def test_places_of_their_own_do_not_go_together_with_one_quantity(simulator: AmazonSimulator, connect: Connect) -> None:

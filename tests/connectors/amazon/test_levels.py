@@ -129,6 +129,15 @@ def test_an_offer_that_amazon_came_to_fulfil_is_not_flipped_back(
     assert simulator.shop.flipped == []
 
 
+def test_an_offer_that_came_back_waits_for_its_listing_to_be_read_anew(
+    simulator: AmazonSimulator, amazon: Amazon
+) -> None:
+    handle = {listing.sku: listing.handle for listing in amazon.listings()}["FBA"]
+    simulator.shop.listings["FBA"].by_channel = False
+    (ack,) = amazon.push_levels([level("FBA", handle)])
+    assert ack.state is AckState.REFUSED
+
+
 def test_offers_that_are_all_amazons_by_now_make_no_feed(simulator: AmazonSimulator, amazon: Amazon) -> None:
     pushed = levels(amazon)
     for listing in simulator.shop.listings.values():
@@ -258,6 +267,7 @@ def test_a_sku_in_an_unfinished_feed_waits_for_it(connect: Connect) -> None:
         assert isinstance(simulator, AmazonSimulator)
         amazon = connect(simulator)
         acks = list(amazon.push_levels(levels(amazon, 7, MANY - 1)))
+        assert list(amazon.settle(pending(acks))) == []  # nothing is known of it yet
         later = levels(amazon, 3)
         states = {ack.key: ack.state for ack in amazon.push_levels(later)}
         assert states.pop(f"key of SKU-{MANY - 1}") is AckState.ACCEPTED

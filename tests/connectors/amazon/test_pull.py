@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import msgspec
 import pytest
 import time_machine
 from werkzeug.wrappers import Request, Response
 
 from connectors.amazon import Amazon
+from connectors.amazon.client import _answered
 from connectors.amazon.simulator import AmazonSimulator
 from connectors.simulation import Fault
 from core.errors import NotFound, Rejected, Unauthorized, Unavailable
@@ -208,6 +210,8 @@ def test_an_end_that_is_not_named_is_taken_from_amazons_clock(simulator: AmazonS
     (page,) = amazon.pages(None)
     age = datetime.now(UTC) - until(page.cursor)
     assert timedelta(minutes=3) <= age < timedelta(minutes=4)
+    dated = httpx.Response(200, headers={"date": "Fri, 27 Nov 2026 12:00:00 GMT"})
+    assert _answered(dated) == "2026-11-27T11:57:00.000000Z"  # whatever our own clock says
 
 
 def test_the_watermark_never_goes_back(simulator: AmazonSimulator, amazon: Amazon) -> None:

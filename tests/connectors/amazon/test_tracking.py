@@ -136,6 +136,14 @@ def test_a_parcel_that_cannot_be_told_is_refused_and_the_next_one_goes_on(
     assert applied.state is AckState.APPLIED
 
 
+@pytest.mark.parametrize("change", [{"tracking": " "}, {"carrier": ""}, {"lines": {}}, {"serial": 0}])
+def test_what_a_parcel_lacks_is_told_without_asking_amazon(
+    simulator: AmazonSimulator, amazon: Amazon, change: dict[str, object]
+) -> None:
+    one(amazon, msgspec.structs.replace(parcel(placed(simulator, amazon), 1), **change))
+    assert simulator.calls["confirmShipment"] == 0
+
+
 def test_more_units_than_are_left_are_refused_in_amazons_words(simulator: AmazonSimulator, amazon: Amazon) -> None:
     before = placed(simulator, amazon, ("SKU-0", 2))
     ack = one(amazon, parcel(before, lines={before.lines[0].number: 3}, carrier="FedEx", tracking="1Z5R89390357567127"))
