@@ -125,7 +125,9 @@ class Service:
         poked: tuple[int, ...] = ()
         try:
             connector = self._connector(name, settings.channels[name])
-            done = turn(self._store, settings, name, connector=connector, stopping=self._stopping.is_set)
+            done = turn(
+                self._store, settings, name, connector=connector, keepers=self._keepers, stopping=self._stopping.is_set
+            )
             poked = getattr(done, "poked", ())
             self._store_works()
         except Stopped:

@@ -82,6 +82,9 @@ class Budgets:
 
     def __init__(self, before: Mapping[str, Left] | None = None) -> None:
         """`before`: how they stood when they were last written down."""
+        self.pulling = ""
+        """The operation that lists changed orders, where its budget is dear: what is left of it decides how often it is
+        asked. Empty where the channel's `poll_seconds` is all there is to it."""
         self._before = dict(before or {})
         self._lock = threading.Lock()
         self._plan: dict[str, Budget] = {}

@@ -258,6 +258,7 @@ class Account:
 
     def _client(self) -> Seller:
         settings = self.settings
+        self._keeper.budgets.pulling = "searchOrders"
         seller = Seller(
             marketplace=Marketplaces.US,  # endpoint and ids are set below, whatever the environment says
             credentials={

@@ -221,6 +221,7 @@ def _told(done: Outcome | Trouble) -> Done:
         return Done(channel=done.channel, state=state, reason=done.reason)
     return Done(
         channel=done.channel,
+        reason=f"{done.waits}; goes on by itself in {done.wait:.0f} s" if done.waits else "",
         **msgspec.structs.asdict(done.orders),
         listings=done.listings,
         taken_back=done.taken_back,

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import typer
 
+from core.budgets import read
 from core.commands import given, show
 from core.commands.backfill import share
 from core.commands.edge import NeedsAttention
@@ -18,6 +19,16 @@ from core.sync.deadlines import Deadline, near
 from core.sync.status import Standing, Waiting, standing
 
 _TROUBLED = ("unavailable", "parked", "misconfigured")
+
+
+class Budget(msgspec.Struct, kw_only=True):
+    """What is left of one operation's budget: requests, at Shopify points."""
+
+    left: float
+    burst: float
+    """What there is at most."""
+    per_second: float
+    """What comes back."""
 
 
 class Told(msgspec.Struct, kw_only=True):
@@ -48,6 +59,8 @@ class Told(msgspec.Struct, kw_only=True):
     """Orders not acknowledged yet, for which the channel soon waits no longer (`acknowledge_alert_minutes`)."""
     acknowledge_by: str | None = None
     """Until when the most urgent of them."""
+    budgets: dict[str, Budget] = {}
+    """What is left by now of each operation's budget, by the vendor's name of the operation."""
     orders: dict[str, int]
     """received = stored + repeated + quarantined, ever."""
 
@@ -118,6 +131,10 @@ def _one(name: str, settings: Settings, wrong: dict[str, str], found: Standing, 
         told.lag_seconds = _seconds(row.last_pull, now)
         told.outage_since = show.iso(row.outage_since)
         told.next_turn = show.iso(row.next_due or None)
+        told.budgets = {
+            name: Budget(left=round(left.now(now / show.SECOND), 1), burst=left.burst, per_second=left.rate)
+            for name, left in read(row.budgets).items()
+        }
     return told
 
 
@@ -157,6 +174,8 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
             row = found.channels.get(one.channel)
             out = f" for {show.ago(row.outage_since, now)}" if row is not None and row.outage_since else ""
             show.line(f"{one.channel} is {one.health}{out}: {one.reason}")
+        if low := _low(one.budgets):
+            show.line(f"{one.channel}: left of its budgets: {low}")
         for refusal in found.refusals.get(one.channel, [])[:_REASONS]:
             show.line(f"{one.channel}: {refusal}")
         if one.waiting.pushes_refused:
@@ -190,6 +209,19 @@ def _print_deadlines(soon: Mapping[str, Deadline], now: int) -> None:
             f"{name}: {show.many(one.orders, 'order')} to be acknowledged, the first ({one.first}) {when}; if the next "
             f"turn does not, acknowledge there by hand: see `ordersync push list {name}`"
         )
+
+
+def _low(budgets: Mapping[str, Budget]) -> str:
+    """The budgets that are not as good as full, in words."""
+    return ", ".join(
+        f"{name} {budget.left:,.0f} of {budget.burst:,.0f}"
+        for name, budget in sorted(budgets.items())
+        if budget.left < NOTED * budget.burst
+    )
+
+
+NOTED = 0.9
+"""The part of a budget that is as good as all of it."""
 
 
 def _age(seconds: int | None) -> str | None:

@@ -90,6 +90,7 @@ channels = Table(
     _big("own_stock_read", null=True),
     _big("reconciled_at", null=True),
     _text("sites"),  # JSON: the ids of the active locations that ship for it; empty before its first turn
+    _text("budgets"),  # what its last turn left of them; see core.budgets
     _text("rules"),  # the level rules its levels were computed by; others touch every item
     _big("received"),  # received = stored + repeated + quarantined
     _big("stored"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from core.budgets import Budgets, Left, read
 from core.connector import Connector, find
 from core.credentials import Keeper, Memory
 from core.settings import ChannelSettings, StoreSettings
@@ -12,10 +13,17 @@ from core.store.database import Store
 from core.store.seal import Seal
 
 
+def stood(store: Store, name: str) -> dict[str, Left]:
+    """How the channel's budgets stood at the end of its last turn; empty before its first."""
+    with store.read() as tx:
+        return read(tx.value("SELECT budgets FROM channels WHERE name = :name", name=name) or "")
+
+
 class Keepers:
     """Every account's keeper, the same one for everything in this process that speaks for the account.
 
-    Tokens are kept in the store where it has an encryption key, else in memory.
+    Tokens are kept in the store where it has an encryption key, else in memory. Budgets begin as the channel's last
+    turn left them.
     """
 
     def __init__(self, store: Store, settings: StoreSettings) -> None:
@@ -29,7 +37,10 @@ class Keepers:
         """The keeper of the channel `name`."""
         with self._lock:
             if name not in self._keepers:
-                self._keepers[name] = Memory() if self._seal is None else Kept(self._store, name, self._seal)
+                budgets = Budgets(stood(self._store, name))
+                self._keepers[name] = (
+                    Memory(budgets) if self._seal is None else Kept(self._store, name, self._seal, budgets)
+                )
             return self._keepers[name]
 
     def connect(self, name: str, settings: ChannelSettings) -> Connector:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from core.connector import Ability
-from core.errors import Unavailable
+from core.errors import Throttled, Unavailable
 from core.model import Ack, AckState, Level, LevelKey
 from core.store import tables
 from core.store.database import Store, Tx
@@ -154,7 +154,8 @@ def _send(store: Store, channel: Channel, batch: Sequence[Level], clock: Clock) 
             acks.append(ack)
     except Unavailable as error:
         _book(store, channel, acks, asked, clock())
-        _requeue(store, channel, sent.values(), str(error), clock(), known=not error.ambiguous)
+        wait = error.after if isinstance(error, Throttled) else None
+        _requeue(store, channel, sent.values(), str(error), clock(), known=not error.ambiguous, wait=wait)
         if not (error.ambiguous and acks):  # as long as some get through, a lost answer is not the round's end
             raise
         sent = {}
@@ -253,9 +254,11 @@ def _after(row: Any, ack: Ack, asked: int | None, now: int) -> tuple[Any, ...]:
     return "queued", row.told, row.expected, row.known_at, "", reason, row.attempts, now + RETRY_SECONDS * SECOND
 
 
-def _requeue(store: Store, channel: Channel, batch: Any, reason: str, now: int, *, known: bool) -> None:
+def _requeue(
+    store: Store, channel: Channel, batch: Any, reason: str, now: int, *, known: bool, wait: float | None = None
+) -> None:
     """Puts unanswered levels back. Where they may have landed, what the channel holds is not known any more."""
-    soon = now + SECOND // 10  # in the next turn, which it wakes
+    soon = now + int((0.1 if wait is None else wait) * SECOND)  # in a turn that it wakes
     rows = [(*_place(level.key), "queued", clean(reason), soon) for level in batch]
 
     def work(tx: Tx) -> None:

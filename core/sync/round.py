@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.errors import ChannelError, Unauthorized, Unavailable
+from core.errors import ChannelError, Throttled, Unauthorized, Unavailable
 from core.settings import ChannelSettings
 from core.store.database import Store, Tx
 from core.sync.backfill import work_on_backfill
@@ -40,6 +40,10 @@ from core.sync.take_in import Counts
 from core.sync.work import poke
 
 T = TypeVar("T")
+
+DEAR_POLL_SECONDS = 30
+"""A channel polled more rarely than this has few pulls to spend: its turns pull when the clock says so, and not when
+only its levels have to follow another channel's orders."""
 
 LISTINGS_SECONDS = 6 * 3600
 """How old the list of a channel's listings may grow before it is read again."""
@@ -76,6 +80,12 @@ class Outcome(msgspec.Struct, kw_only=True):
     backfilled: int = 0
     poked: tuple[int, ...] = ()
     """Other channels whose levels this round has made due."""
+    waits: str = ""
+    """What had to wait as the channel was asked as often as it allows; empty where nothing had."""
+    wait: float = 0.0
+    """Seconds until some of that may go on."""
+    pull_wait: float = 0.0
+    """Seconds until the pull may go on, where it had to wait."""
 
 
 def run_round(
@@ -91,10 +101,18 @@ def run_round(
     """Runs one round. `channels`: the settings of all configured channels, whose levels follow the same stock.
 
     Not `pulling` leaves out the pull: for rounds that only follow what another channel has changed. Raises the first
-    thing the connector raised, once everything that does not depend on it is done; what was done is kept.
+    thing the connector raised, once everything that does not depend on it is done; what was done is kept. A spent
+    budget is nothing to raise: the outcome says what waits for it.
     """
     outcome = Outcome(channel=channel.name)
     troubles: list[ChannelError] = []
+    waits: list[float] = []
+    pages = 0
+
+    def counted(counts: Counts) -> None:
+        nonlocal pages
+        pages += 1
+        progress(counts)
 
     def attempt(step: Callable[[], T], otherwise: T) -> T:
         """What the channel fails to do in one step keeps it from no other; refused credentials end the round."""
@@ -103,7 +121,11 @@ def run_round(
         except Unauthorized:
             raise
         except ChannelError as error:
-            troubles.append(error)
+            if isinstance(error, Throttled) and error.after is not None:
+                waits.append(error.after)
+                outcome.waits = outcome.waits or str(error)
+            else:
+                troubles.append(error)
             return otherwise
 
     def answer(row: Any) -> Any:
@@ -121,7 +143,11 @@ def run_round(
     pulled: Counts | None = Counts()
     pulled_at = clock()
     if pulling:
-        pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=progress), None)
+        before = len(waits)
+        pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=counted), None)
+        outcome.pull_wait = max(waits[before:], default=0.0)
+        if outcome.pull_wait and not pages and channel.settings.poll_seconds > DEAR_POLL_SECONDS:
+            pulled = Counts()  # as in the turns between two pulls: what follows the stock goes on
     outcome.orders = pulled or Counts()
     lost = refit(store, clock())
     poke(store, sorted({one.channel_id for one in lost} - {channel.id}))
@@ -146,6 +172,7 @@ def run_round(
     outcome.levels_accepted = _accepted(store, channel)
     if troubles:
         raise troubles[0]
+    outcome.wait = min(waits, default=0.0)
     return outcome
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
+from core.budgets import Budgets
 from core.connector import Connector
 from core.errors import Fenced, StoreError, Unauthorized, Unavailable
 from core.settings import Settings
@@ -14,16 +17,16 @@ from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock, clock, take_up
 from core.sync.connect import Keepers
 from core.sync.deadlines import warn
+from core.sync.pace import next_pull
 from core.sync.pull import Progress, Stopped
-from core.sync.round import Outcome, run_round
+from core.sync.round import DEAR_POLL_SECONDS, Outcome, run_round
 from core.sync.shadow import in_shadow
-from core.sync.work import SECOND, failed, finished, reason_of
+from core.sync.work import SECOND, failed, finished, note_budgets, reason_of
 
 log = structlog.get_logger("ordersync")
 
-DEAR_POLL_SECONDS = 30
-"""A channel polled more rarely than this has few pulls to spend: its turns pull when the clock says so, and not when
-only its levels have to follow another channel's orders."""
+LONGEST_WAIT = 3600
+"""Seconds a channel may be held up by its budgets before that is an outage: it takes in no orders meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,26 @@ def turn(
     *,
     now: Clock = clock,
     connector: Connector | None = None,
+    keepers: Keepers | None = None,
     stopping: Callable[[], bool] = lambda: False,
     progress: Progress = lambda counts: None,
 ) -> Outcome | Trouble:
     """One turn of the channel `name`. Its trouble is returned and written to its row, never raised.
 
     Raises `StoreError` when the store cannot be used, and `Stopped` when `stopping` said so between two pages.
-    `connector` is used and left open when given; else one is opened for this turn.
+    `connector` is used and left open when given; else one is opened for this turn. `keepers`: those of this process.
     """
     own = settings.channels[name]
-    opened = connector or Keepers(store, settings.store).connect(name, own)
+    keepers = keepers or Keepers(store, settings.store)
+    budgets = keepers.of(name).budgets
+    opened = connector or keepers.connect(name, own)
     using = in_shadow(opened) if own.mode == "shadow" else opened
     channel: Channel | None = None
     try:
         channel = take_up(
             store, name, own, using, [place.as_location() for place in settings.locations], settings.routing, now()
         )
-        outcome = _run(store, settings, channel, now, stopping, progress)
+        outcome = _run(store, settings, channel, budgets, now, stopping, progress)
         warn(store, channel, now())
         return outcome
     except (Stopped, StoreError):
@@ -69,7 +75,7 @@ def turn(
     except Exception as error:
         if channel is None:
             raise
-        trouble = _book_trouble(store, channel, error, settings.daemon.parked_retry_seconds, now())
+        trouble = _book_trouble(store, channel, budgets, error, settings.daemon.parked_retry_seconds, now())
         warn(store, channel, now())  # an outage is when a deadline is missed
         return trouble
     finally:
@@ -78,17 +84,35 @@ def turn(
 
 
 def _run(
-    store: Store, settings: Settings, channel: Channel, now: Clock, stopping: Callable[[], bool], progress: Progress
+    store: Store,
+    settings: Settings,
+    channel: Channel,
+    budgets: Budgets,
+    now: Clock,
+    stopping: Callable[[], bool],
+    progress: Progress,
 ) -> Outcome:
     with store.read() as tx:
         before = tx.row("SELECT * FROM channels WHERE id = :id", id=channel.id)
     poll = channel.settings.poll_seconds
     by_clock = before.next_due <= now() or poll <= DEAR_POLL_SECONDS
     outcome = run_round(store, channel, settings.channels, now, stopping=stopping, progress=progress, pulling=by_clock)
+    if outcome.pull_wait and before.last_pull is not None and now() - before.last_pull > LONGEST_WAIT * SECOND:
+        raise Unavailable(f"{outcome.waits}, and no orders were taken in for an hour", after=outcome.pull_wait)
 
     def book(tx: Tx) -> None:
-        next_due = now() + poll * SECOND if by_clock else before.next_due
-        finished(tx, channel.id, channel.epoch, before.wanted, next_due, now())
+        next_due = now() + int(_until_next(outcome, poll, budgets) * SECOND) if by_clock else before.next_due
+        finished(
+            tx,
+            channel.id,
+            channel.epoch,
+            before.wanted,
+            next_due,
+            now(),
+            wake=now() + int(outcome.wait * SECOND) if outcome.wait else None,
+            pulled=not outcome.pull_wait,
+        )
+        note_budgets(tx, channel.id, channel.epoch, budgets)
 
     store.transact(book)
     if before.health != "ok":
@@ -100,6 +124,14 @@ def _run(
     if outcome.orders.stored or outcome.orders.quarantined or any(told):
         log.info("round", **_told(outcome))
     return outcome
+
+
+def _until_next(outcome: Outcome, poll: int, budgets: Budgets) -> float:
+    """Seconds until the next turn that pulls."""
+    if outcome.pull_wait:
+        return outcome.pull_wait
+    listing = budgets.left(budgets.pulling) if budgets.pulling else None
+    return next_pull(poll, listing, time.time(), flowing=outcome.orders.stored > 0)
 
 
 def _told(outcome: Outcome) -> dict[str, object]:
@@ -114,8 +146,15 @@ def _told(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _book_trouble(store: Store, channel: Channel, error: Exception, parked_retry: int, now: int) -> Trouble:
-    before = store.transact(lambda tx: failed(tx, channel.id, channel.epoch, error, parked_retry, now))
+def _book_trouble(
+    store: Store, channel: Channel, budgets: Budgets, error: Exception, parked_retry: int, now: int
+) -> Trouble:
+    def book(tx: Tx) -> Any:
+        before = failed(tx, channel.id, channel.epoch, error, parked_retry, now)
+        note_budgets(tx, channel.id, channel.epoch, budgets)
+        return before
+
+    before = store.transact(book)
     parked = not isinstance(error, Unavailable)
     expected = isinstance(error, Unavailable | Unauthorized)
     if before is None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from core.budgets import Budgets, written
 from core.errors import Unauthorized, Unavailable
 from core.store.database import Store, Tx
 from core.sync.observe import clean
@@ -23,10 +24,24 @@ def poke(store: Store, channel_ids: Sequence[int]) -> None:
         )
 
 
-def finished(tx: Tx, channel_id: int, epoch: int, wanted: int, next_due: int, now: int) -> None:
-    """Books a turn that went well. `wanted`: what it saw when it began."""
+def finished(
+    tx: Tx,
+    channel_id: int,
+    epoch: int,
+    wanted: int,
+    next_due: int,
+    now: int,
+    *,
+    wake: int | None = None,
+    pulled: bool = True,
+) -> None:
+    """Books a turn that went well. `wanted`: what it saw when it began. `wake`: when what waits for a budget may go on.
+
+    Not `pulled`: orders could not be asked for, so that it counts as no success.
+    """
     tx.run(
-        "UPDATE channels SET health = 'ok', reason = '', fails = 0, last_success = :now, outage_since = NULL,"
+        "UPDATE channels SET health = 'ok', reason = '', fails = 0, outage_since = NULL,"
+        " last_success = CASE WHEN :pulled = 1 THEN :now ELSE last_success END,"
         " done = :wanted, next_due = :next, wake_at = ("
         "  SELECT min(due_at) FROM ("
         "   SELECT due_at FROM levels WHERE channel_id = :id AND state <> 'applied'"
@@ -34,6 +49,7 @@ def finished(tx: Tx, channel_id: int, epoch: int, wanted: int, next_due: int, no
         "   UNION ALL SELECT due_at FROM pushes WHERE channel_id = :id"
         "    AND state IN ('queued','sent','unknown','accepted')"
         "   UNION ALL SELECT due_at FROM backfills WHERE channel_id = :id AND state = 'open'"
+        "   UNION ALL SELECT CAST(:wake AS BIGINT)"
         "  ) AS waiting WHERE due_at > :now)"
         " WHERE id = :id AND epoch = :epoch",
         id=channel_id,
@@ -41,7 +57,21 @@ def finished(tx: Tx, channel_id: int, epoch: int, wanted: int, next_due: int, no
         wanted=wanted,
         now=now,
         next=next_due,
+        wake=wake,
+        pulled=int(pulled),
     )
+
+
+def note_budgets(tx: Tx, channel_id: int, epoch: int, budgets: Budgets) -> None:
+    """Writes down how the channel's budgets stand, for other processes to go on from."""
+    standing = budgets.standing()
+    if standing:  # a turn that asked for nothing has nothing new to say
+        tx.run(
+            "UPDATE channels SET budgets = :budgets WHERE id = :id AND epoch = :epoch",
+            id=channel_id,
+            epoch=epoch,
+            budgets=written(standing),
+        )
 
 
 def due_now(store: Store, name: str) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from connectors.sandbox import FarEnd
+from core.budgets import Left, written
 from tests.core.commands.desk import Desk
 
 
@@ -92,3 +97,20 @@ def test_it_says_whether_a_daemon_holds_the_store(desk: Desk, shop: FarEnd) -> N
 
 def test_nothing_configured_yet_is_told(desk: Desk) -> None:
     assert "no channel is configured yet" in desk.run("status").out
+
+
+def test_what_is_left_of_the_budgets_is_told_by_now(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    (one,) = desk.ok("status")["channels"]
+    assert one["budgets"] == {}
+    now = time.time()
+    stood = {
+        "searchOrders": Left(left=2.0, rate=0.0056, burst=20.0, at=now - 1000),
+        "getOrder": Left(left=1.0, rate=0.5, burst=30.0, at=now - 1000),
+        "createFeed": Left(left=15.0, rate=0.0083, burst=15.0, at=now, shut_until=now + 600),
+    }
+    desk.change("UPDATE channels SET budgets = :budgets", budgets=written(stood))
+    (one,) = desk.ok("status")["channels"]
+    assert one["budgets"]["searchOrders"] == {"left": pytest.approx(7.6, abs=0.2), "burst": 20.0, "per_second": 0.0056}
+    assert (one["budgets"]["getOrder"]["left"], one["budgets"]["createFeed"]["left"]) == (30.0, 0.0)
+    assert "shop: left of its budgets: createFeed 0 of 15, searchOrders 8 of 20" in desk.run("status").out
