@@ -42,6 +42,12 @@ def test_a_backfill_shows_what_was_placed_then_whatever_has_changed_since(
     assert after not in numbers(found)
 
 
+def test_a_window_with_nothing_in_it_is_done_all_the_same(simulator: WalmartSimulator, connector: Walmart) -> None:
+    place(simulator)
+    pages = filled(connector, NOW - 3 * DAY, NOW - 2 * DAY)
+    assert [(page.observations, page.cursor) for page in pages] == [((), "")]
+
+
 def test_a_window_is_exact_to_the_instant(simulator: WalmartSimulator, connector: Walmart) -> None:
     since = NOW.replace(microsecond=500_000) - DAY
     until = since + timedelta(seconds=2)
