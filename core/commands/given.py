@@ -42,7 +42,9 @@ Channels = Annotated[
 ]
 Order = Annotated[
     str,
-    typer.Argument(metavar="ORDER", help='Our id, the channel\'s number, its name ("#1001") or CHANNEL:NUMBER.'),
+    typer.Argument(
+        metavar="ORDER", help='Our id, the channel\'s number, its name ("#1001"); CHANNEL:ORDER where several have it.'
+    ),
 ]
 Reference = Annotated[
     str, typer.Option("--reference", metavar="TEXT", help="Yours: the same one is decided once, however often given.")

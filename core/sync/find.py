@@ -1,7 +1,8 @@
-"""Orders by what people call them: our id, the channel's number, its name, or CHANNEL:NUMBER."""
+"""Orders by what people call them: our id, the channel's number or its name, each also as CHANNEL:ORDER."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,24 +22,40 @@ _ID_DIGITS = 18
 def find_order(tx: Tx, text: str) -> Any:
     """The one order `text` names: its row, with the channel's name as `channel`.
 
-    Raises `UserError` when there is none, and when there are several, naming them as CHANNEL:NUMBER.
+    CHANNEL: before it says whose order is meant; a number wins over a name of the same text. Raises `UserError` when
+    there is none, and when there are several, saying which channels have them and how to write each.
     """
-    channel, _, number = text.partition(":")
-    exact = number and tx.row(
-        "SELECT o.*, c.name AS channel FROM orders o JOIN channels c ON c.id = o.channel_id"
-        " WHERE c.name = :channel AND o.number = :number",
-        channel=channel,
-        number=number,
-    )
-    if exact:
-        return exact
-    found = tx.rows(_MATCHING, channel="", id=_as_id(text), text=text)
+    channel, _, own = text.partition(":")
+    found = _of_channel(tx, channel, own) if own else []
+    if text and not found:
+        found = tx.rows(_MATCHING, channel="", id=_as_id(text), text=text)
     if not found:
-        raise UserError(f"no order is called {text!r}; see `ordersync orders`, or `ordersync resync CHANNEL {text}`")
+        raise _nothing(tx, text)
     if len(found) > 1:
-        several = ", ".join(f"{row.channel}:{row.number}" for row in found)
-        raise UserError(f"{text!r} names several orders; write one of {several}")
+        raise _several(text, own if found[0].channel == channel and own else text, found)
     return found[0]
+
+
+def _of_channel(tx: Tx, channel: str, text: str) -> Sequence[Any]:
+    """A channel's orders that `text` names; only the one with that number, where there is one."""
+    found = tx.rows(_MATCHING, channel=channel, id=_as_id(text), text=text) if channel else []
+    return [row for row in found if row.number == text] or found
+
+
+def _nothing(tx: Tx, text: str) -> UserError:
+    channel, _, own = text.partition(":")
+    if own and tx.row("SELECT 1 FROM channels WHERE name = :name", name=channel) is not None:
+        see = f"see `ordersync orders --channel {channel}`, or `ordersync resync {channel} {own}`"
+        return UserError(f"no order of {channel} is called {own!r}; {see}")
+    return UserError(f"no order is called {text!r}; see `ordersync orders`, or `ordersync resync CHANNEL {text}`")
+
+
+def _several(text: str, own: str, found: Sequence[Any]) -> UserError:
+    """`own`: the text without the channel before it."""
+    count = Counter(row.channel for row in found)
+    ways = [f"{row.channel}:{own if count[row.channel] == 1 else row.number}" for row in found]
+    where = ", ".join(f"{many} at {channel}" for channel, many in count.items())
+    return UserError(f"{text!r} names several orders, {where}; write one of {', '.join(ways)}")
 
 
 def numbers_at(store: Store, channel: str, texts: Sequence[str]) -> list[str]:
@@ -50,12 +67,10 @@ def numbers_at(store: Store, channel: str, texts: Sequence[str]) -> list[str]:
     with store.read() as tx:
         for text in texts:
             own = text.removeprefix(f"{channel}:")
-            found = tx.rows(_MATCHING, channel=channel, id=_as_id(own), text=own)
-            exact = [row.number for row in found if row.number == own]
-            if len(found) > 1 and not exact:
-                several = ", ".join(f"{row.channel}:{row.number}" for row in found)
-                raise UserError(f"{text!r} names several orders; write one of {several}")
-            numbers.append(exact[0] if exact else found[0].number if found else own)
+            found = _of_channel(tx, channel, own)
+            if len(found) > 1:
+                raise _several(text, own, found)
+            numbers.append(found[0].number if found else own)
     return list(dict.fromkeys(numbers))
 
 

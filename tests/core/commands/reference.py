@@ -29,7 +29,8 @@ and nothing else. Errors are one line on standard error: what, where, what to do
 | 3 | a channel needs attention |
 | 4 | the store cannot be used |
 
-An ORDER is our id, the channel's number, its name (`"#1001"`, quoted) or `CHANNEL:NUMBER`.
+An ORDER is our id, the channel's number or its name (`"#1001"`, quoted). Where several channels have it, write
+`CHANNEL:ORDER` (`"shop:#1001"`).
 
 `ordersync --install-completion` completes commands, options and channel names in your shell."""
 

@@ -118,14 +118,30 @@ def test_an_order_is_found_by_each_of_its_names(world: World) -> None:
     world.take(other, order("B-1", name="#7"))
     ours = world.order("A-1").id
     with world.store.read() as tx:
-        for text in (str(ours), "A-1", "shop:A-1"):
+        for text in (str(ours), "A-1", "shop:A-1", "shop:#7", f"shop:{ours}"):
             assert find_order(tx, text).id == ours
-        with pytest.raises(UserError, match=r"'#7' names several orders; write one of shop:A-1, other:B-1"):
+        several = "'#7' names several orders, 1 at shop, 1 at other; write one of shop:#7, other:#7"
+        with pytest.raises(UserError, match=several):
             find_order(tx, "#7")
-        for text in ("A-2", "9" * 30, "shop:B-1", ""):
+        for text in ("A-2", "9" * 30, ""):
             with pytest.raises(UserError, match="no order is called"):
                 find_order(tx, text)
-    assert numbers_at(world.store, "shop", ["#7", "shop:A-1", "new", str(ours)]) == ["A-1", "new"]
+        with pytest.raises(UserError, match="no order of shop is called 'B-1'; see `ordersync orders --channel shop`"):
+            find_order(tx, "shop:B-1")
+    assert numbers_at(world.store, "shop", ["#7", "shop:A-1", "shop:#7", "new", str(ours)]) == ["A-1", "new"]
+
+
+def test_a_name_that_one_channel_gave_twice_is_told_by_its_numbers(world: World) -> None:
+    shop = world.channel()
+    world.take(shop, order("A-1", name="#7"), order("A-2", name="#7"), order("gid://7", name="A-2"))
+    with world.store.read() as tx:
+        for text in ("#7", "shop:#7"):
+            with pytest.raises(UserError, match=f"'{text}' names .* 2 at shop; write one of shop:A-1, shop:A-2"):
+                find_order(tx, text)
+        assert find_order(tx, "shop:A-2").number == "A-2", "a number wins over a name"
+        assert find_order(tx, "gid://7").number == find_order(tx, "shop:gid://7").number == "gid://7"
+    with pytest.raises(UserError, match="write one of shop:A-1, shop:A-2"):
+        numbers_at(world.store, "shop", ["#7"])
 
 
 def test_an_orders_story_tells_counters_work_and_parcels(world: World) -> None:
