@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from json import loads
 from typing import Annotated, Any
@@ -13,8 +13,10 @@ import typer
 from core.commands import given, show
 from core.commands.edge import NeedsAttention
 from core.commands.given import Channel, Channels, Config, Json
-from core.commands.rounds import Wait, channel_id, work
-from core.sync.mapping import map_listing, read_again, unmap_listing
+from core.commands.rounds import Done, Wait, channel_id
+from core.commands.rounds import read as read_listings
+from core.store.database import Store
+from core.sync.mapping import map_listing, unmap_listing
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="As the channel names it.")]
 
@@ -179,39 +181,51 @@ def unmapped(channel: Channel, sku: Sku, config: Config = given.FOLDER, json: Js
 
 
 def read(channels: Channels = None, config: Config = given.FOLDER, json: Json = False, wait: Wait = 600) -> None:
-    """Read everything the channels offer, now."""
+    """Read everything the channels offer, now, and nothing else; a running service does it in its next turn."""
     with given.opened(config) as (settings, store):
         names = given.chosen(settings, channels)
-        read_again(store, [channel_id(store, settings, name) for name in names])
-        done = work(store, settings, names, wait)
-        with store.read() as tx:
-            counts = {
-                row.name: (int(row.listings), int(row.unmapped))
-                for row in tx.rows(
-                    "SELECT c.name, count(l.id) AS listings,"
-                    " count(l.id) - count(l.item_id) AS unmapped FROM channels c"
-                    " LEFT JOIN listings l ON l.channel_id = c.id AND l.listed WHERE c.name IN :names"
-                    " GROUP BY c.name ORDER BY c.name",
-                    names=names,
-                )
-            }
+        for name in names:
+            channel_id(store, settings, name)
+        before = _offered(store, names)
+        done = read_listings(store, settings, names, wait)
+        after = _offered(store, names)
+    told = [_read(one, before[one.channel], after[one.channel]) for one in done]
     if json:
-        show.document(
-            {
-                "channels": [
-                    {"channel": one.channel, "state": one.state, "reason": one.reason,
-                     "listings": counts[one.channel][0], "unmapped": counts[one.channel][1]}
-                    for one in done
-                ]
-            }
-        )  # fmt: skip
+        show.document({"channels": told})
     else:
         show.table(
-            ("channel", "state", "listings", "unmapped"),
-            [(one.channel, one.state, *counts[one.channel]) for one in done],
+            ("channel", "state", "listings", "new", "gone", "unmapped"),
+            [tuple(one[word] for word in ("channel", "state", *_COUNTS)) for one in told],
         )
         for one in done:
             if one.reason:
                 show.line(f"{one.channel}: {one.reason}")
     if any(one.state != "ok" for one in done):
         raise typer.Exit(NeedsAttention.code)
+
+
+_COUNTS = ("listings", "new", "gone", "unmapped")
+
+
+def _offered(store: Store, names: Sequence[str]) -> dict[str, dict[str, bool]]:
+    """What the channels show, as far as it was read: by channel and SKU, whether it is mapped."""
+    found: dict[str, dict[str, bool]] = {name: {} for name in names}
+    with store.read() as tx:
+        for channel, sku, item in tx.rows(
+            "SELECT c.name, l.sku, l.item_id FROM listings l JOIN channels c ON c.id = l.channel_id"
+            " WHERE l.listed AND c.name IN :names",
+            names=list(names),
+        ):
+            found[channel][sku] = item is not None
+    return found
+
+
+def _read(done: Done, before: Mapping[str, bool], after: Mapping[str, bool]) -> dict[str, Any]:
+    counts = (
+        len(after),
+        len(after.keys() - before),
+        len(before.keys() - after),
+        sum(not one for one in after.values()),
+    )
+    state = {"channel": done.channel, "state": done.state, "reason": done.reason}
+    return state | dict(zip(_COUNTS, counts, strict=True))

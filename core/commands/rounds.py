@@ -23,9 +23,11 @@ from core.store.database import Store
 from core.sync.ask import Watch, answers, ask_levels, ask_orders, ask_since, ask_turn, channel_row
 from core.sync.channel import clock, take_up
 from core.sync.find import numbers_at
+from core.sync.mapping import read_again
 from core.sync.pull import Stopped
 from core.sync.round import Outcome
-from core.sync.turn import Trouble, turn
+from core.sync.take_in import Counts
+from core.sync.turn import Trouble, read_now, turn
 from core.sync.work import due_now
 
 AT_ONCE = 16
@@ -151,29 +153,45 @@ def work(store: Store, settings: Settings, names: Sequence[str], wait: float) ->
         return _by_daemon(store, settings, names, wait, bars)
 
 
+def read(store: Store, settings: Settings, names: Sequence[str], wait: float) -> list[Done]:
+    """The listings of each channel, read in this process; a daemon that holds the store reads them in its next turn.
+
+    Raises `NeedsAttention` when it has not come to it in `wait` seconds.
+    """
+    with show.progress() as bars:
+        with store.sole_instance() as sole:
+            if sole:
+                return _side_by_side(names, bars, threading.Event(), lambda name, _: read_now(store, settings, name))
+        read_again(store, [_known_id(store, name) for name in names])
+        return _by_daemon(store, settings, names, wait, bars)
+
+
 def _here(store: Store, settings: Settings, names: Sequence[str], bars: Progress) -> list[Done]:
     """Turns side by side; then once more the channels whose levels follow what the others took in."""
     stopping = threading.Event()
     for name in names:
         due_now(store, name)
-    first = _side_by_side(store, settings, names, bars, stopping)
+
+    def job(name: str, progress: Callable[[Counts], None]) -> Outcome | Trouble:
+        return turn(store, settings, name, stopping=stopping.is_set, progress=progress)
+
+    first = _side_by_side(names, bars, stopping, job)
     behind = [name for name, done in zip(names, first, strict=True) if done.state == "ok" and _is_poked(store, name)]
-    again = dict(zip(behind, _side_by_side(store, settings, behind, bars, stopping), strict=True))
+    again = dict(zip(behind, _side_by_side(behind, bars, stopping, job), strict=True))
     return [_sum(done, again[done.channel]) if done.channel in again else done for done in first]
 
 
-def _side_by_side(
-    store: Store, settings: Settings, names: Sequence[str], bars: Progress, stopping: threading.Event
-) -> list[Done]:
+Job = Callable[[str, Callable[[Counts], None]], Outcome | Trouble]
+"""What is done with one channel; it may tell how far it has come with orders."""
+
+
+def _side_by_side(names: Sequence[str], bars: Progress, stopping: threading.Event, job: Job) -> list[Done]:
+    """The job for each channel; when one is interrupted, `stopping` tells the others to end early."""
+
     def one(name: str) -> Done:
         task = bars.add_task(name, total=None, told="")
-        done = turn(
-            store,
-            settings,
-            name,
-            stopping=stopping.is_set,
-            progress=lambda counts: bars.update(task, told=f"{counts.stored} orders stored, {counts.received} seen"),
-        )
+        told = "{0.stored} orders stored, {0.received} seen".format
+        done = job(name, lambda counts: bars.update(task, told=told(counts)))
         bars.update(task, total=1, completed=1)
         return _told(done)
 

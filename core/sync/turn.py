@@ -17,6 +17,7 @@ from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock, clock, take_up
 from core.sync.connect import Keepers
 from core.sync.deadlines import warn
+from core.sync.listings import read_listings
 from core.sync.pace import next_pull
 from core.sync.pull import Progress, Stopped
 from core.sync.round import DEAR_POLL_SECONDS, Outcome, run_round
@@ -55,8 +56,36 @@ def turn(
     Raises `StoreError` when the store cannot be used, and `Stopped` when `stopping` said so between two pages.
     `connector` is used and left open when given; else one is opened for this turn. `keepers`: those of this process.
     """
+
+    def run(channel: Channel, budgets: Budgets) -> Outcome:
+        return _run(store, settings, channel, budgets, now, stopping, progress)
+
+    return _taken_up(store, settings, name, now, connector, keepers or Keepers(store, settings.store), run)
+
+
+def read_now(
+    store: Store, settings: Settings, name: str, *, now: Clock = clock, connector: Connector | None = None
+) -> Outcome | Trouble:
+    """Reads the listings of the channel `name` and does nothing else of a turn; trouble is booked as a turn's."""
+
+    def run(channel: Channel, budgets: Budgets) -> Outcome:
+        count = read_listings(store, channel, now)
+        store.transact(lambda tx: note_budgets(tx, channel.id, channel.epoch, budgets))
+        return Outcome(channel=name, listings=count)
+
+    return _taken_up(store, settings, name, now, connector, Keepers(store, settings.store), run)
+
+
+def _taken_up(
+    store: Store,
+    settings: Settings,
+    name: str,
+    now: Clock,
+    connector: Connector | None,
+    keepers: Keepers,
+    run: Callable[[Channel, Budgets], Outcome],
+) -> Outcome | Trouble:
     own = settings.channels[name]
-    keepers = keepers or Keepers(store, settings.store)
     budgets = keepers.of(name).budgets
     opened = connector or keepers.connect(name, own)
     using = in_shadow(opened) if own.mode == "shadow" else opened
@@ -65,7 +94,7 @@ def turn(
         channel = take_up(
             store, name, own, using, [place.as_location() for place in settings.locations], settings.routing, now()
         )
-        outcome = _run(store, settings, channel, budgets, now, stopping, progress)
+        outcome = run(channel, budgets)
         warn(store, channel, now())
         return outcome
     except (Stopped, StoreError):

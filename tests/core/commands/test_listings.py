@@ -70,8 +70,31 @@ def test_reading_finds_what_is_new_on_offer(desk: Desk, shop: FarEnd) -> None:
     desk.ok("round")
     assert "CUP" not in listings(desk)
     (told,) = desk.ok("listings", "read")["channels"]
-    assert told == {"channel": "shop", "state": "ok", "reason": "", "listings": 3, "unmapped": 1}
+    counts = {"listings": 3, "new": 1, "gone": 0, "unmapped": 1}
+    assert told == {"channel": "shop", "state": "ok", "reason": "", **counts}
     assert listings(desk)["CUP"] is None
+
+
+def test_reading_listings_does_nothing_else_of_a_turn(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    level = shop.levels()["TEE", ""]
+    shop.place([("MUG", 1)])
+    desk.ok("stock", "receive", "TEE", "east", 5)
+    before = desk.rows("SELECT wanted, done, next_due, last_pull FROM channels")
+    out = desk.run("listings", "read").out
+    assert out.split() == ["channel", "state", "listings", "new", "gone", "unmapped", "shop", "ok", *"2000"]
+    assert desk.rows("SELECT wanted, done, next_due, last_pull FROM channels") == before
+    assert desk.ok("orders")["orders"] == []
+    assert shop.levels()["TEE", ""] == level
+
+
+def test_what_is_read_is_told_at_the_next_turn(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    desk.ok("stock", "receive", "CUP", "east", 5)
+    shop.offer("CUP", {"": 2})
+    desk.ok("listings", "read")
+    desk.ok("round")
+    assert shop.levels()["CUP", ""] == 5
 
 
 def test_reading_from_a_silent_channel_is_exit_3(desk: Desk, shop: FarEnd) -> None:
@@ -80,6 +103,8 @@ def test_reading_from_a_silent_channel_is_exit_3(desk: Desk, shop: FarEnd) -> No
     ran = desk.run("listings", "read", "shop")
     assert ran.code == 3
     assert "shop: shop answered" in ran.out
+    (row,) = desk.rows("SELECT health FROM channels")
+    assert row.health == "unavailable"
 
 
 def test_a_report_says_what_is_wrong_with_listings(desk: Desk, shop: FarEnd) -> None:
