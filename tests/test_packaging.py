@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = ("core", "connectors", "daemon")
+OURS = ("core", "connectors", "daemon", "ordersync")
 
 
 def _registered() -> Iterator[EntryPoint]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -41,8 +42,24 @@ class Commands(TyperGroup):
         return sys.exit(exit_code(run)) if standalone_mode else run()
 
 
+READER_LEFT = 128 + signal.SIGPIPE
+"""The exit code when whoever reads the output has left (`ordersync orders | head`): what shells report of any other
+tool that the closed pipe ends. Not an error: nothing is said, and `set -o pipefail` sees what it always sees."""
+
+
 def exit_code(run: Callable[[], Any]) -> int:
     """Runs a command and returns how it ended, having told a mendable error. Anything else is a bug and passes."""
+    try:
+        return _ended(run)
+    except BrokenPipeError:
+        return READER_LEFT
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer and rich make an exit of it, and see to the rest
+            return READER_LEFT
+        raise
+
+
+def _ended(run: Callable[[], Any]) -> int:
     try:
         ended = run()
     except UserError as error:

@@ -1,17 +1,22 @@
-"""The schema's version: brings a database up to date, and refuses one that is newer than this program."""
+"""The schema's version: brings a database up to date, and refuses one that is newer than this program.
+
+Alembic is loaded only where something is to be migrated: each command opens a store, and almost none migrates one.
+"""
 
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from core.errors import StoreError
 from core.store.database import Store, connect
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_MIGRATIONS = files("core.store") / "migrations"
 
 
 def open_store(url: str | sa.URL) -> Store:
@@ -32,6 +37,8 @@ def migrate(store: Store, revision: str = "head") -> None:
     """Runs the missing migrations in one transaction; does nothing on a database that is up to date."""
     if is_current(store) and revision == "head":
         return
+    from alembic import command
+
     config = _config()
     with store.write() as tx:
         if not tx.sqlite:  # two processes starting at once migrate one after the other
@@ -42,6 +49,8 @@ def migrate(store: Store, revision: str = "head") -> None:
 
 def downgrade(store: Store, revision: str) -> None:
     """Takes the schema back to an older revision; what only the newer one can hold is lost."""
+    from alembic import command
+
     config = _config()
     with store.write() as tx:
         config.attributes["connection"] = tx.connection
@@ -53,18 +62,27 @@ def is_current(store: Store) -> bool:
 
     Raises `StoreError` when it cannot be reached or was written by a newer version of ordersync.
     """
-    script = ScriptDirectory.from_config(_config())
+    known = revisions()
     with store.read() as tx:
-        present = MigrationContext.configure(tx.connection).get_current_revision()
-    if present is not None and present not in {found.revision for found in script.walk_revisions()}:
+        made = sa.inspect(tx.connection).has_table("alembic_version")
+        present = tx.value("SELECT version_num FROM alembic_version") if made else None
+    if present is not None and present not in known:
         raise StoreError(
             f"the store has schema {present}, which this version of ordersync does not know; "
             "install the version that wrote it, or a newer one"
         )
-    return bool(present == script.get_current_head())
+    return bool(present == known[-1])
+
+
+def revisions() -> list[str]:
+    """The schema's versions, the oldest first: the numbers that the migrations' files begin with."""
+    names = (file.name for file in (_MIGRATIONS / "versions").iterdir())
+    return sorted(name.partition("_")[0] for name in names if name[:4].isdigit())
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(files("core.store") / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     return config

@@ -28,6 +28,8 @@ and nothing else. Errors are one line on standard error: what, where, what to do
 | 2 | wrong usage or configuration |
 | 3 | a channel needs attention |
 | 4 | the store cannot be used |
+| 130 | stopped by Ctrl-C |
+| 141 | whoever read the output has left (`ordersync orders \\| head`); nothing is said |
 
 An ORDER is our id, the channel's number or its name (`"#1001"`, quoted). Where several channels have it, write
 `CHANNEL:ORDER` (`"shop:#1001"`).

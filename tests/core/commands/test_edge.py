@@ -105,6 +105,15 @@ def test_a_bug_is_not_dressed_up_as_the_users_mistake(desk: Desk, monkeypatch: p
         desk.run("status")
 
 
+def test_ctrl_c_is_silent_and_exit_130(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status, "standing", pressed)
+    ran = desk.run("status")
+    assert (ran.code, ran.out, ran.err.strip()) == (130, "", "")
+
+
 def test_help_is_not_an_error_line(desk: Desk) -> None:
     ran = desk.run("stock", "receive", "--help")
     assert (ran.code, ran.err) == (0, "")

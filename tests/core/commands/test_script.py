@@ -64,18 +64,81 @@ def test_a_breach_is_exit_1(desk: Desk) -> None:
     assert (ran.returncode, json.loads(ran.stdout)["sound"]) == (1, False)
 
 
-def test_a_reader_that_leaves_early_gets_no_traceback(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    "args",
+    [("stock", "show"), ("stock", "show", "--json"), ("check",), ("orders", "--help"), ("simulate", "walmart")],
+    ids=" ".join,
+)
+def test_a_reader_that_leaves_early_ends_it_without_a_word(desk: Desk, args: tuple[str, ...]) -> None:
+    """As any tool ends whose output goes to `head`: 141, what shells report of SIGPIPE."""
     file = desk.folder / "stock.csv"
     rows = "".join(f"TEE-{number},east,1,{'x' * 500}\n" for number in range(300))
     file.write_text(f"sku,location,quantity,title\n{rows}")
     desk.ok("stock", "set", "--file", str(file))
     with subprocess.Popen(
-        [SCRIPT, "stock", "show", "--config", str(desk.config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [SCRIPT, *args, *(() if "--help" in args else ("--config", str(desk.config)))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert b"Traceback" not in process.stderr.read()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_a_reader_of_errors_that_leaves_early_gets_none(desk: Desk) -> None:
+    with subprocess.Popen([SCRIPT, "order"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.stdout.read() == b""
+        assert process.wait(60) == 141
+
+
+@pytest.mark.parametrize("loaded", [b"core.errors", b"sqlalchemy.engine"])
+def test_ctrl_c_while_the_commands_are_loaded_is_silent_and_exit_130(desk: Desk, loaded: bytes) -> None:
+    with subprocess.Popen(
+        [SCRIPT, "status", "--config", str(desk.config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "PYTHONPROFILEIMPORTTIME": "1"},  # tells how far the loading is
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.rstrip().endswith(loaded):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read().splitlines()
+        assert process.stdout.read() == b""
+        assert process.wait(60) == 130
+    assert all(line.startswith(b"import time:") for line in rest[:-1]), "the last one may be cut"
+
+
+def test_ctrl_c_again_while_it_ends_is_silent_too(desk: Desk) -> None:
+    """What is pressed when the command has said all it had to say."""
+    code = (
+        "import atexit, os, signal, sys, ordersync\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['ordersync', '--help']\n"
+        "ordersync.main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (130, b"")
+
+
+def test_who_ignores_ctrl_c_goes_on_ignoring_it(desk: Desk) -> None:
+    """Under nohup, or behind an & in a script."""
+    code = (
+        "import os, signal, sys, ordersync\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "sys.argv = ['ordersync', '--help']\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "try:\n ordersync.main()\n"
+        "finally:\n sys.exit(0 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else 1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
 
 
 def test_completion_knows_the_channels(desk: Desk) -> None:

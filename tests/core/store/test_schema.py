@@ -6,10 +6,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from core.errors import StoreError
 from core.store.database import Store
-from core.store.schema import downgrade, migrate, open_store
+from core.store.schema import _config, downgrade, migrate, open_store, revisions
 from core.store.tables import metadata
 
 
@@ -55,6 +56,13 @@ def test_migrating_down_and_up_again_keeps_the_rows(store: Store, revision: str)
         tx.run("UPDATE requests SET kind = 'nonsense'")
     with store.write() as tx:
         tx.run("UPDATE requests SET kind = 'reconcile'")
+
+
+def test_the_versions_are_those_of_the_migrations_in_their_order() -> None:
+    """They are read off the files' names, without alembic."""
+    script = ScriptDirectory.from_config(_config())
+    assert revisions() == [found.revision for found in reversed(list(script.walk_revisions()))]
+    assert revisions()[-1] == script.get_current_head()
 
 
 def test_opening_a_second_time_changes_nothing(store: Store) -> None:
