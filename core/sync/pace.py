@@ -20,6 +20,9 @@ QUICKEST = 30.0
 RESERVE = 0.25
 """The part of the burst that flowing orders leave alone."""
 
+FLOWS_FOR = 900.0
+"""Seconds after an order during which more are expected."""
+
 RESTING = 4 / 3
 """How much more rarely than the plan allows a quiet channel is asked while its burst fills."""
 
@@ -29,15 +32,15 @@ def next_pull(
     listing: Left | None,
     now: float,
     *,
-    flowing: bool,
+    quiet_for: float,
     told: int = 0,
     fetching: Left | None = None,
 ) -> float:
     """Seconds until the next pull.
 
-    `listing`: what is left for it, None where pulls are not counted; `flowing`: whether the last one found news;
-    `told`: orders the channel has told of that wait to be fetched one by one, `fetching`: what is left for that. `now`
-    is in seconds since 1970.
+    `listing`: what is left for it, None where pulls are not counted; `quiet_for`: seconds since orders were
+    last taken in; `told`: orders the channel has told of that wait to be fetched one by one, `fetching`: what is left
+    for that. `now` is in seconds since 1970.
     """
     if listing is None or listing.rate <= 0:
         return poll
@@ -48,7 +51,7 @@ def next_pull(
         return max(slow, listing.shut_until - now)
     if told and fetching is not None and told > fetching.now(now) and left > reserve:
         return quick
-    if not flowing:
+    if quiet_for > FLOWS_FOR:
         return slow if left >= listing.burst - 1 else slow * RESTING
     surplus = max(0.0, left - reserve) / (listing.burst - reserve)
     return slow - (slow - quick) * min(1.0, surplus)

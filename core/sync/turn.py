@@ -157,10 +157,12 @@ def _run(
 
 def _until_next(outcome: Outcome, poll: int, budgets: Budgets) -> float:
     """Seconds until the next turn that pulls."""
+    if outcome.orders.stored:
+        budgets.news_at = time.monotonic()
     if outcome.pull_wait:
         return outcome.pull_wait
     listing = budgets.left(budgets.pulling) if budgets.pulling else None
-    return next_pull(poll, listing, time.time(), flowing=outcome.orders.stored > 0)
+    return next_pull(poll, listing, time.time(), quiet_for=time.monotonic() - budgets.news_at)
 
 
 def _told(outcome: Outcome) -> dict[str, object]:

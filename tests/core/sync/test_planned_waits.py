@@ -20,6 +20,7 @@ from core.sync.work import SECOND
 from tests.core.sync.fake import Fake
 from tests.core.sync.test_turn import OWN, SETTINGS, health, take_turn, waits
 from tests.core.sync.world import World, order, page
+from tests.passing import passing
 
 SPENT = "the budget of searchOrders is spent"
 
@@ -173,20 +174,24 @@ def test_everything_that_speaks_for_an_account_has_one_keeper(small_world: World
     assert mine.of("shop").budgets is not mine.of("other").budgets
 
 
-def test_a_dear_list_is_asked_sooner_while_orders_come(small_world: World) -> None:
+def test_a_dear_list_is_asked_sooner_while_orders_come(small_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = keepers(small_world.store)
     budgets = mine.of("shop").budgets.plan({"searchOrders": Budget(0.0056, 20)})
     budgets.pulling = "searchOrders"
 
+    passed = passing(monkeypatch)
+
     def until_next(*pulls: Any) -> float:
         small_world.later(400)
+        passed.later(400)
         fake = Fake(pulls=[list(pulls)])
         turn(small_world.store, dear(), "shop", now=small_world.clock, connector=cast(Connector, fake), keepers=mine)
         return waits(small_world)
 
     assert until_next() == pytest.approx(188, abs=1)
     assert until_next(page(order("1"))) == pytest.approx(30, abs=1)
-    assert until_next() == pytest.approx(188, abs=1)
+    assert until_next() == pytest.approx(30, abs=1), "orders that came a moment ago are followed by others"
+    assert [until_next() for _ in range(2)][1] == pytest.approx(188, abs=1)
 
 
 def test_a_keeper_in_memory_has_budgets_of_its_own() -> None:
