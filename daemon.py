@@ -2,7 +2,8 @@
 
 The service only schedules: what is due, and how the last turn went, stands in the channels' rows, so a service that
 was killed goes on where it stopped. Each channel has one turn at a time, in a thread of its own; a tick a second looks
-what is due, and a turn that makes other channels due calls the next tick at once.
+what is due. Whatever makes a channel due before its time, a hint that came or another channel's orders, wakes it at
+once.
 """
 
 from __future__ import annotations
@@ -32,8 +33,13 @@ from core.settings import ChannelSettings, Settings, Watched
 from core.store.database import Store
 from core.sync.channel import clock
 from core.sync.connect import Keepers
+from core.sync.hear import due_hints
 from core.sync.pull import Stopped
 from core.sync.turn import turn
+from core.web.inbox import Inbox
+from core.web.listeners import Listeners
+from core.web.receiver import Receiver
+from core.web.server import Server
 
 log = structlog.get_logger("ordersync")
 
@@ -52,12 +58,18 @@ class Service:
         self._keepers = Keepers(store, watched.settings.store)
         self._stopping = threading.Event()
         self._running: set[str] = set()
+        self._passed_over: set[str] = set()
+        """Running channels that were due again meanwhile."""
         self._connectors: dict[str, tuple[ChannelSettings, Connector]] = {}
         self._lock = threading.Lock()
         self._store_trouble = ""
         self._changed: set[str] = set()
         self._not_before: dict[str, float] = {}
         """Until when a channel rests whose last turn could not even be booked, by the monotonic clock."""
+        self._woken = threading.Event()
+        self._inbox = Inbox(store, self.wake)
+        self._listeners = Listeners(store, self._inbox)
+        self._server: Server | None = None
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
@@ -68,8 +80,15 @@ class Service:
         )
 
     def start(self) -> None:
-        """Begins to work off what is due."""
+        """Begins to work off what is due, and to listen. Raises `UserError` where it cannot listen as configured."""
         seconds = self._watched.settings.daemon.tick_seconds
+        place = self._watched.settings.receiver.place
+        if place is not None:
+            receiver = Receiver(lambda: self._watched.settings.channels, self._inbox, self._unready)
+            self._server = Server(*place, receiver.answer)
+            host, port = self._server.start()
+            log.info("listening", host=host, port=port)
+        self._inbox.start()
         self._scheduler.add_job(
             self._tick,
             "interval",
@@ -86,6 +105,10 @@ class Service:
     def stop(self) -> None:
         """Lets each channel finish the page at hand and ends; what takes longer than the grace is left behind."""
         self._stopping.set()
+        if self._server is not None:
+            self._server.stop()
+        self._listeners.stop()
+        self._inbox.stop()
         ends = time.monotonic() + self._watched.settings.daemon.stop_grace_seconds
         while self._running and time.monotonic() < ends:
             time.sleep(0.02)
@@ -97,10 +120,22 @@ class Service:
             if not left:
                 connector.close()
 
+    def wake(self) -> None:
+        """Looks now what is due. Many calls before that look are one; one during it is another look."""
+        if not self._woken.is_set() and not self._stopping.is_set():
+            self._woken.set()
+            self._scheduler.add_job(self._tick, executor="ticks", misfire_grace_time=None)
+
+    def _unready(self) -> str:
+        """Why the service is not ready; empty when it is."""
+        return "stopping" if self._stopping.is_set() else self._store_trouble
+
     def _tick(self) -> None:
+        self._woken.clear()
         try:
             self._reload()
             settings = self._watched.settings
+            self._listeners.follow(settings.channels)
             due = self._due(settings.channels)
         except StoreError as error:
             self._store_failed(error)
@@ -112,23 +147,31 @@ class Service:
         now = clock()
         with self._store.read() as tx:
             rows = {row.name: row for row in tx.rows("SELECT * FROM channels")}
-        return [name for name in channels if name not in rows or _is_due(rows[name], now)]
+            hints = due_hints(tx)
+        return [name for name in channels if name not in rows or _is_due(rows[name], hints, now)]
 
     def _begin(self, settings: Settings, name: str) -> None:
         with self._lock:
-            if name in self._running or self._stopping.is_set() or time.monotonic() < self._not_before.get(name, 0.0):
+            if name in self._running:
+                self._passed_over.add(name)
+                return
+            if self._stopping.is_set() or time.monotonic() < self._not_before.get(name, 0.0):
                 return
             self._running.add(name)
         self._scheduler.add_job(self._turn, args=(settings, name), misfire_grace_time=None)
 
     def _turn(self, settings: Settings, name: str) -> None:
-        poked: tuple[int, ...] = ()
         try:
             connector = self._connector(name, settings.channels[name])
-            done = turn(
-                self._store, settings, name, connector=connector, keepers=self._keepers, stopping=self._stopping.is_set
+            turn(
+                self._store,
+                settings,
+                name,
+                connector=connector,
+                keepers=self._keepers,
+                stopping=self._stopping.is_set,
+                woken=self.wake,
             )
-            poked = getattr(done, "poked", ())
             self._store_works()
         except Stopped:
             pass
@@ -142,8 +185,10 @@ class Service:
         finally:
             with self._lock:
                 self._running.discard(name)
-        if poked and not self._stopping.is_set():
-            self._scheduler.add_job(self._tick, id="now", replace_existing=True, executor="ticks")
+                again = name in self._passed_over
+                self._passed_over.discard(name)
+        if again:
+            self.wake()
 
     def _connector(self, name: str, settings: ChannelSettings) -> Connector:
         """The channel's connector, opened anew when its settings changed."""
@@ -184,11 +229,12 @@ class Service:
             self._changed.clear()
 
 
-def _is_due(row: Any, now: int) -> bool:
-    """By the clock; or, while the channel is well, when something waits for now or somebody poked it."""
+def _is_due(row: Any, hints: Mapping[int, int], now: int) -> bool:
+    """By the clock; or, while the channel is well, when something waits for now, a hint came or somebody poked it."""
     if row.next_due <= now:
         return True
-    return row.health == "ok" and (row.wanted > row.done or (row.wake_at is not None and row.wake_at <= now))
+    waits = [at for at in (row.wake_at, hints.get(row.id)) if at is not None]
+    return row.health == "ok" and (row.wanted > row.done or any(at <= now for at in waits))
 
 
 @contextmanager

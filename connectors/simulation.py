@@ -52,6 +52,18 @@ class Fault(StrEnum):
     """A page is served a second time under the next page's token."""
     TOKEN_EXPIRY = "token_expiry"  # noqa: S105 - the name of a fault
     """The access token dies early, in the middle of a pull."""
+    HINT_LOST = "hint_lost"
+    """A call or message about a change is never made."""
+    HINT_TWICE = "hint_twice"
+    """It is made twice."""
+    HINT_LATE = "hint_late"
+    """It is made ten minutes later."""
+    HINT_OUT_OF_ORDER = "hint_out_of_order"
+    """Later ones overtake it."""
+
+
+ABOUT_HINTS = frozenset((Fault.HINT_LOST, Fault.HINT_TWICE, Fault.HINT_LATE, Fault.HINT_OUT_OF_ORDER))
+"""Faults of what the channel tells by itself; the others are of what it answers."""
 
 
 class FaultPlan:
@@ -262,6 +274,9 @@ class Simulator(abc.ABC):
     def suffer(self, rates: Mapping[str, float]) -> None:
         """From now on these faults, by name, with this probability a request each, and no others."""
         self.faults.set({Fault(name): rate for name, rate in rates.items()})
+
+    def route(self, outside: str, inside: str) -> None:  # noqa: B027 - not every channel calls
+        """Where the https address `outside` leads on this machine, for what the channel tells by itself."""
 
     def settle_feeds(self) -> None:  # noqa: B027 - most channels answer at once
         """Lets asynchronous work that waits for its time finish at once; nothing where there is none."""

@@ -11,7 +11,7 @@ Raises of every method that speaks to the channel: `Unavailable` (try later), `U
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -22,10 +22,12 @@ from core.credentials import Keeper
 from core.errors import UserError
 from core.model import (
     Ack,
+    Call,
     Cancellation,
     ChannelLevel,
     ChannelListing,
     Finding,
+    Hint,
     Level,
     LevelKey,
     Observation,
@@ -36,6 +38,7 @@ from core.model import (
     Refund,
     Return,
     Shipment,
+    Subscribed,
 )
 
 CONNECTORS = "ordersync.connectors"
@@ -69,9 +72,15 @@ class Ability(StrEnum):
     """Years of orders can be read without standing in the way of the live pull."""
     ROLL_CALL = "roll_call"
     """The numbers of all orders of a window can be listed, to see that none is missing here."""
+    HINTS = "hints"
+    """The channel calls an address of ours when something changed: `hints` reads its requests."""
+    QUEUE = "queue"
+    """The channel puts a message into a queue of the seller's when something changed: `listen` takes them out."""
 
 
-WRITES = ("acknowledge", "push_tracking", "push_levels", "push_cancellations", "push_refunds")
+WRITES = (
+    *("acknowledge", "push_tracking", "push_levels", "push_cancellations", "push_refunds", "subscriptions", "listen"),
+)
 """The methods that change something at the channel: a channel in shadow never sees one of them."""
 
 
@@ -191,6 +200,37 @@ class Connector(Protocol):
 
     def listings(self) -> Iterator[ChannelListing]:
         """Everything this account offers, page by page as the channel gives it."""
+        ...
+
+    def deaf(self) -> str:
+        """Why this account cannot be told of changes although its channel tells of them: what its settings lack, ending
+        in what to do. Empty where nothing is missing. Pure."""
+        ...
+
+    def hints(self, call: Call) -> Sequence[Hint]:
+        """What a request is about; nothing where we do not look at that. Pure, and asked by any thread at any time.
+
+        The signature is compared before anything else is read, as bytes and in constant time. Raises `Forged` for any
+        request the channel did not sign, `Stale` for one that is too old or from the future, and `BadDocument` for one
+        that is genuine and cannot be read.
+        """
+        ...
+
+    def subscriptions(self, address: str) -> Subscribed:
+        """Sees to it that the channel tells `address` of every change, once; a queue's address is in the settings.
+
+        What is missing is created, what differs is mended, what is there twice or not wanted any more is removed, and
+        subscriptions for other addresses are left alone. One thing the channel will not have (a right is missing) keeps
+        the others from nothing. Harmless when repeated.
+        """
+        ...
+
+    def listen(self, keep: Callable[[Sequence[Hint], Sequence[str]], None], *, wait: float) -> int:
+        """Takes one batch of messages out of the queue, waiting up to `wait` seconds for it; returns how many came.
+
+        `keep` is called once with their hints and with the reasons why some messages could not be read, and returns
+        when the hints are stored; only then is any message deleted. What it raises leaves the batch in the queue.
+        """
         ...
 
     def close(self) -> None:

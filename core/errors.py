@@ -95,5 +95,13 @@ class BadDocument(ChannelError):
     """A document cannot be read as an order: it is set aside with this reason, and its page goes on."""
 
 
+class Forged(ChannelError):
+    """A request that somebody sent us is not signed by the channel: it is refused, and nothing of it is believed."""
+
+
+class Stale(ChannelError):
+    """A request that the channel signed is too old, or from the future, to be worth a look: it is left alone."""
+
+
 class Fenced(Exception):
     """Another worker has taken this channel over: nothing of the present transaction is kept."""

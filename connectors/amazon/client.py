@@ -81,6 +81,9 @@ class Amazon:
         Ability.COMPARE_AND_SET: "Amazon sets a quantity without comparing: orders are pulled right before a push",
         Ability.REFUND: "Amazon pays back by a feed without a key: a repeat would pay twice, and no order shows it; "
         "refund in Seller Central",
+        Ability.HINTS: "Amazon calls no address of ours; what it tells goes to a queue of the seller's",
+        Ability.QUEUE: "Amazon tells only an SQS queue of the seller's own AWS account, which is not listened to here; "
+        "its orders are polled",
     }
 
     def __init__(self, name: str, settings: AmazonSettings, keeper: Keeper | None = None) -> None:

@@ -1,19 +1,19 @@
 """The sandbox's connector: its settings, its one way to the far end, and everything it reads.
 
-What it tells the channel stands in `pushes.py`; what a document means, in `orders.py`. A connector of a real channel
-has the same three files.
+What it tells the channel stands in `pushes.py`; what a document means, in `orders.py`; what the channel tells by
+itself, in `hints.py`. A connector of a real channel has the same four files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 from pydantic import Field
 
-from connectors.sandbox import history, orders, pushes
+from connectors.sandbox import hints, history, orders, pushes
 from connectors.sandbox.far_end import FarEnd
 from core.connector import Ability
 from core.credentials import Keeper
@@ -21,10 +21,12 @@ from core.errors import ChannelError, NotFound, Rejected, Unauthorized, Unavaila
 from core.guard import forbid_in_transaction
 from core.model import (
     Ack,
+    Call,
     Cancellation,
     ChannelLevel,
     ChannelListing,
     Finding,
+    Hint,
     Level,
     LevelKey,
     Observation,
@@ -35,8 +37,9 @@ from core.model import (
     Refund,
     Return,
     Shipment,
+    Subscribed,
 )
-from core.settings import ChannelSettings
+from core.settings import ChannelSettings, Secret
 
 T = TypeVar("T")
 
@@ -51,6 +54,8 @@ class SandboxSettings(ChannelSettings):
     """Which far end of this process the account belongs to; accounts with different worlds never meet."""
     page_size: Annotated[int, Field(ge=1, le=200)] = 100
     """Orders asked for at once."""
+    signing_secret: Secret | None = None
+    """What the channel signs its calls with. Not set: it is not listened to, only asked."""
 
 
 class Sandbox:
@@ -127,6 +132,23 @@ class Sandbox:
 
     def settle(self, pending: Mapping[str, str]) -> Iterator[Ack]:
         return pushes.settle(self._ask, pending)
+
+    # What the channel tells by itself: see hints.py.
+
+    def deaf(self) -> str:
+        if self.settings.signing_secret is None:
+            return "signing_secret is not set, so nobody can tell the channel's calls from others; set it"
+        return ""
+
+    def hints(self, call: Call) -> Sequence[Hint]:
+        secret = self.settings.signing_secret
+        return hints.hints(call, secret.get_secret_value() if secret else "")
+
+    def subscriptions(self, address: str) -> Subscribed:
+        return hints.subscriptions(self._ask, address)
+
+    def listen(self, keep: Callable[[Sequence[Hint], Sequence[str]], None], *, wait: float) -> int:
+        return hints.listen(self._ask, keep, wait)
 
     # Reading levels and listings.
 

@@ -7,6 +7,8 @@ A plugin author replaces this file with a simulator of the vendor's API. Two kin
 - tests and the curious, through everything else: they play the buyers (`place`, `cancel`), the passing of time
   (`let_time_pass`), the bad days (`fail`) and the auditors (`truths`, `effects`, `levels`).
 
+What it tells by itself stands in `telling.py`.
+
 State lives as long as the process, by name: `FarEnd.named("spring")` is the same world for everyone who asks.
 """
 
@@ -24,6 +26,7 @@ import msgspec
 
 from connectors.sandbox import service, wire
 from connectors.sandbox.archive import Archive
+from connectors.sandbox.telling import Telling
 
 MOST_ORDERS = 200
 """Orders one page may hold."""
@@ -76,7 +79,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     lines: Mapping[str, int]
 
 
-class FarEnd:
+class FarEnd(Telling):
     """One seller's account at the sandbox channel. Every method may be called from any thread."""
 
     _worlds: ClassVar[dict[str, FarEnd]] = {}
@@ -95,9 +98,9 @@ class FarEnd:
             cls._worlds.pop(world, None)
 
     def __init__(self) -> None:
+        super().__init__()
         self.asynchronous = False
         """Whether levels are taken now and applied when time passes, as with a vendor's feeds."""
-        self._lock = threading.RLock()
         self._listings: dict[str, wire.Listing] = {}
         self._orders: dict[str, wire.Order] = {}
         self._effects: dict[tuple[str, str], Effect] = {}
@@ -261,6 +264,11 @@ class FarEnd:
             "past": lambda request: (200, self.archive.past(request)),
             "returns": lambda request: (200, self.archive.returned(request)),
             "own_stock": lambda request: (200, self.archive.stock(request)),
+            "subscriptions": self._answer_subscriptions,
+            "subscribe": self._answer_subscribe,
+            "unsubscribe": self._answer_unsubscribe,
+            "receive": self._answer_receive,
+            "delete": self._answer_delete,
         }
         with self._lock:
             trouble = self._trouble if self._trouble and self._random.random() < self._chance else None

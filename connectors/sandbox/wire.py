@@ -119,6 +119,37 @@ class Nothing(Strict):
     """A question that needs no words."""
 
 
+class Subscribe(Strict):
+    address: str
+
+
+class Unsubscribe(Strict):
+    id: str
+
+
+class Receive(Strict):
+    """A look into the queue; with `wait`, seconds to wait for the first message."""
+
+    wait: float
+
+
+class Delete(Strict):
+    ids: list[str]
+
+
+class Told(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a call or a message says: an event of some topic (order, level, account)."""
+
+    event: str
+    at: datetime
+    topic: str
+    order: str = ""
+    sku: str = ""
+    place: str = ""
+    quantity: int | None = None
+    text: str = ""
+
+
 class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What became of one row of a batch: no `error`, or its code."""
 

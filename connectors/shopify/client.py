@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar
 
@@ -12,6 +12,7 @@ from connectors.shopify import (
     access,
     cancel,
     examine,
+    hints,
     orders,
     paging,
     pushes_levels,
@@ -20,17 +21,20 @@ from connectors.shopify import (
     reading,
     refunds,
     returns,
+    subscriptions,
 )
-from connectors.shopify.graph import VERSION, Graph, endpoint
+from connectors.shopify.graph import VERSION, Graph, domain, endpoint
 from core.connector import Ability
 from core.credentials import Keeper, Memory, Tokens
 from core.errors import Rejected
 from core.model import (
     Ack,
+    Call,
     Cancellation,
     ChannelLevel,
     ChannelListing,
     Finding,
+    Hint,
     Level,
     LevelKey,
     Observation,
@@ -40,6 +44,7 @@ from core.model import (
     Refund,
     Return,
     Shipment,
+    Subscribed,
 )
 from core.settings import ChannelSettings, Secret
 from core.settings.wrong import wrong
@@ -64,11 +69,14 @@ class ShopifySettings(ChannelSettings):
     client_id: str | None = Field(default=None, examples=["0123456789abcdef0123456789abcdef"])
     """The client id of an app of your own organisation; its tokens live a day and are fetched as needed."""
     client_secret: Secret | None = None
-    """The secret that belongs to `client_id`."""
+    """The secret that belongs to `client_id`. The app's webhooks are signed with it, too."""
     refresh_token: Secret | None = None
     """The refresh token the shop gave when it installed an app with tokens of one hour, beside `client_id` and
     `client_secret`. Each renewal brings another one, which the store keeps encrypted: see `encryption_key` in
     ordersync.toml. Needed only once; a new one here takes the place of what is kept."""
+    webhook_secret: Secret | None = None
+    """The app's client secret (its page calls it API secret key), which its webhooks are signed with, where that is not
+    `client_secret`: needed beside `access_token` for Shopify's calls to be told from others'."""
     plan_points: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Points a second that the shop's plan restores: 100, Advanced 200, Plus 1000, Enterprise 2000. Where requests
     begin; from the first answer on, Shopify's own numbers count."""
@@ -115,12 +123,13 @@ class Shopify:
         (
             *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.CANCEL, Ability.REFUND, Ability.SETTLE),
             *(Ability.RETURNS, Ability.ROLL_CALL),
-            *(Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET),
+            *(Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET, Ability.HINTS),
         )
     )
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Shopify does not ask for orders to be acknowledged",
         Ability.OWN_STOCK: "Shopify has no warehouses of its own",
+        Ability.QUEUE: "Shopify's hints come as calls; a queue of its own it has not",
         **dict.fromkeys(NOT_YET, "ordersync does not do this at Shopify yet"),
     }
 
@@ -151,7 +160,9 @@ class Shopify:
         return reading.pages(self._graph, cursor, begin, overlap, places=self._places)
 
     def fetch(self, number: str) -> Observation:
-        """One order as it stands now, by its number or its global id. Raises `NotFound`."""
+        """One order as it stands now, by its number, its global id or its fulfilment order's. Raises `NotFound`."""
+        if number.startswith("gid://shopify/FulfillmentOrder/"):
+            number = reading.order_of(self._graph, number)
         return orders.observe(reading.whole(self._graph, number, places=self._places))
 
     def normalize(self, body: bytes) -> Order:
@@ -207,8 +218,32 @@ class Shopify:
         """Credentials, scopes, clock, API version, orders, locations and listings; see `examine`."""
         return examine.examine(self._graph, self.settings.locations)
 
+    def deaf(self) -> str:
+        if self._signing_secret is None:
+            return (
+                "webhook_secret is not set, so nobody can tell Shopify's calls from others; set it to the app's secret"
+            )
+        return ""
+
+    def hints(self, call: Call) -> Sequence[Hint]:
+        """Webhooks, told genuine by their signature; see `hints`."""
+        secret = self._signing_secret or ""
+        return hints.hints(call, secret, domain(self.settings.shop), self._names.get)
+
+    def subscriptions(self, address: str) -> Subscribed:
+        """One webhook subscription a topic; see `subscriptions`."""
+        return subscriptions.see_to(self._graph, address, levels=self.settings.push_levels)
+
+    def listen(self, keep: Callable[[Sequence[Hint], Sequence[str]], None], *, wait: float) -> int:
+        raise NotImplementedError(self.absent[Ability.QUEUE])
+
     def close(self) -> None:
         self._graph.close()
+
+    @property
+    def _signing_secret(self) -> str | None:
+        secret = self.settings.webhook_secret or self.settings.client_secret
+        return secret.get_secret_value() if secret else None
 
     def _place(self, place: str) -> str:
         """The global id of a location; the only one there is where none is named, empty where that is unclear."""

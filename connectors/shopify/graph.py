@@ -87,6 +87,12 @@ def endpoint(shop: str, base_url: str | None) -> str:
     return f"{site}/graphql.json"
 
 
+def domain(shop: str) -> str:
+    """The shop's own host, by which Shopify names it."""
+    url: str = Session(shop, VERSION).url
+    return url
+
+
 class Graph(GraphQL):  # type: ignore[misc] # the library has no types
     """One shop's GraphQL endpoint. `tokens` gives the access token; `points` is what the plan restores a second.
 

@@ -21,6 +21,8 @@ PARCELS: Final = 20
 """Parcels told of at once. They cost little; but Shopify works them off one by one while the deadline runs."""
 LEVELS: Final = 250
 """Quantities set at once: the most Shopify takes."""
+SUBSCRIPTIONS: Final = 25
+"""Subscriptions changed at once: ten points each, and more for what is answered."""
 POINTS: Final = 1000
 """What one request may cost."""
 
@@ -185,3 +187,14 @@ VARIANTS: Final = f"""query Variants($after: String, $first: Int!) {{
     {_ENDS}
   }}
 }}"""
+
+ORDER_OF: Final = "query OrderOf($id: ID!) { node(id: $id) { ... on FulfillmentOrder { order { id } } } }"
+"""The order that a piece of work is of: $id names the fulfilment order."""
+
+WEBHOOKS: Final = f"""query Webhooks($after: String) {{
+  webhookSubscriptions(first: 250, after: $after) {{
+    nodes {{ id topic uri format includeFields filter }}
+    {_ENDS}
+  }}
+}}"""
+"""Every subscription the app has made in this shop by the API."""

@@ -30,6 +30,14 @@ def pages(
         yield Page(observations=tuple(_whole(graph, one, places=places) for one in some), cursor=reached)
 
 
+def order_of(graph: Graph, work: str) -> str:
+    """The global id of the order a fulfilment order belongs to, by the latter's. Raises `NotFound`."""
+    node = graph.ask(queries.ORDER_OF, {"id": work}, _Node).node
+    if node is None or node.order is None:
+        raise NotFound("Shopify knows no such fulfillment order")
+    return node.order.id
+
+
 def whole(graph: Graph, number: str, *, places: bool) -> bytes:
     """One order with every row of its lists, as it stands. Raises `NotFound`."""
     if not is_number(short(number)):
@@ -198,6 +206,18 @@ def batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 class _Order(Record):
     order: msgspec.Raw
+
+
+class _Owner(Record):
+    id: str
+
+
+class _WorkOf(Record):
+    order: _Owner | None = None
+
+
+class _Node(Record):
+    node: _WorkOf | None
 
 
 class _Ends(Record):

@@ -49,6 +49,11 @@ PLAN: Final[Mapping[str, tuple[int, int]]] = {
     "getWFSInventoryDetails": (200, MINUTE),
     "feedInventory": (10, HOUR),
     "getFeedItemStatus": (5000, MINUTE),
+    "getAllSubscriptions": (200, MINUTE),
+    "getEventTypes": (200, MINUTE),
+    "createSubscription": (200, MINUTE),
+    "updateSubscription": (200, MINUTE),
+    "deleteSubscription": (200, MINUTE),
 }
 """Requests by operation: so many in so many seconds, given back evenly. The specs print no limits; these are the ones
 sellers are told, the inventory calls' for those nobody is told of. What an answer's headers say goes before them."""

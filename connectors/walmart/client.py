@@ -3,18 +3,18 @@
 How requests are made stands in `api.py`; pulling in `pull.py`; what a document means in `orders.py`; what the channel
 is told of orders in `pushes.py`, of parcels in `shipping.py`, of cancellations in `cancel.py`, of refunds in
 `refunds.py`, of stock in `levels.py` and `feeds.py`; what it holds in `stock.py`; the past in `history.py`, returns in
-`returns.py`; how the account itself is in `examine.py`.
+`returns.py`; what it tells by itself in `hints.py`; how the account itself is in `examine.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from connectors.walmart import cancel, feeds, history, orders, pull, pushes, returns, shipping, stock
+from connectors.walmart import cancel, feeds, hints, history, orders, pull, pushes, returns, shipping, stock
 from connectors.walmart import examine as examination
 from connectors.walmart import levels as told_levels
 from connectors.walmart import refunds as refunding
@@ -23,10 +23,12 @@ from core.connector import Ability
 from core.credentials import Keeper, Memory
 from core.model import (
     Ack,
+    Call,
     Cancellation,
     ChannelLevel,
     ChannelListing,
     Finding,
+    Hint,
     Level,
     LevelKey,
     Observation,
@@ -37,6 +39,7 @@ from core.model import (
     Refund,
     Return,
     Shipment,
+    Subscribed,
 )
 from core.settings import ChannelSettings, Secret
 
@@ -69,9 +72,10 @@ class Walmart:
 
     Settings: ClassVar[type[WalmartSettings]] = WalmartSettings
 
-    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {Ability.COMPARE_AND_SET}
+    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {Ability.COMPARE_AND_SET, Ability.QUEUE}
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.COMPARE_AND_SET: "Walmart sets a level whatever it was before; orders are pulled right before a push",
+        Ability.QUEUE: "Walmart's hints come as calls; it has no queues",
     }
 
     def __init__(self, name: str, settings: WalmartSettings, keeper: Keeper | None = None) -> None:
@@ -87,6 +91,7 @@ class Walmart:
             pace=settings.pace,
             keeper=keeper or Memory(),
         )
+        self._signing_key = hints.signing_key(settings.client_secret.get_secret_value())
         self._feeds = feeds.Feeds()
         self._fresh = pushes.Fresh()
 
@@ -153,6 +158,18 @@ class Walmart:
 
     def listings(self) -> Iterator[ChannelListing]:
         return stock.listings(self._api, wfs=orders.WFS in self.settings.ship_node_types)
+
+    def deaf(self) -> str:
+        return ""
+
+    def hints(self, call: Call) -> Sequence[Hint]:
+        return hints.hints(call, self._signing_key)
+
+    def subscriptions(self, address: str) -> Subscribed:
+        return hints.see_to(self._api, address, self._signing_key)
+
+    def listen(self, keep: Callable[[Sequence[Hint], Sequence[str]], None], *, wait: float) -> int:
+        raise NotImplementedError(self.absent[Ability.QUEUE])
 
     def close(self) -> None:
         self._api.close()

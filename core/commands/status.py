@@ -16,7 +16,7 @@ from core.commands.given import Config, Json
 from core.settings import Settings
 from core.sync.channel import clock
 from core.sync.deadlines import Deadline, near
-from core.sync.status import Standing, Waiting, standing
+from core.sync.status import Hearing, Standing, Waiting, standing
 
 _TROUBLED = ("unavailable", "parked", "misconfigured")
 
@@ -29,6 +29,26 @@ class Budget(msgspec.Struct, kw_only=True):
     """What there is at most."""
     per_second: float
     """What comes back."""
+
+
+class Hints(msgspec.Struct, kw_only=True):
+    """What a channel told by itself. Instants as above."""
+
+    received: int
+    """Events heard, each once, ever."""
+    repeated: int
+    refused: int
+    """Calls and messages that were forged, stale or not to be read, ever."""
+    waiting: int
+    """What is still to be looked at."""
+    last_received: str | None
+    last_refused: str | None
+    refusal: str
+    """Why the last one was refused."""
+    trouble: str
+    """Why the channel cannot tell of all changes just now, and what to do; it is polled all the same."""
+    notices: list[str]
+    """What concerns the whole account and somebody has to see to, the newest first."""
 
 
 class Told(msgspec.Struct, kw_only=True):
@@ -54,6 +74,8 @@ class Told(msgspec.Struct, kw_only=True):
     """When orders and levels there were last compared with ours."""
     unexplained: int = 0
     """Differences nothing explained then."""
+    hints: Hints | None = None
+    """Null where the channel tells nothing by itself and was not asked to."""
     waiting: Waiting
     acknowledge_soon: int = 0
     """Orders not acknowledged yet, for which the channel soon waits no longer (`acknowledge_alert_minutes`)."""
@@ -125,17 +147,33 @@ def _one(name: str, settings: Settings, wrong: dict[str, str], found: Standing, 
     if name in found.reconciled:
         at, told.unexplained = found.reconciled[name]
         told.reconciled = show.iso(at)
+    if name in found.hearing:
+        told.hints = _hints(found.hearing[name])
     if row is not None:
         told.last_success = show.iso(row.last_success)
         told.last_success_seconds = _seconds(row.last_success, now)
         told.lag_seconds = _seconds(row.last_pull, now)
         told.outage_since = show.iso(row.outage_since)
-        told.next_turn = show.iso(row.next_due or None)
+        told.next_turn = show.iso(row.next_due if row.next_due > 0 else None)
         told.budgets = {
             name: Budget(left=round(left.now(now / show.SECOND), 1), burst=left.burst, per_second=left.rate)
             for name, left in read(row.budgets).items()
         }
     return told
+
+
+def _hints(heard: Hearing) -> Hints:
+    return Hints(
+        received=heard.received,
+        repeated=heard.repeated,
+        refused=heard.refused,
+        waiting=heard.waiting,
+        last_received=show.iso(heard.last_received),
+        last_refused=show.iso(heard.last_refused),
+        refusal=heard.refusal,
+        trouble=heard.trouble,
+        notices=heard.notices,
+    )
 
 
 def _health(name: str, row: Any, settings: Settings, wrong: dict[str, str]) -> tuple[str, str]:
@@ -187,6 +225,8 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
             past = found.backfills[one.channel]
             waits = f", waits: {past.reason}" if past.reason else ""
             show.line(f"{one.channel}: backfill {one.backfill:.0%} done, {past.received} orders seen{waits}")
+        if one.channel in found.hearing:
+            _print_hints(one.channel, found.hearing[one.channel], now)
         if one.unexplained:
             what = show.many(one.unexplained, "difference")
             show.line(f"{one.channel}: {what} nothing explains; see `ordersync reconcile {one.channel} --last`")
@@ -209,6 +249,18 @@ def _print_deadlines(soon: Mapping[str, Deadline], now: int) -> None:
             f"{name}: {show.many(one.orders, 'order')} to be acknowledged, the first ({one.first}) {when}; if the next "
             f"turn does not, acknowledge there by hand: see `ordersync push list {name}`"
         )
+
+
+def _print_hints(channel: str, heard: Hearing, now: int) -> None:
+    last = "never heard" if heard.last_received is None else f"last heard {show.ago(heard.last_received, now)} ago"
+    counts = show.counts({word: getattr(heard, word) for word in ("received", "waiting", "refused")})
+    show.line(f"{channel}: hints {last}{f'; {counts}' if counts else ''}")
+    if heard.last_refused is not None:
+        show.line(f"{channel}: last hint refused {show.ago(heard.last_refused, now)} ago: {heard.refusal}")
+    if heard.trouble:
+        show.line(f"{channel}: it cannot tell of all changes and is polled: {heard.trouble}")
+    for notice in heard.notices:
+        show.line(f"{channel}: {notice}")
 
 
 def _low(budgets: Mapping[str, Budget]) -> str:

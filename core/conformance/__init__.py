@@ -23,6 +23,7 @@ from core.conformance.examining import Examining
 from core.conformance.failures import Failures
 from core.conformance.far_end import Effect, Failure, FarEnd, RefundEffect, Truth
 from core.conformance.given import Given
+from core.conformance.hinting import Hinting
 from core.conformance.history import History
 from core.conformance.hostile import Hostile
 from core.conformance.levels import Levels
@@ -47,5 +48,6 @@ class Conformance(
     History,
     Returning,
     Examining,
+    Hinting,
 ):
     """The whole contract. Subclass it in a test module and give the fixtures `connector` and `far_end`."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
+
+from core.model import Call
 
 
 class Failure(StrEnum):
@@ -107,4 +110,35 @@ class FarEnd(Protocol):
 
     def fail(self, how: str | None) -> bool:
         """From now on this `Failure`; None ends it. False, and nothing changed: this far end cannot do that."""
+        ...
+
+    # Of channels that tell by themselves.
+
+    def event(self, number: str, *, at: datetime | None = None) -> Call:
+        """The call by which the channel tells whoever subscribed that this order changed, as it would arrive now; each
+        is another event. `at`: when it happened, where that is not now."""
+        ...
+
+    def sign(self, body: bytes) -> Call:
+        """A genuine call with this body."""
+        ...
+
+    def told(self) -> Sequence[str]:
+        """The addresses that would be told of a new order, as often as each would be."""
+        ...
+
+    def subscribe(self, address: str) -> None:
+        """Somebody subscribes an address to new orders by hand, though it be subscribed already."""
+        ...
+
+    def unsubscribe(self) -> None:
+        """The channel drops all subscriptions."""
+        ...
+
+    def enqueue(self, number: str) -> None:
+        """A message that this order changed; without a number, one that nobody can read."""
+        ...
+
+    def queued(self) -> int:
+        """Messages in the queue, those included that were given out and not taken out."""
         ...

@@ -195,6 +195,50 @@ class DaemonSettings(Table):
     """How often a channel that refused our credentials is tried again, in seconds."""
 
 
+def _listening(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and int(port) < 65_536) or any(c.isspace() for c in host):
+        raise wrong("no address to listen at", 'write HOST:PORT, such as "127.0.0.1:8080"')
+    return value
+
+
+def _over_tls(value: str) -> str:
+    if not value.startswith("https://"):
+        raise wrong("channels call only over TLS", "write the https address of the proxy before the receiver")
+    return value
+
+
+class ReceiverSettings(Table):
+    """Where channels may call to say that something changed: see docs/hints.md. Off as long as `listen` is not set."""
+
+    listen: Annotated[str, AfterValidator(_listening), Field(examples=["127.0.0.1:8080"])] | None = None
+    """Where the service listens for channels' calls, in plain HTTP: behind a proxy that speaks TLS to the outside.
+    Not set: it does not listen, and finds everything by asking."""
+    public_url: (
+        Annotated[WebAddress, AfterValidator(_over_tls), Field(examples=["https://hooks.example.com"])] | None
+    ) = None
+    """Where that proxy is reached from outside; channels are told to call /hooks/NAME there. Not set: no channel is
+    told anything, and what calls all the same is answered."""
+
+    @model_validator(mode="after")
+    def _someone_listens(self) -> ReceiverSettings:
+        if self.public_url is not None and self.listen is None:
+            raise wrong("public_url is set and nobody listens", 'set listen too, such as "127.0.0.1:8080"')
+        return self
+
+    @property
+    def place(self) -> tuple[str, int] | None:
+        """Host and port to listen at, or None."""
+        if self.listen is None:
+            return None
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def address_of(self, channel: str) -> str:
+        """Where a channel is to call; empty where it is not to."""
+        return f"{self.public_url}/hooks/{channel}" if self.public_url else ""
+
+
 class LogSettings(Table):
     """What the service writes to its log."""
 
@@ -205,10 +249,11 @@ class LogSettings(Table):
 
 
 class OrdersyncFile(Table):
-    """ordersync.toml: the store, the service and its log."""
+    """ordersync.toml: the store, the service, its receiver and its log."""
 
     store: StoreSettings = StoreSettings()
     daemon: DaemonSettings = DaemonSettings()
+    receiver: ReceiverSettings = ReceiverSettings()
     log: LogSettings = LogSettings()
 
 

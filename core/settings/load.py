@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -22,6 +22,7 @@ from core.settings.keys import (
     LocationsFile,
     LogSettings,
     OrdersyncFile,
+    ReceiverSettings,
     RoutingSettings,
     StoreSettings,
     Table,
@@ -50,6 +51,7 @@ class Settings:
     """The channels to work with, by name and in its order; each value is of its connector's own `Settings`."""
     disabled: tuple[str, ...] = ()
     """The names of the sound channels that say `enabled = false`."""
+    receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
     problems: tuple[Problem, ...] = ()
     """Why channels were left out, and files nobody reads."""
 
@@ -121,6 +123,7 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
         routing=routing,
         channels=MappingProxyType(channels),
         disabled=tuple(disabled),
+        receiver=main.receiver,
         problems=tuple(found.problems),
     )
 

@@ -46,8 +46,8 @@ class Watched:
     """The settings of a folder, kept up with its files and with the files its secrets came from.
 
     A wrong file never takes anything away: a channel whose file went bad keeps its last good settings while the
-    others move on, and where a shared file went bad everything stays. The store's own keys count from the next start.
-    Raises `ConfigError` at the beginning, when there is no last good yet.
+    others move on, and where a shared file went bad everything stays. The store's own keys, and where the receiver
+    listens, count from the next start. Raises `ConfigError` at the beginning, when there is no last good yet.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
@@ -144,12 +144,17 @@ def _difference(key: Key, was: object, now: object) -> str:
         text = "changed"
     else:
         text = f"{in_toml(was)} -> {in_toml(now)}"
-    return f"{text} (from the next start on)" if key[0] == ORDERSYNC and key[2].startswith("store.") else text
+    file, _, name = key
+    return f"{text} (from the next start on)" if file == ORDERSYNC and name.startswith(_AT_START) else text
+
+
+_AT_START: Final = ("store.", "receiver.listen")
+"""Keys of ordersync.toml that count from the next start."""
 
 
 def _keys(settings: Settings) -> Iterator[tuple[Key, object]]:
     """Every key in force with its value."""
-    for table in ("store", "daemon", "log"):
+    for table in ("store", "daemon", "receiver", "log"):
         yield from _flat((ORDERSYNC, "", table), getattr(settings, table))
     yield from _flat((ROUTING, "", ""), settings.routing)
     for place in settings.locations:

@@ -613,3 +613,48 @@ differences = Table(
     _one_of("kind", "order", "level"),
     _one_of("cause", "in_flight", "unacknowledged", "rules", "outside_edit", "quarantined", "gone", "unexplained"),
 )
+
+hints = Table(
+    "hints",
+    metadata,
+    _ref("channel_id", "channels.id"),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # what `fetch` takes, a listing's handle, or a notice's own id
+    Column("place", Text, nullable=False),
+    Column("quantity", Integer),  # of a level: what the channel says it holds
+    _text("reason"),
+    Column("parks", Boolean, nullable=False, server_default=text("false")),
+    _big("happened_at"),  # by the channel's clock
+    _big("received_at"),
+    _big("due_at"),
+    _count("attempts"),
+    _big("mark", "1"),  # grows with each further hint of the same thing: one that comes during a look is not lost
+    PrimaryKeyConstraint("channel_id", "kind", "subject", "place"),
+    _one_of("kind", "order", "level", "account"),
+)
+
+heard = Table(
+    "heard",
+    metadata,
+    _ref("channel_id", "channels.id"),
+    Column("event", Text, nullable=False),  # the channel's own id of it
+    _big("received_at"),
+    PrimaryKeyConstraint("channel_id", "event"),
+    Index(None, "received_at"),
+)
+
+hearing = Table(
+    "hearing",
+    metadata,
+    Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True, autoincrement=False),
+    _big("received"),
+    _big("repeated"),
+    _big("refused"),
+    _big("last_received", null=True),
+    _big("last_refused", null=True),
+    _text("refusal"),  # why the last one was refused
+    _big("audited_at", null=True),  # when the channel's subscriptions were last looked at
+    _text("subscribed_to"),  # the address they had to be for
+    _text("audit_trouble"),  # why it does not tell us of all changes, ending in what to do
+    _text("queue_trouble"),  # why its queue cannot be listened to, likewise
+)

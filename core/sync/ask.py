@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.store.database import Store, Tx
+from core.sync.work import DUE_AT_ONCE
 
 
 class Watch(msgspec.Struct):
@@ -42,7 +43,7 @@ def ask_turn(store: Store, channel_id: int) -> Watch:
 
     def work(tx: Tx) -> Watch:
         row = tx.row("SELECT * FROM channels WHERE id = :id /*lock*/", id=channel_id)
-        tx.run("UPDATE channels SET wanted = wanted + 1, next_due = 0 WHERE id = :id", id=channel_id)
+        tx.run(f"UPDATE channels SET wanted = wanted + 1, {DUE_AT_ONCE} WHERE id = :id", id=channel_id)
         return Watch(channel_id, row.wanted + 1, row.fails, row, row)
 
     return store.transact(work)

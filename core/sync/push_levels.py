@@ -26,6 +26,21 @@ RETRY_SECONDS = 30
 _UNSTOCKED = "the channel keeps no level of it there; stock it at that place, then resync levels"
 
 
+_BASELESS = (
+    " FROM levels v JOIN listings i ON i.id = v.listing_id WHERE v.channel_id = :channel AND v.expected IS NULL"
+    " AND v.state <> 'applied' AND v.state IN ('queued', 'sent')"  # the first as the partial index says it
+    " AND i.listed AND i.fulfiller = 'merchant'"
+)
+
+
+def bases_wanted(store: Store, channel: Channel, now: int) -> bool:
+    """Whether a level that is due now waits for being read, which wants a pull behind it: see `read_bases`."""
+    if not {Ability.COMPARE_AND_SET, Ability.READ_LEVELS} <= channel.connector.abilities:
+        return False
+    with store.read() as tx:
+        return tx.row(f"SELECT 1 {_BASELESS} AND v.due_at <= :now LIMIT 1", channel=channel.id, now=now) is not None
+
+
 def read_bases(store: Store, channel: Channel, clock: Clock) -> int:
     """Reads what the channel holds where that is needed and not known; returns how many levels were read.
 
@@ -36,10 +51,7 @@ def read_bases(store: Store, channel: Channel, clock: Clock) -> int:
         return 0
     with store.read() as tx:
         rows = tx.rows(
-            "SELECT v.listing_id, v.place, i.sku, i.handle FROM levels v JOIN listings i ON i.id = v.listing_id"
-            " WHERE v.channel_id = :channel AND v.expected IS NULL"
-            " AND v.state <> 'applied' AND v.state IN ('queued', 'sent')"  # the first as the partial index says it
-            " AND i.listed AND i.fulfiller = 'merchant' ORDER BY v.listing_id, v.place",
+            f"SELECT v.listing_id, v.place, i.sku, i.handle {_BASELESS} ORDER BY v.listing_id, v.place",
             channel=channel.id,
         )
     if not rows:

@@ -7,7 +7,8 @@ units of an order placed before it, and not at all when it failed. What buyers w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from core.settings import ChannelSettings
 from core.store.database import Store, Tx
 from core.sync.backfill import work_on_backfill
 from core.sync.channel import Channel, Clock
+from core.sync.hints import Answered, answer_hints, hints_wait, looked
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku, read_listings
 from core.sync.observe import clean
@@ -30,12 +32,13 @@ from core.sync.push import (
     push_tracking,
     settle_pushes,
 )
-from core.sync.push_levels import Told, push_levels, read_bases, settle_levels
+from core.sync.push_levels import Told, bases_wanted, push_levels, read_bases, settle_levels
 from core.sync.reconcile import beginning, is_due, reconcile
 from core.sync.refill import refill
 from core.sync.refit import refit
 from core.sync.release import release
 from core.sync.returns import pull_returns
+from core.sync.subscribe import audit_subscriptions
 from core.sync.take_in import Counts
 from core.sync.work import poke
 
@@ -43,7 +46,8 @@ T = TypeVar("T")
 
 DEAR_POLL_SECONDS = 30
 """A channel polled more rarely than this has few pulls to spend: its turns pull when the clock says so, and not when
-only its levels have to follow another channel's orders."""
+a hint came or its levels have to follow another channel's orders. One that compares before it sets a level needs no
+pull for those either."""
 
 LISTINGS_SECONDS = 6 * 3600
 """How old the list of a channel's listings may grow before it is read again."""
@@ -97,12 +101,15 @@ def run_round(
     stopping: Callable[[], bool] = lambda: False,
     progress: Progress = lambda counts: None,
     pulling: bool = True,
+    address: str = "",
+    woken: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Runs one round. `channels`: the settings of all configured channels, whose levels follow the same stock.
 
-    Not `pulling` leaves out the pull: for rounds that only follow what another channel has changed. Raises the first
-    thing the connector raised, once everything that does not depend on it is done; what was done is kept. A spent
-    budget is nothing to raise: the outcome says what waits for it.
+    Not `pulling` leaves out the pull, unless a hint or a level wants one: for rounds that follow hints, or what another
+    channel has changed. `address`: where the channel is to tell of changes; `woken` is called as soon as other channels
+    have something to do. Raises the first thing the connector raised, once everything that does not depend on it is
+    done; what was done is kept. A spent budget is nothing to raise: the outcome says what waits for it.
     """
     outcome = Outcome(channel=channel.name)
     troubles: list[ChannelError] = []
@@ -135,8 +142,9 @@ def run_round(
     _map(store, channel, channels)
     attempt(lambda: settle_pushes(store, channel, clock), None)
     told = attempt(lambda: settle_levels(store, channel, clock), Told())
-    due = refresh(store, channels, clock())
-    poke(store, sorted(due - {channel.id}))  # at once: what follows may fail
+    hinted = attempt(lambda: answer_hints(store, channel, clock, stopping), Answered())
+    due = _follow(store, channel, channels, clock, woken)  # at once: what follows may take long, or fail
+    pulling = pulling or bool(hinted.look) or bases_wanted(store, channel, clock())
     if pulling:
         attempt(lambda: read_bases(store, channel, clock), 0)
     attempt(lambda: _requests(store, channel, clock, EARLY, answer), 0)
@@ -144,11 +152,14 @@ def run_round(
     pulled_at = clock()
     if pulling:
         before = len(waits)
-        pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=counted), None)
+        with _explained(hinted.parked):
+            pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=counted), None)
         outcome.pull_wait = max(waits[before:], default=0.0)
+        if pulled is not None:
+            looked(store, channel, hinted)
         if outcome.pull_wait and not pages and channel.settings.poll_seconds > DEAR_POLL_SECONDS:
             pulled = Counts()  # as in the turns between two pulls: what follows the stock goes on
-    outcome.orders = pulled or Counts()
+    outcome.orders = hinted.orders + (pulled or Counts())
     lost = refit(store, clock())
     poke(store, sorted({one.channel_id for one in lost} - {channel.id}))
     outcome.taken_back = len(lost)
@@ -158,18 +169,22 @@ def run_round(
     outcome.released = release(store, channel, clock())
     outcome.tracking = attempt(lambda: push_tracking(store, channel, clock), 0)
     outcome.refunded = attempt(lambda: push_refunds(store, channel, clock), 0)
-    later = refresh(store, channels, clock())
-    poke(store, sorted(later - {channel.id}))
-    outcome.poked = tuple(sorted((due | later) - {channel.id}))
+    due |= _follow(store, channel, channels, clock, woken)
+    outcome.poked = tuple(sorted(due))
     if pulled is not None:
         told += attempt(lambda: push_levels(store, channel, clock), Told())
         if pulling:
             attempt(lambda: pull_returns(store, channel, clock), 0)
             attempt(lambda: read_own_stock(store, channel, clock), 0)
             attempt(lambda: _reconcile(store, channel, clock, pulled_at), None)
-        outcome.backfilled = work_on_backfill(store, channel, clock, stopping=stopping).stored
+        # What is live goes before what is past: a hint that comes ends the slice.
+        behind = work_on_backfill(
+            store, channel, clock, stopping=lambda: stopping() or hints_wait(store, channel, clock())
+        )
+        outcome.backfilled = behind.stored
     outcome.levels, outcome.levels_refused = told.applied, told.refused
     outcome.levels_accepted = _accepted(store, channel)
+    attempt(lambda: audit_subscriptions(store, channel, address, clock), None)
     if troubles:
         raise troubles[0]
     outcome.wait = min(waits, default=0.0)
@@ -185,6 +200,28 @@ def _reconcile(store: Store, channel: Channel, clock: Clock, pulled_at: int) -> 
 
     if not _requests(store, channel, clock, LATE, answer) and is_due(store, channel, clock()):
         reconcile(store, channel, clock, pulled_at)
+
+
+def _follow(
+    store: Store, channel: Channel, channels: Mapping[str, ChannelSettings], clock: Clock, woken: Callable[[], None]
+) -> set[int]:
+    """Levels follow the stock: pokes the other channels whose levels are due by it, and returns their ids."""
+    others = refresh(store, channels, clock()) - {channel.id}
+    if others:
+        poke(store, sorted(others))
+        woken()
+    return others
+
+
+@contextmanager
+def _explained(reason: str) -> Iterator[None]:
+    """Where the channel has told why it lets us in no more, that is what parks it."""
+    try:
+        yield
+    except Unauthorized as error:
+        if not reason:
+            raise
+        raise Unauthorized(reason, forbidden=error.forbidden) from error
 
 
 def _listings(store: Store, channel: Channel, clock: Clock) -> int:

@@ -82,6 +82,27 @@ class Waiting(msgspec.Struct):
     """Documents set aside that nobody has resolved."""
 
 
+class Hearing(msgspec.Struct):
+    """What a channel told by itself."""
+
+    received: int = 0
+    """Events heard, each once, ever."""
+    repeated: int = 0
+    """Events that had been heard before."""
+    refused: int = 0
+    """Calls and messages that were forged, stale or not to be read."""
+    waiting: int = 0
+    """What is still to be looked at."""
+    last_received: int | None = None
+    last_refused: int | None = None
+    refusal: str = ""
+    """Why the last one was refused."""
+    notices: list[str] = []
+    """What concerns the whole account and somebody has to see to, the newest first."""
+    trouble: str = ""
+    """Why the channel cannot tell of changes just now, ending in what to do; it is polled."""
+
+
 class Standing(msgspec.Struct):
     """The store as it stands."""
 
@@ -96,6 +117,8 @@ class Standing(msgspec.Struct):
     """Each channel's open backfill."""
     reconciled: dict[str, tuple[int, int]] = {}
     """Each channel's last reconciliation: when, and how many differences nothing explains."""
+    hearing: dict[str, Hearing] = {}
+    """Each channel that told, or was to tell, of something by itself."""
 
 
 _OPEN = "o.fulfiller = 'merchant' AND NOT o.test"
@@ -151,7 +174,28 @@ def _standing(tx: Tx) -> Standing:
                 " WHERE id IN (SELECT max(id) FROM reconciliations GROUP BY channel_id)"
             )
         },
+        {rows[id].name: heard for id, heard in _hearing(tx).items()},
     )
+
+
+def _hearing(tx: Tx) -> dict[int, Hearing]:
+    found: dict[int, Hearing] = {}
+    for row in tx.rows("SELECT * FROM hearing"):
+        trouble = "; ".join(part for part in (row.audit_trouble, row.queue_trouble) if part)
+        found[row.channel_id] = Hearing(
+            *(row.received, row.repeated, row.refused),
+            last_received=row.last_received,
+            last_refused=row.last_refused,
+            refusal=row.refusal,
+            trouble=trouble,
+        )
+    for id, count in tx.rows("SELECT channel_id, count(*) FROM hints WHERE kind <> 'account' GROUP BY channel_id"):
+        found.setdefault(id, Hearing()).waiting = int(count)
+    for id, reason in tx.rows(
+        "SELECT channel_id, reason FROM hints WHERE kind = 'account' ORDER BY happened_at DESC, subject"
+    ):
+        found.setdefault(id, Hearing()).notices.append(reason)
+    return found
 
 
 def _refusals(tx: Tx) -> dict[int, list[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from core.budgets import Budgets
-from core.connector import Connector
+from core.connector import Ability, Connector
 from core.errors import Fenced, StoreError, Unauthorized, Unavailable
 from core.settings import Settings
 from core.store.database import Store, Tx
@@ -50,15 +50,17 @@ def turn(
     keepers: Keepers | None = None,
     stopping: Callable[[], bool] = lambda: False,
     progress: Progress = lambda counts: None,
+    woken: Callable[[], None] = lambda: None,
 ) -> Outcome | Trouble:
     """One turn of the channel `name`. Its trouble is returned and written to its row, never raised.
 
     Raises `StoreError` when the store cannot be used, and `Stopped` when `stopping` said so between two pages.
     `connector` is used and left open when given; else one is opened for this turn. `keepers`: those of this process.
+    `woken` is called as soon as other channels have something to do.
     """
 
     def run(channel: Channel, budgets: Budgets) -> Outcome:
-        return _run(store, settings, channel, budgets, now, stopping, progress)
+        return _run(store, settings, channel, budgets, now, stopping, progress, woken)
 
     return _taken_up(store, settings, name, now, connector, keepers or Keepers(store, settings.store), run)
 
@@ -120,12 +122,27 @@ def _run(
     now: Clock,
     stopping: Callable[[], bool],
     progress: Progress,
+    woken: Callable[[], None],
 ) -> Outcome:
     with store.read() as tx:
         before = tx.row("SELECT * FROM channels WHERE id = :id", id=channel.id)
     poll = channel.settings.poll_seconds
-    by_clock = before.next_due <= now() or poll <= DEAR_POLL_SECONDS
-    outcome = run_round(store, channel, settings.channels, now, stopping=stopping, progress=progress, pulling=by_clock)
+    by_clock = (
+        before.next_due <= now()
+        or before.health != "ok"  # it is well again when it has answered, not when nothing was asked of it
+        or (poll <= DEAR_POLL_SECONDS and not _compares(channel))
+    )
+    outcome = run_round(
+        store,
+        channel,
+        settings.channels,
+        now,
+        stopping=stopping,
+        progress=progress,
+        pulling=by_clock,
+        address=settings.receiver.address_of(channel.name),
+        woken=woken,
+    )
     if outcome.pull_wait and before.last_pull is not None and now() - before.last_pull > LONGEST_WAIT * SECOND:
         raise Unavailable(f"{outcome.waits}, and no orders were taken in for an hour", after=outcome.pull_wait)
 
@@ -135,7 +152,7 @@ def _run(
             tx,
             channel.id,
             channel.epoch,
-            before.wanted,
+            before,
             next_due,
             now(),
             wake=now() + int(outcome.wait * SECOND) if outcome.wait else None,
@@ -163,6 +180,11 @@ def _until_next(outcome: Outcome, poll: int, budgets: Budgets) -> float:
         return outcome.pull_wait
     listing = budgets.left(budgets.pulling) if budgets.pulling else None
     return next_pull(poll, listing, time.time(), quiet_for=time.monotonic() - budgets.news_at)
+
+
+def _compares(channel: Channel) -> bool:
+    """Whether a push to it is safe without a pull before: it refuses to sell what it has sold meanwhile."""
+    return {Ability.COMPARE_AND_SET, Ability.READ_LEVELS} <= channel.connector.abilities
 
 
 def _told(outcome: Outcome) -> dict[str, object]:

@@ -16,6 +16,10 @@ LONGEST_WAIT = 300
 """Seconds between two tries of a channel that does not answer, at most."""
 
 
+DUE_AT_ONCE = "next_due = CASE WHEN next_due <= 0 THEN next_due - 1 ELSE 0 END"
+"""SQL: makes a channel due by the clock. Asked for twice is another instant: a turn knows that it was asked again."""
+
+
 def poke(store: Store, channel_ids: Sequence[int]) -> None:
     """Something else than the clock wants a turn of these channels. A poke during a turn is not lost."""
     if channel_ids:
@@ -28,21 +32,23 @@ def finished(
     tx: Tx,
     channel_id: int,
     epoch: int,
-    wanted: int,
+    before: Any,
     next_due: int,
     now: int,
     *,
     wake: int | None = None,
     pulled: bool = True,
 ) -> None:
-    """Books a turn that went well. `wanted`: what it saw when it began. `wake`: when what waits for a budget may go on.
+    """Books a turn that went well. `before`: the channel's row as it was when the turn began. `wake`: when what waits
+    for a budget may go on.
 
-    Not `pulled`: orders could not be asked for, so that it counts as no success.
+    Not `pulled`: orders could not be asked for, so that it counts as no success. Who has made the channel due meanwhile
+    gets another turn: see `DUE_AT_ONCE`.
     """
     tx.run(
         "UPDATE channels SET health = 'ok', reason = '', fails = 0, outage_since = NULL,"
         " last_success = CASE WHEN :pulled = 1 THEN :now ELSE last_success END,"
-        " done = :wanted, next_due = :next, wake_at = ("
+        " done = :wanted, next_due = CASE WHEN next_due = :seen THEN :next ELSE next_due END, wake_at = ("
         "  SELECT min(due_at) FROM ("
         "   SELECT due_at FROM levels WHERE channel_id = :id AND state <> 'applied'"
         "    AND state IN ('queued', 'sent', 'accepted')"
@@ -54,8 +60,9 @@ def finished(
         " WHERE id = :id AND epoch = :epoch",
         id=channel_id,
         epoch=epoch,
-        wanted=wanted,
+        wanted=before.wanted,
         now=now,
+        seen=before.next_due,
         next=next_due,
         wake=wake,
         pulled=int(pulled),
@@ -76,7 +83,7 @@ def note_budgets(tx: Tx, channel_id: int, epoch: int, budgets: Budgets) -> None:
 
 def due_now(store: Store, name: str) -> None:
     """Makes a channel's next turn one of the clock's: it pulls, however lately it did."""
-    store.transact(lambda tx: tx.run("UPDATE channels SET next_due = 0 WHERE name = :name", name=name))
+    store.transact(lambda tx: tx.run(f"UPDATE channels SET {DUE_AT_ONCE} WHERE name = :name", name=name))
 
 
 def failed(tx: Tx, channel_id: int, epoch: int, error: Exception, parked_retry: int, now: int) -> Any:

@@ -19,7 +19,9 @@ sleep between tries; the failures of this far end last longer than any patience.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from werkzeug.wrappers import Request, Response
@@ -35,6 +37,7 @@ from connectors.simulation import (
     Simulator,
 )
 from core.conformance import Failure
+from core.model import Call
 from tests.passing import passing
 
 
@@ -108,6 +111,33 @@ class SimulatedFarEnd:
     def let_time_pass(self) -> None:
         self._elapse()
         self.simulator.settle_feeds()
+
+    # What a simulator that makes calls can do besides; see `core.conformance.FarEnd`.
+
+    def event(self, number: str, *, at: datetime | None = None) -> Call:
+        return self._calling.event(number, at=at)
+
+    def sign(self, body: bytes) -> Call:
+        return self._calling.sign(body)
+
+    def told(self) -> Sequence[str]:
+        return self._calling.told()
+
+    def subscribe(self, address: str) -> None:
+        self._calling.subscribe(address)
+
+    def unsubscribe(self) -> None:
+        self._calling.unsubscribe()
+
+    def enqueue(self, number: str) -> None:
+        self._calling.enqueue(number)
+
+    def queued(self) -> int:
+        return self._calling.queued()
+
+    @property
+    def _calling(self) -> Any:
+        return self.simulator
 
     def fail(self, how: str | None) -> bool:
         faults = {Failure.UNAVAILABLE: Fault.HTML_503, Failure.LOST_ANSWER: Fault.RESET_AFTER_WRITE}

@@ -7,6 +7,7 @@ import unittest
 from collections.abc import Iterator
 
 import pytest
+from pydantic import SecretStr
 
 from connectors.sandbox import FarEnd, Sandbox
 from core.conformance import Conformance
@@ -17,6 +18,7 @@ from tests.core.broken import (
     cancelling,
     correcting,
     documents,
+    hinting,
     looking,
     past,
     reading,
@@ -26,7 +28,7 @@ from tests.core.broken import (
 )
 
 PROMISES = sorted(name for name in dir(Conformance) if name.startswith("test_"))
-assert all((cancelling, correcting, documents, looking, past, reading, refunding, stock, telling)), (
+assert all((cancelling, correcting, documents, hinting, looking, past, reading, refunding, stock, telling)), (
     "imported for what they list in BROKEN"
 )
 
@@ -51,8 +53,8 @@ def far_end_of(world: str, *, asynchronous: bool = False) -> FarEnd:
 
 def connector_of(world: str, kind: type[Sandbox] = Sandbox) -> Sandbox:
     # No overlap and pages of two: whatever is lost between two pages shows.
-    settings = kind.Settings(connector="sandbox", world=world, page_size=2, overlap_seconds=0)
-    return kind("sandbox", settings)
+    keys = {"connector": "sandbox", "world": world, "page_size": 2, "signing_secret": SecretStr("sandbox")}
+    return kind("sandbox", kind.Settings(**keys, overlap_seconds=0))
 
 
 class TestSandbox(Conformance):
@@ -72,7 +74,8 @@ class TestSandboxWithOverlap(Conformance):
 
     @pytest.fixture
     def connector(self, world: str, far_end: AnyFarEnd) -> Connector:
-        return Sandbox("sandbox", Sandbox.Settings(connector="sandbox", world=world, page_size=2))
+        keys = {"connector": "sandbox", "world": world, "page_size": 2, "signing_secret": SecretStr("sandbox")}
+        return Sandbox("sandbox", Sandbox.Settings(**keys))
 
 
 def kept(promise: str, kind: type[Sandbox], *, asynchronous: bool = False) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -30,13 +31,14 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from werkzeug.wrappers import Request, Response
 
-from connectors.shopify.simulator import returning
+from connectors.shopify.simulator import bodies, returning
 from connectors.shopify.simulator.cancelling import Jobs
 from connectors.shopify.simulator.cost import Meter
 from connectors.shopify.simulator.door import Door
 from connectors.shopify.simulator.refunding import cancel_units
 from connectors.shopify.simulator.schema import build
 from connectors.shopify.simulator.shop import Shop, units_by_sku
+from connectors.shopify.simulator.webhooks import Happenings, Subscription, Webhooks
 from connectors.shopify.simulator.world import World
 from connectors.simulation import (
     Effect,
@@ -48,6 +50,7 @@ from connectors.simulation import (
     SimulatedOrder,
     Simulator,
 )
+from core.model import Call
 
 VERSION = "2026-10"
 PATH = f"/admin/api/{VERSION}/graphql.json"
@@ -66,6 +69,7 @@ class ShopifySimulator(Simulator):
     """One shop with two locations."""
 
     connector = "shopify"
+    rehearsal = MappingProxyType({"hint_speed": 1000.0})
     places: tuple[str, ...] = ("gid://shopify/Location/101", "gid://shopify/Location/102")
     hardest = MappingProxyType({"rotating": True, "token_seconds": 20.0})
 
@@ -81,20 +85,25 @@ class ShopifySimulator(Simulator):
         places: Sequence[str] | None = None,
         rotating: bool = False,
         token_seconds: float | None = None,
+        hint_speed: float = 1.0,
     ) -> None:
         """`plan_points` are what the shop's plan restores a second; `pace` multiplies them. `rotating`: the app's
         access tokens live an hour, and each refresh answers a new refresh token; see `Door`. `token_seconds` is
-        another life."""
+        another life. `hint_speed` divides the waits between two tries of a webhook."""
         if places is not None:
             self.places = tuple(places)
         self.shop = Shop(name or self.connector, self.places)
         super().__init__(name=name, listings=listings, faults=faults, seed=seed)
-        self.jobs = Jobs(self.shop, JOB_SECONDS / pace)
-        self.world = World(self.shop, self.jobs, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
         self.answers_as = VERSION
         """The API version it says it answered by: another one once ours is retired."""
-        self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
         self.door = Door(self.name, rotating=rotating, life=token_seconds)
+        self.jobs = Jobs(self.shop, JOB_SECONDS / pace)
+        self.webhooks = Webhooks(
+            f"{self._shop}.myshopify.com", self.door.client_secret, self.shop.gid, self.faults, hint_speed, VERSION
+        )
+        self.world = World(self.shop, self.jobs, self.webhooks, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
+        self._happenings = Happenings(self.shop, self.webhooks)
+        self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
         self._restore = plan_points * pace
         self._size = float(max(plan_points * BUCKET_SECONDS, MOST_POINTS))
         self._points, self._filled = self._size, time.monotonic()
@@ -104,18 +113,23 @@ class ShopifySimulator(Simulator):
     def offer(self, listing: SimulatedListing) -> None:
         with self.lock:
             self.shop.offer(listing)
+            self._tell()
 
     def place(self, order: SimulatedOrder) -> str:
         with self.lock:
-            return self.shop.place(order).number
+            number = self.shop.place(order).number
+            self._tell()
+            return number
 
     def cancel(self, number: str, *, sku: str | None = None, quantity: int | None = None) -> None:
         with self.lock:
             cancel_units(self.shop, number, sku, quantity)
+            self._tell()
 
     def confirm(self, number: str) -> None:
         with self.lock:
             self.shop.confirm(number)
+            self._tell()
 
     def truths(self) -> dict[str, OrderTruth]:
         with self.lock:
@@ -176,17 +190,20 @@ class ShopifySimulator(Simulator):
 
     def send_back(self, number: str, sku: str, quantity: int) -> str:
         with self.lock:
-            return returning.request(self.shop, self.shop.orders[number], {sku: quantity}).id.rpartition("/")[2]
+            asked = returning.request(self.shop, self.shop.orders[number], {sku: quantity})
+            self._tell()
+            return asked.id.rpartition("/")[2]
 
     def settle_feeds(self) -> None:
         with self.lock:
             self.jobs.run(all_=True)
+            self._tell()
 
     def config(self) -> dict[str, Any]:
         return {
             "connector": self.connector,
             "base_url": self.base_url,
-            "shop": re.sub("[^a-z0-9-]", "-", self.name.lower()),
+            "shop": self._shop,
             "client_id": self.door.client_id,
             "client_secret": f"secret:{self._secret('SECRET')}",
             **({"refresh_token": f"secret:{self._secret('REFRESH')}"} if self.door.rotating else {}),
@@ -195,6 +212,10 @@ class ShopifySimulator(Simulator):
     def secrets(self) -> dict[str, str]:
         named = {"SECRET": self.door.client_secret, "REFRESH": self.door.first_refresh}
         return {self._secret(what): value for what, value in named.items() if value}
+
+    @property
+    def _shop(self) -> str:
+        return re.sub("[^a-z0-9-]", "-", self.name.lower())
 
     def _secret(self, what: str) -> str:
         return f"SHOPIFY_{re.sub('[^A-Z0-9]', '_', self.name.upper())}_{what}"
@@ -208,6 +229,83 @@ class ShopifySimulator(Simulator):
         """No token issued so far is valid any longer."""
         with self.lock:
             self.door.expire()
+
+    # Webhooks.
+
+    def _tell(self) -> None:
+        """Whatever has happened by now is told to those who want to know; before there are any, nobody does."""
+        if hasattr(self, "_happenings"):
+            self._happenings.tell()
+
+    def start(self, port: int = 0) -> str:
+        self.webhooks.deliveries.start()
+        return super().start(port)
+
+    def stop(self) -> None:
+        super().stop()
+        self.webhooks.deliveries.stop()
+
+    def route(self, outside: str, inside: str) -> None:
+        self.webhooks.deliveries.route(outside, inside)
+
+    def uninstall(self) -> None:
+        """The shop's owner removes the app: its tokens die, it gets none any more, and is told so once."""
+        with self.lock:
+            self.door.remove()
+            domain = f"{self._shop}.myshopify.com"
+            self.webhooks.happened([("APP_UNINSTALLED", lambda: {"id": 1, "name": self.name, "domain": domain})])
+            self.webhooks.subscriptions.clear()
+
+    def install(self) -> None:
+        """The owner takes the app back."""
+        with self.lock:
+            self.door.install()
+
+    def ask_to_erase(self, *numbers: str) -> None:
+        """A buyer wants to be forgotten: customers/redact is sent where the app's configuration says."""
+        with self.lock:
+            domain = f"{self._shop}.myshopify.com"
+            buyer = {"id": 1, "email": "ada@example.test", "phone": "555-0100"}
+            body = {
+                "shop_id": 1,
+                "shop_domain": domain,
+                "customer": buyer,
+                "orders_to_redact": [int(n) for n in numbers],
+            }
+            self.webhooks.comply("customers/redact", body)
+
+    # As the conformance suite asks for it.
+
+    def event(self, number: str, *, at: datetime | None = None) -> Call:
+        with self.lock:
+            order = bodies.order(self.shop.orders[number])
+            if at is not None:
+                order["updated_at"] = at.isoformat()
+            return self.webhooks.call("orders/updated", msgspec.json.encode(order), at)
+
+    def sign(self, body: bytes) -> Call:
+        return self.webhooks.call("orders/updated", body)
+
+    def told(self) -> list[str]:
+        with self.lock:
+            return sorted(one.uri for one in self.webhooks.subscriptions.values() if one.topic == "ORDERS_CREATE")
+
+    def subscribe(self, address: str) -> None:
+        """Somebody subscribes an address by hand, in another form than ours."""
+        with self.lock:
+            number = self.shop.gid("WebhookSubscription")
+            self.webhooks.subscriptions[number] = Subscription(
+                number,
+                "ORDERS_CREATE",
+                address,
+                "2026-11-01T00:00:00Z",
+                "2026-11-01T00:00:00Z",
+                filter="total_price:>=1",
+            )
+
+    def unsubscribe(self) -> None:
+        with self.lock:
+            self.webhooks.subscriptions.clear()
 
     # The API.
 
@@ -241,6 +339,7 @@ class ShopifySimulator(Simulator):
             if request.mimetype != "application/json":
                 return _json({"errors": "Unsupported Media Type"}, 415)
             response = self._graphql(request.get_data())
+            self._tell()
         response.headers["X-Shopify-API-Version"] = self.answers_as
         return response
 

@@ -52,8 +52,8 @@ class Door:
         self._chained = 0
         self.first_refresh = ""
         """The refresh token that the installation gave."""
-        if rotating:
-            self.install()
+        self.installed = False
+        self.install()
 
     @property
     def now(self) -> float:
@@ -80,11 +80,14 @@ class Door:
             self._alive.pop(each, None)
 
     def install(self) -> None:
-        """The app is installed at the shop; a person is handed its first refresh token."""
-        self.first_refresh = self._link(self.now)
+        """The app is installed at the shop; a person is handed its first refresh token, where it has one."""
+        self.installed = True
+        if self.rotating:
+            self.first_refresh = self._link(self.now)
 
     def remove(self) -> None:
         """The app is removed from the shop."""
+        self.installed = False
         self.expire()
         self._links.clear()
 
@@ -101,7 +104,7 @@ class Door:
             return self._refreshed(given.get("refresh_token", ""))
         if given.get("grant_type") != "client_credentials":
             return _no("unsupported_grant_type", "Grant type is not supported", 400)
-        if self.rotating:
+        if self.rotating or not self.installed:
             return _no("shop_not_permitted", "Client credentials cannot be performed on this shop.", 400)
         return _json({"access_token": self.issue(self.life), "scope": SCOPES, "expires_in": int(self.life)})
 

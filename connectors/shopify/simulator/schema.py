@@ -20,7 +20,7 @@ from graphql import (
     build_schema,
 )
 
-from connectors.shopify.simulator import cancelling, fulfilling, quantities, reads, refunding
+from connectors.shopify.simulator import cancelling, fulfilling, quantities, reads, refunding, subscribing
 from connectors.shopify.simulator.reads import Resolve, first_of, list_of
 from connectors.shopify.simulator.records import Order
 
@@ -114,6 +114,7 @@ _ATTRIBUTES = frozenset(
         *("Order", "LineItem", "Fulfillment", "FulfillmentLineItem", "FulfillmentOrder", "FulfillmentOrderLineItem"),
         *("Location", "ProductVariant", "InventoryItem", "InventoryLevel", "Refund", "RefundLineItem"),
         *("OrderTransaction", "Job", "OrderCancelJobResult", "Return", "ReturnLineItem", "UnverifiedReturnLineItem"),
+        "WebhookSubscription",
     )
 )
 
@@ -145,6 +146,10 @@ _RESOLVERS: dict[tuple[str, str], Resolve] = {
     ("Mutation", "inventorySetQuantities"): quantities.set_quantities,
     ("Mutation", "orderCancel"): cancelling.order_cancel,
     ("Mutation", "refundCreate"): refunding.refund_create,
+    ("QueryRoot", "webhookSubscriptions"): subscribing.subscriptions,
+    ("Mutation", "webhookSubscriptionCreate"): subscribing.create,
+    ("Mutation", "webhookSubscriptionUpdate"): subscribing.update,
+    ("Mutation", "webhookSubscriptionDelete"): subscribing.delete,
     ("Order", "lineItems"): list_of("lines"),
     ("Order", "fulfillmentOrders"): list_of("parts"),
     ("Order", "fulfillments"): first_of("shipped"),

@@ -56,6 +56,8 @@ class Shop:
         self._changes: list[tuple[int, str]] = []
         self._placed: list[tuple[int, str]] = []
         self._clock = 0
+        self.touched: dict[str, Order] = {}
+        """Orders that changed since somebody last told of it."""
 
     def gid(self, kind: str) -> str:
         self._made += 1
@@ -68,6 +70,7 @@ class Shop:
 
     def touch(self, order: Order, at: int | None = None) -> None:
         """The order has changed: it moves behind all others."""
+        self.touched[order.number] = order
         order.changed = self.tick() if at is None else at
         order.updatedAt = text(order.changed)
         bisect.insort(self._changes, (order.changed, order.number))

@@ -10,6 +10,7 @@ from graphql import GraphQLResolveInfo, get_directive_values
 
 from connectors.shopify.simulator.cost import refusal
 from connectors.shopify.simulator.shop import Shop
+from connectors.shopify.simulator.webhooks import Webhooks
 
 SCOPES = frozenset(
     (
@@ -22,11 +23,13 @@ SCOPES = frozenset(
 
 
 class World:
-    """The shop, what the asking app may do, the idempotency keys that were used, and whether a page is served again."""
+    """The shop and its webhooks, what the asking app may do, the idempotency keys that were used, and whether a page is
+    served again."""
 
-    def __init__(self, shop: Shop, jobs: Any, repeat_page: Callable[[], bool]) -> None:
+    def __init__(self, shop: Shop, jobs: Any, webhooks: Webhooks, repeat_page: Callable[[], bool]) -> None:
         self.shop = shop
         self.jobs = jobs
+        self.webhooks = webhooks
         self.repeat_page = repeat_page
         self.scopes: frozenset[str] = SCOPES
         self.keys: dict[str, tuple[bytes, Any]] = {}

@@ -41,6 +41,11 @@ def inventory(status: int, code: str, text: str, field: str = "") -> Refused:
     return Refused(json({"errors": [_error(f"{code}.GMP_INVENTORY_API", text, field)]}, status))
 
 
+def notifications(status: int, code: str, text: str, field: str = "") -> Refused:
+    """What the notification service says: a plain list of errors, like the inventory service's."""
+    return Refused(json({"errors": [_error(f"{code}.GMP_NOTIFICATION_API", text, field)]}, status))
+
+
 def feeds(status: int, code: str, text: str, field: str = "") -> Refused:
     """What the feed receiver says: `message` in the place of `description`."""
     error = {"code": code, "message": text} | ({"field": field} if field else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,7 @@ from connectors.simulation import (
 )
 from connectors.walmart.simulator import answers
 from connectors.walmart.simulator.account_desk import AccountDesk
+from connectors.walmart.simulator.bell import Bell
 from connectors.walmart.simulator.book import SELLER, WFS, Book, Parcel, Purchase, PurchaseLine
 from connectors.walmart.simulator.cancel_desk import ASKED, CancelDesk
 from connectors.walmart.simulator.front_desk import Asked, FrontDesk
@@ -33,6 +35,7 @@ from connectors.walmart.simulator.returns_desk import ReturnsDesk
 from connectors.walmart.simulator.shelves import Shelves
 from connectors.walmart.simulator.shipping_desk import ShippingDesk, effects_of
 from connectors.walmart.simulator.stock_desk import StockDesk
+from core.model import Call
 
 ONLY_NODE = "10000"
 """The ship node of an account that has one and never names it."""
@@ -51,11 +54,12 @@ class WalmartSimulator(Simulator):
 
     `places` are its ship nodes; one empty place is an account with a single node that is never named. `pace` multiplies
     the limits of the usage plan and the speed of feeds. A pending order is not shown to the seller before its payment
-    is confirmed, as at the vendor. Feeds take `feed_seconds` over `pace`; tokens live `token_seconds`.
+    is confirmed, as at the vendor. Feeds take `feed_seconds` over `pace`; tokens live `token_seconds`; `hint_speed`
+    divides the waits between two tries of a notification.
     """
 
     connector = "walmart"
-    rehearsal = MappingProxyType({"pace": 300.0})
+    rehearsal = MappingProxyType({"pace": 300.0, "hint_speed": 1000.0})
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class WalmartSimulator(Simulator):
         places: Sequence[str] = ("100009", "361451"),
         feed_seconds: float = 60.0,
         token_seconds: float = 900.0,
+        hint_speed: float = 1.0,
     ) -> None:
         self.places = tuple(places)
         self.pace = pace
@@ -92,6 +97,7 @@ class WalmartSimulator(Simulator):
         self._returns = ReturnsDesk(self._refunding, self._millis)
         self.account = AccountDesk(self._shelves.nodes)
         self._stock = StockDesk(self._shelves, self.random)
+        self.bell = Bell(self.random, self.faults, hint_speed)
 
     # The far end's people.
 
@@ -128,6 +134,7 @@ class WalmartSimulator(Simulator):
                 self._pending[purchase.number] = purchase
             else:
                 self._book.add(purchase)
+                self.bell.rings("PO_CREATED", purchase)
             return purchase.number
 
     def cancel(self, number: str, *, sku: str | None = None, quantity: int | None = None) -> None:
@@ -147,6 +154,7 @@ class WalmartSimulator(Simulator):
                 left = None if left is None else left - units
             if touched and number not in self._pending:
                 self._book.touch(purchase, self._millis(), *touched)
+                self.bell.rings("PO_LINE_AUTOCANCELLED", purchase)
 
     def ship_itself(self, number: str) -> None:
         """Walmart ships one of its own orders."""
@@ -165,12 +173,14 @@ class WalmartSimulator(Simulator):
                 if (sku is None or line.sku == sku) and line.open:
                     line.wants_cancel = True
             self._book.touch(purchase, self._millis())
+            self.bell.rings("INTENT_TO_CANCEL", purchase)
 
     def confirm(self, number: str) -> None:
         with self.lock:
             purchase = self._pending.pop(number)
             purchase.touch(self._millis(), *purchase.lines)
             self._book.add(purchase)
+            self.bell.rings("PO_CREATED", purchase)
 
     def truths(self) -> dict[str, OrderTruth]:
         """Every order the seller is shown; see the class for pending ones."""
@@ -248,6 +258,43 @@ class WalmartSimulator(Simulator):
         """Every access token dies now."""
         with self.lock:
             self._front.expire()
+
+    # Notifications.
+
+    def start(self, port: int = 0) -> str:
+        self.bell.deliveries.start()
+        return super().start(port)
+
+    def stop(self) -> None:
+        super().stop()
+        self.bell.deliveries.stop()
+
+    def route(self, outside: str, inside: str) -> None:
+        self.bell.deliveries.route(outside, inside)
+
+    # As the conformance suite asks for it.
+
+    def event(self, number: str, *, at: datetime | None = None) -> Call:
+        with self.lock:
+            return self.bell.call(self.bell.body(self._book.by_number[number], at))
+
+    def sign(self, body: bytes) -> Call:
+        with self.lock:
+            return self.bell.call(body)
+
+    def told(self) -> list[str]:
+        with self.lock:
+            known = self.bell.subscriptions.values()
+            return sorted(one.event_url for one in known if (one.event_type, one.status) == ("ORDER_UPDATES", "ACTIVE"))
+
+    def subscribe(self, address: str) -> None:
+        """Somebody subscribes an address by hand, without authentication."""
+        with self.lock:
+            self.bell.subscribe_by_hand(address)
+
+    def unsubscribe(self) -> None:
+        with self.lock:
+            self.bell.subscriptions.clear()
 
     @property
     def _secret_name(self) -> str:
@@ -330,6 +377,22 @@ class WalmartSimulator(Simulator):
                 return "feedInventory", stock.feed
             case "GET", ["v3", "feeds", _]:
                 return "getFeedItemStatus", stock.feed_status
+            case method, ["v3", "webhooks", *rest]:
+                return self._route_webhooks(method, rest)
+        raise answers.gateway(404, "URI_NOT_FOUND", "no such address")
+
+    def _route_webhooks(self, method: str, rest: list[str]) -> tuple[str, Callable[[Asked], Response]]:
+        match method, rest:
+            case "GET", ["subscriptions"]:
+                return "getAllSubscriptions", self.bell.list_all
+            case "POST", ["subscriptions"]:
+                return "createSubscription", self.bell.create
+            case "PATCH", ["subscriptions", _]:
+                return "updateSubscription", self.bell.update
+            case "DELETE", ["subscriptions", _]:
+                return "deleteSubscription", self.bell.delete
+            case "GET", ["eventTypes"]:
+                return "getEventTypes", self.bell.event_types
         raise answers.gateway(404, "URI_NOT_FOUND", "no such address")
 
     def _millis(self) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.shopify import Shopify, queries
 from connectors.shopify.simulator import ShopifySimulator
-from connectors.simulation import Fault, FaultPlan
+from connectors.simulation import ABOUT_HINTS, Fault, FaultPlan
 from core.errors import Unauthorized, Unavailable
 from core.model import Ack, AckState, Level, Order, Shipment
 from tests.connectors.shopify.given import EAST, SKUS, connector, goods, levels_of, order_of, parcel
@@ -17,7 +17,7 @@ from tests.passing import passing
 ROUNDS = 300
 
 
-@pytest.fixture(params=list(Fault))
+@pytest.fixture(params=[fault for fault in Fault if fault not in ABOUT_HINTS])
 def bad(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopifySimulator]:
     """A simulator with forty orders, of which every third request fails in one way."""
     passing(monkeypatch)

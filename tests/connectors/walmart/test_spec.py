@@ -24,6 +24,7 @@ SPECS = (
     "feed-management",
     "authentication",
     "settings-management",
+    "notifications-management",
 )
 
 _WRAPPED = "the spec shows the single order bare; the vendor's answers, and its own examples, wrap it as `order`"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from connectors.sandbox import FarEnd
 from core.budgets import Left, written
+from core.model import Hint, HintKind
+from core.sync.channel import clock
+from core.sync.hear import Heard, hear, note_queue
 from tests.core.commands.desk import Desk
 
 
@@ -114,3 +118,40 @@ def test_what_is_left_of_the_budgets_is_told_by_now(desk: Desk, shop: FarEnd) ->
     assert one["budgets"]["searchOrders"] == {"left": pytest.approx(7.6, abs=0.2), "burst": 20.0, "per_second": 0.0056}
     assert (one["budgets"]["getOrder"]["left"], one["budgets"]["createFeed"]["left"]) == (30.0, 0.0)
     assert "shop: left of its budgets: createFeed 0 of 15, searchOrders 8 of 20" in desk.run("status").out
+
+
+def test_what_a_channel_tells_by_itself_is_counted(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    assert desk.ok("status")["channels"][0]["hints"] is None
+    assert "hints" not in desk.run("status").out
+    order = Hint(id="1", kind=HintKind.ORDER, at=datetime.now(UTC), order="R-1")
+    account = Hint(id="2", kind=HintKind.ACCOUNT, at=datetime.now(UTC), reason="a buyer asks for his data; send it")
+    store = desk.store()
+    hear(store, {"shop": Heard([order, account])}, clock())
+    hear(store, {"shop": Heard([order], refused=1, refusal="the signature is not shop's")}, clock())
+    note_queue(store, "shop", "no queue there; create it")
+    store.close()
+
+    (one,) = desk.ok("status")["channels"]
+    hints = one["hints"]
+    counts = {word: hints[word] for word in ("received", "repeated", "refused", "waiting")}
+    assert counts == {"received": 2, "repeated": 1, "refused": 1, "waiting": 1}
+    assert hints["last_received"].endswith("Z")
+    assert hints["last_refused"].endswith("Z")
+    assert hints["refusal"] == "the signature is not shop's"
+    assert hints["trouble"] == "no queue there; create it"
+    assert hints["notices"] == ["a buyer asks for his data; send it"]
+    out = desk.run("status").out
+    assert " ago; 2 received, 1 waiting, 1 refused\n" in out
+    assert "shop: hints last heard " in out
+    assert " ago: the signature is not shop's\n" in out
+    assert "shop: it cannot tell of all changes and is polled: no queue there; create it\n" in out
+    assert "shop: a buyer asks for his data; send it\n" in out
+
+
+def test_a_channel_that_only_refused_calls_was_never_heard(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    store = desk.store()
+    hear(store, {"shop": Heard(refused=2, refusal="the signature is not shop's")}, clock())
+    store.close()
+    assert "shop: hints never heard; 2 refused\n" in desk.run("status").out

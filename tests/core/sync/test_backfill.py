@@ -95,7 +95,8 @@ def test_a_budget_that_is_spent_makes_it_wait_and_nothing_else(world: World, sho
     found = stands(world, asked)
     assert (found.state, found.due_at - world.now, found.reason) == ("open", 180 * SECOND, "the budget is spent")
     assert work(world, shop) == Counts()
-    world.store.transact(lambda tx: finished(tx, shop.id, shop.epoch, 0, world.now + 10**12, world.now))
+    row = world.channel_row()
+    world.store.transact(lambda tx: finished(tx, shop.id, shop.epoch, row, world.now + 10**12, world.now))
     assert world.channel_row().wake_at == found.due_at
     world.later(180)
     assert work(world, shop).stored == 1

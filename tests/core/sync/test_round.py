@@ -12,7 +12,7 @@ from core.sync.channel import Channel
 from core.sync.pull import Stopped, pull
 from core.sync.round import Outcome, run_round
 from tests.core.sync.fake import SIMPLE, Fake, applied, body
-from tests.core.sync.world import World, connector, line, order, page
+from tests.core.sync.world import SECOND, World, connector, line, order, page
 
 ALL = SIMPLE | {Ability.SETTLE, Ability.COMPARE_AND_SET, Ability.READ_LEVELS}
 
@@ -66,16 +66,29 @@ def test_levels_are_read_before_the_pull_and_pushed_after_it(world: World) -> No
     assert calls.index("read_levels") < calls.index("pages") < calls.index("push_levels")
 
 
-def test_a_level_is_never_read_in_a_round_that_does_not_pull(world: World) -> None:
+def test_a_round_that_has_to_read_a_level_pulls_behind_it_though_it_was_not_to(world: World) -> None:
     """Else an order placed before the reading, and not taken in, would be sold again."""
     world.item("A", east=9)
     shop = world.channel(fake=Fake(abilities=ALL, offers=[ChannelListing(sku="A")], quantities={("A", ""): 4}))
-    assert run(world, shop, pulling=False).levels == 0
-    assert connector(shop).levels == []
-    assert run(world, shop).levels == 1
-    world.receive("A", "east", 1)
     assert run(world, shop, pulling=False).levels == 1
-    assert "pages" not in connector(shop).calls[-2:]
+    calls = connector(shop).calls
+    assert calls.index("read_levels") < calls.index("pages") < calls.index("push_levels")
+    world.receive("A", "east", 1)
+    calls.clear()
+    assert run(world, shop, pulling=False).levels == 1
+    assert calls == ["push_levels"]
+
+
+def test_a_level_that_has_to_wait_before_it_is_read_again_wants_no_pull(world: World) -> None:
+    world.item("A", east=9)
+    shop = world.channel(fake=Fake(abilities=ALL, offers=[ChannelListing(sku="A")], quantities={("A", ""): 4}))
+    run(world, shop)
+    with world.store.write() as tx:
+        due = world.now + 3600 * SECOND
+        tx.run("UPDATE levels SET state = 'queued', expected = NULL, due_at = :due", due=due)
+    connector(shop).calls.clear()
+    run(world, shop, pulling=False)
+    assert connector(shop).calls == []
 
 
 def test_a_stale_level_is_read_again_and_pushed_by_the_next_round(world: World) -> None:
