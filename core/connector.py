@@ -12,7 +12,7 @@ Raises of every method that speaks to the channel: `Unavailable` (try later), `U
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -93,6 +93,11 @@ class Connector(Protocol):
     abilities: ClassVar[frozenset[Ability]]
     absent: ClassVar[Mapping[Ability, str]]
     """Every ability not in `abilities`, with the reason an operator is told."""
+
+    @property
+    def look_back(self) -> timedelta | None:
+        """How far back `pages` can reach; None where nothing is too old. A longer outage leaves a gap that is told."""
+        ...
 
     def __init__(self, name: str, settings: Any, keeper: Keeper | None = None) -> None:
         """Keep `name` (the account's, for errors and logs) and `settings`; no network, no work.

@@ -86,6 +86,9 @@ class Amazon:
         "its orders are polled",
     }
 
+    look_back: ClassVar[timedelta] = timedelta(days=730)
+    """Source: Orders API, searchOrders: orders of the last two years."""
+
     def __init__(self, name: str, settings: AmazonSettings, keeper: Keeper | None = None) -> None:
         self.name = name
         self.settings = settings

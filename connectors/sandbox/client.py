@@ -68,6 +68,8 @@ class Sandbox:
     abilities: ClassVar[frozenset[Ability]] = frozenset(Ability)
     absent: ClassVar[Mapping[Ability, str]] = {}
 
+    look_back: ClassVar[timedelta | None] = None
+
     def __init__(self, name: str, settings: SandboxSettings, keeper: Keeper | None = None) -> None:
         # Kept, and nothing else done: an instance is made before anyone knows that the channel can be reached.
         # The sandbox wants no token. A channel that does hands its keeper to `core.credentials.Tokens`.

@@ -133,6 +133,9 @@ class Shopify:
         **dict.fromkeys(NOT_YET, "ordersync does not do this at Shopify yet"),
     }
 
+    look_back: ClassVar[timedelta] = timedelta(days=60)
+    """Without the scope read_all_orders; who has it pulls more, and is warned in vain once."""
+
     def __init__(self, name: str, settings: ShopifySettings, keeper: Keeper | None = None) -> None:
         self.name = name
         self.settings = settings

@@ -9,7 +9,7 @@ is told of orders in `pushes.py`, of parcels in `shipping.py`, of cancellations 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -77,6 +77,9 @@ class Walmart:
         Ability.COMPARE_AND_SET: "Walmart sets a level whatever it was before; orders are pulled right before a push",
         Ability.QUEUE: "Walmart's hints come as calls; it has no queues",
     }
+
+    look_back: ClassVar[timedelta] = timedelta(days=180)
+    """Source: Marketplace Order Management, GET /v3/orders: orders of the last 180 days."""
 
     def __init__(self, name: str, settings: WalmartSettings, keeper: Keeper | None = None) -> None:
         self.name = name

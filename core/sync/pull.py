@@ -10,6 +10,7 @@ from core.errors import NotFound
 from core.model import Page, instant
 from core.store.database import Store
 from core.sync.channel import Channel, Clock
+from core.sync.gap import note_gap
 from core.sync.take_in import Counts, take_in
 
 Progress = Callable[[Counts], None]
@@ -36,6 +37,8 @@ def pull(
     with store.read() as tx:
         cursor = tx.value("SELECT cursor FROM channels WHERE id = :id", id=channel.id)
     move = since is None
+    if move:
+        note_gap(store, channel, clock())
     total = Counts()
     start = since or channel.settings.since(instant(clock()))
     asked = clock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -57,6 +57,7 @@ class Fake:
     Settings: ClassVar[type[ChannelSettings]] = ChannelSettings
 
     abilities: frozenset[Ability] = SIMPLE
+    look_back: timedelta | None = None
     absent: Mapping[Ability, str] = field(default_factory=dict)
     name: str = "fake"
     pulls: list[list[Page | Exception]] = field(default_factory=list)
