@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from connectors.shopify import (
     access,
+    backfill,
     cancel,
     examine,
     hints,
@@ -48,8 +49,6 @@ from core.model import (
 )
 from core.settings import ChannelSettings, Secret
 from core.settings.wrong import wrong
-
-NOT_YET = (Ability.BACKFILL,)
 
 _WAYS = "give access_token, or client_id and client_secret, with refresh_token where the app has one"
 
@@ -122,7 +121,7 @@ class Shopify:
     abilities: ClassVar[frozenset[Ability]] = frozenset(
         (
             *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.CANCEL, Ability.REFUND, Ability.SETTLE),
-            *(Ability.RETURNS, Ability.ROLL_CALL),
+            *(Ability.RETURNS, Ability.ROLL_CALL, Ability.BACKFILL),
             *(Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET, Ability.HINTS),
         )
     )
@@ -130,7 +129,6 @@ class Shopify:
         Ability.ACKNOWLEDGE: "Shopify does not ask for orders to be acknowledged",
         Ability.OWN_STOCK: "Shopify has no warehouses of its own",
         Ability.QUEUE: "Shopify's hints come as calls; a queue of its own it has not",
-        **dict.fromkeys(NOT_YET, "ordersync does not do this at Shopify yet"),
     }
 
     look_back: ClassVar[timedelta] = timedelta(days=60)
@@ -149,6 +147,8 @@ class Shopify:
             points=settings.plan_points,
             budgets=kept.budgets,
         )
+
+        self._past = backfill.Backfill(name, self._graph, places=self._places)
 
     @property
     def _places(self) -> bool:
@@ -203,6 +203,10 @@ class Shopify:
         for page in paging.placed(self._graph, queries.ROLL_CALL, queries.LISTINGS, since, until):
             for order, at, _ in page:
                 yield Present(number=orders.short(order), placed_at=at)
+
+    def backfill(self, cursor: str | None, *, since: datetime, until: datetime) -> Iterator[Page]:
+        """Gathered in bulk, a slice at a time; see `backfill`."""
+        return self._past.pages(cursor, since, until)
 
     def push_levels(self, levels: Sequence[Level]) -> Iterator[Ack]:
         """Compares and sets up to 250 quantities a request; see `pushes_levels`."""

@@ -108,6 +108,7 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         self._points = points
         self.version = VERSION
         """The API version that answered last."""
+        self._throttle: _Throttle | None = None
         self.date = ""
         """The instant of the last answer, by Shopify's clock, as its header has it."""
         self._costs: dict[str, float] = {}
@@ -170,6 +171,15 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
             return failure
         return Unavailable(f"{self._account}: Shopify failed inside and does not say what it did", ambiguous=True)
 
+    def spare(self) -> None:
+        """Lets the shop's points come back before what has time goes on: half of them are left to others."""
+        status = self._throttle
+        if status is not None and status.maximum_available is not None:
+            missing = status.maximum_available / 2 - status.currently_available
+            rate = status.restore_rate if status.restore_rate > 0 else self._points
+            if missing > 0:
+                http.pause(min(http.PATIENCE, missing / rate))
+
     def _read(self, data: msgspec.Raw, shape: type[T]) -> T:
         try:
             return msgspec.json.decode(data, type=shape)
@@ -181,6 +191,8 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
             envelope = _envelope.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Unavailable(f"{self._account} answered what cannot be read: {error}", ambiguous=True) from None
+        if envelope.extensions and envelope.extensions.cost:
+            self._throttle = envelope.extensions.cost.throttle_status or self._throttle
         errors = envelope.errors
         return envelope.data, [Problem()] if isinstance(errors, str) else errors
 

@@ -14,6 +14,10 @@ PAGE: Final = 240
 """Orders a page."""
 PAGE_WITH_PLACES: Final = 90
 """Orders a page where the locations of their lines are asked for too."""
+SPARE_PAGE: Final = 50
+"""Orders a page of what has time."""
+SPARE_ORDERS: Final = 7
+"""Orders read by their ids at once."""
 LISTINGS: Final = 250
 SHIPPED_ORDERS: Final = 16
 """Orders whose fulfilment is read at once before parcels are told."""
@@ -36,13 +40,27 @@ ALL: Final = 250
 _MONEY: Final = "{ shopMoney { amount } }"
 _ENDS: Final = "pageInfo { hasNextPage endCursor }"
 
-_LINE: Final = f"""
-fragment Line on LineItem {{
+LINE_FIELDS: Final = f"""
   id sku name quantity currentQuantity unfulfilledQuantity requiresShipping
   originalUnitPriceSet {_MONEY}
   discountAllocations {{ allocatedAmountSet {_MONEY} }}
-  taxLines {{ priceSet {_MONEY} }}
+  taxLines {{ priceSet {_MONEY} }}"""
+"""What is read of a line."""
+
+_LINE: Final = f"""
+fragment Line on LineItem {{{LINE_FIELDS}
 }}"""
+
+ORDER_FIELDS: Final = f"""
+  id name createdAt updatedAt cancelledAt test email displayFinancialStatus currencyCode taxesIncluded dutiesIncluded
+  risk {{ recommendation }}
+  totalPriceSet {{ shopMoney {{ amount }} presentmentMoney {{ amount currencyCode }} }}
+  totalTipReceivedSet {_MONEY}
+  originalTotalDutiesSet {_MONEY}
+  originalTotalAdditionalFeesSet {_MONEY}
+  shippingLine {{ title discountedPriceSet {_MONEY} taxLines {{ priceSet {_MONEY} }} }}
+  shippingAddress {{ name company address1 address2 city province provinceCode zip countryCodeV2 phone }}"""
+"""What is read of an order beside its lists."""
 
 _FULFILLED: Final = f"nodes {{ quantity lineItem {{ id }} }} {_ENDS}"
 _ASSIGNED: Final = f"nodes {{ totalQuantity lineItem {{ id }} }} {_ENDS}"
@@ -55,15 +73,7 @@ def _order(lines: int, parts: int, refunds: int, places: bool) -> str:
     """An order with up to so many rows of each list read at once."""
     where = f"assignedLocation {{ location {{ id }} }} lineItems(first: {lines}) {{ {_ASSIGNED} }}" if places else ""
     return f"""
-fragment Whole on Order {{
-  id name createdAt updatedAt cancelledAt test email displayFinancialStatus currencyCode taxesIncluded dutiesIncluded
-  risk {{ recommendation }}
-  totalPriceSet {{ shopMoney {{ amount }} presentmentMoney {{ amount currencyCode }} }}
-  totalTipReceivedSet {_MONEY}
-  originalTotalDutiesSet {_MONEY}
-  originalTotalAdditionalFeesSet {_MONEY}
-  shippingLine {{ title discountedPriceSet {_MONEY} taxLines {{ priceSet {_MONEY} }} }}
-  shippingAddress {{ name company address1 address2 city province provinceCode zip countryCodeV2 phone }}
+fragment Whole on Order {{{ORDER_FIELDS}
   lineItems(first: {lines}) {{ nodes {{ ...Line }} {_ENDS} }}
   fulfillments(first: {parts}) {{
     id status trackingInfo {{ number company }} fulfillmentLineItems(first: {lines}) {{ {_FULFILLED} }}
@@ -75,11 +85,18 @@ fragment Whole on Order {{
 }}{_LINE}"""
 
 
-def orders(places: bool) -> str:
-    """A page of orders by their last change: $query, $after, $first."""
+def orders(places: bool, by: str = "UPDATED_AT") -> str:
+    """A page of orders by their last change, or by another key: $query, $after, $first."""
     return f"""query Orders($query: String!, $after: String, $first: Int!) {{
-  orders(query: $query, after: $after, first: $first, sortKey: UPDATED_AT) {{ nodes {{ ...Whole }} {_ENDS} }}
+  orders(query: $query, after: $after, first: $first, sortKey: {by}) {{ nodes {{ ...Whole }} {_ENDS} }}
 }}{_order(MOST_LINES, MOST_PARTS, MOST_REFUNDS, places)}"""
+
+
+def wholes(places: bool) -> str:
+    """Several orders as a page has them: $ids."""
+    return "query Wholes($ids: [ID!]!) { nodes(ids: $ids) { ...Whole } }" + _order(
+        MOST_LINES, MOST_PARTS, MOST_REFUNDS, places
+    )
 
 
 def order(places: bool) -> str:

@@ -32,6 +32,7 @@ from graphql.execution.values import get_variable_values
 from werkzeug.wrappers import Request, Response
 
 from connectors.shopify.simulator import bodies, returning
+from connectors.shopify.simulator.bulk import FOLDER, Bulk
 from connectors.shopify.simulator.cancelling import Jobs
 from connectors.shopify.simulator.cost import Meter
 from connectors.shopify.simulator.door import Door
@@ -102,6 +103,8 @@ class ShopifySimulator(Simulator):
             f"{self._shop}.myshopify.com", self.door.client_secret, self.shop.gid, self.faults, hint_speed, VERSION
         )
         self.world = World(self.shop, self.jobs, self.webhooks, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
+        self.bulk = Bulk(_SCHEMA, self.world, JOB_SECONDS / pace)
+        self.world.operations = self.bulk
         self._happenings = Happenings(self.shop, self.webhooks)
         self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
         self._restore = plan_points * pace
@@ -197,6 +200,7 @@ class ShopifySimulator(Simulator):
     def settle_feeds(self) -> None:
         with self.lock:
             self.jobs.run(all_=True)
+            self.bulk.run(all_=True)
             self._tell()
 
     def config(self) -> dict[str, Any]:
@@ -325,6 +329,8 @@ class ShopifySimulator(Simulator):
             with self.lock:
                 self.calls["access_token"] += 1
                 return self.door.answer(request)
+        if request.path.startswith(FOLDER):
+            return self.bulk.serve(request)
         if request.path != PATH:
             return _json({"errors": "Not Found"}, 404)
         if request.method != "POST":
@@ -336,6 +342,8 @@ class ShopifySimulator(Simulator):
             if not self.door.admits(token):
                 return _json({"errors": _UNKNOWN_TOKEN}, 401)
             self.jobs.run()
+            self.bulk.base_url = self.base_url
+            self.bulk.run()
             if request.mimetype != "application/json":
                 return _json({"errors": "Unsupported Media Type"}, 415)
             response = self._graphql(request.get_data())

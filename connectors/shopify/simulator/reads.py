@@ -111,6 +111,10 @@ def _found(world: World, search: Search, start: tuple[int, str], by_change: bool
     return (order for order in orders if order.created >= oldest and search.finds(order))
 
 
+def granted(world: World, scope: str) -> bool:
+    return scope in world.scopes or scope.replace("read_", "write_", 1) in world.scopes
+
+
 def _key(order: Order) -> tuple[int, str]:
     return order.changed, order.number
 

@@ -20,7 +20,7 @@ from graphql import (
     build_schema,
 )
 
-from connectors.shopify.simulator import cancelling, fulfilling, quantities, reads, refunding, subscribing
+from connectors.shopify.simulator import bulk, cancelling, fulfilling, quantities, reads, refunding, subscribing
 from connectors.shopify.simulator.reads import Resolve, first_of, list_of
 from connectors.shopify.simulator.records import Order
 
@@ -115,6 +115,7 @@ _ATTRIBUTES = frozenset(
         *("Location", "ProductVariant", "InventoryItem", "InventoryLevel", "Refund", "RefundLineItem"),
         *("OrderTransaction", "Job", "OrderCancelJobResult", "Return", "ReturnLineItem", "UnverifiedReturnLineItem"),
         "WebhookSubscription",
+        "BulkOperation",
     )
 )
 
@@ -140,6 +141,12 @@ _RESOLVERS: dict[tuple[str, str], Resolve] = {
     ("QueryRoot", "productVariants"): reads.variants,
     ("QueryRoot", "productVariantsCount"): reads.variants_count,
     ("QueryRoot", "job"): reads.node_of(cancelling.Job),
+    ("QueryRoot", "bulkOperation"): reads.node_of(bulk.Operation),
+    ("Mutation", "bulkOperationRunQuery"): bulk.run_query,
+    **{
+        (f"{kind}Connection", "edges"): reads.edges
+        for kind in ("Order", "LineItem", "FulfillmentOrder", "FulfillmentOrderLineItem", "FulfillmentLineItem")
+    },
     ("Mutation", "fulfillmentCreate"): fulfilling.fulfil,
     ("Mutation", "fulfillmentTrackingInfoUpdate"): fulfilling.correct,
     ("Mutation", "fulfillmentOrderMove"): fulfilling.move,

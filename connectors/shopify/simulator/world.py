@@ -30,6 +30,8 @@ class World:
         self.shop = shop
         self.jobs = jobs
         self.webhooks = webhooks
+        self.operations: Any = None
+        """The bulk operations; see `bulk`."""
         self.repeat_page = repeat_page
         self.scopes: frozenset[str] = SCOPES
         self.keys: dict[str, tuple[bytes, Any]] = {}

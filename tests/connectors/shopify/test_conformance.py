@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from graphql import GraphQLSchema
 
-from connectors.shopify import Shopify, queries
+from connectors.shopify import Shopify, backfill, queries
 from connectors.shopify.simulator import ShopifySimulator
 from core.conformance import Conformance, FarEnd
 from core.connector import Connector
@@ -37,6 +37,8 @@ class TestConformance(Conformance):
     @pytest.fixture
     def connector(self, far_end: SimulatedFarEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shopify]:
         monkeypatch.setattr(queries, "PAGE", 3)
+        monkeypatch.setattr(backfill, "PAGE", 3)
+        monkeypatch.setattr(backfill, "FEW", 0)  # gathered in bulk, however few
         assert isinstance(far_end.simulator, ShopifySimulator)
         made = connector_to(far_end.simulator)
         yield made

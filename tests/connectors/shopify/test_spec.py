@@ -27,6 +27,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from werkzeug.wrappers import Request, Response
 
+from connectors.shopify import bulk
 from connectors.shopify.simulator import PATH, ShopifySimulator
 from connectors.shopify.simulator.schema import build
 from core.model import LevelKey
@@ -199,6 +200,12 @@ def test_all_that_is_said_keeps_to_shopifys_schema(simulator: ShopifySimulator, 
     }
     wrong = {fault for request, answer in watch.seen for fault in faults(vendor, request, answer)}
     assert wrong == set()
+
+
+@pytest.mark.parametrize("places", [True, False])
+def test_what_is_gathered_in_bulk_keeps_to_shopifys_schema(vendor: GraphQLSchema, places: bool) -> None:
+    document = parse(bulk.query("created_at:>='2026-01-01T00:00:00Z'", places=places))
+    assert [error.message for error in validate(vendor, document)] == []
 
 
 def test_an_answer_that_shopify_could_not_give_is_seen(vendor: GraphQLSchema) -> None:
