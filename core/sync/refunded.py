@@ -75,7 +75,7 @@ def match(tx: Tx, orders: Sequence[tuple[int, Order]], pushes: Sequence[Any]) ->
         if row.number in numbers[row.order_id]:
             shown[row.order_id].append(row)
     done: list[int] = []
-    ours: dict[int, int] = {}
+    ours: dict[int, int | None] = {}
     for push in pushes:
         refund = decoded(push.argument, Refund)
         for row in shown[push.order_id]:
@@ -85,6 +85,13 @@ def match(tx: Tx, orders: Sequence[tuple[int, Order]], pushes: Sequence[Any]) ->
                 done.append(push.id)
                 if row.push_id is None:
                     ours[row.id] = push.id
+                ours |= {other.id: None for other in _beside(row, push.ticket, shown[push.order_id])}
                 break
     tx.update(tables.refunds, ("id",), ("origin", "push_id"), [(id, "ours", push) for id, push in ours.items()])
     return done
+
+
+def _beside(first: Any, ticket: str, rows: Sequence[Any]) -> list[Any]:
+    """The further refunds that one push became, where the channel shows one as several."""
+    numbers = numbers_in(ticket)
+    return [row for row in rows if row.number in numbers and row.id != first.id and row.push_id is None]

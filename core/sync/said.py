@@ -139,7 +139,8 @@ def _refunds(tx: Tx, channel: Channel, rows: Sequence[Any]) -> Iterable[tuple[in
     for row in rows:
         refund = decoded(row.argument, Refund)
         amount, known = amount_of(refund), given[row.order_id]
-        others = [one for one in known if one.push_id is None and one.number not in refund.known]
+        ours = {*refund.known, *told[row.order_id]}
+        others = [one for one in known if one.push_id is None and one.number not in ours]
         same = [one for one in others if one.amount == amount * 1_000_000]
         left = Decimal(row.total - sum(one.amount for one in known)) / 1_000_000
         if same:

@@ -65,6 +65,46 @@ def test_the_versions_are_those_of_the_migrations_in_their_order() -> None:
     assert revisions()[-1] == script.get_current_head()
 
 
+def test_an_outbox_of_before_cancellations_is_kept_both_ways(store: Store) -> None:
+    with store.write() as tx:
+        tx.run("INSERT INTO channels (name, connector) VALUES ('shop', 'sandbox')")
+        tx.run(
+            "INSERT INTO orders (channel_id, number, digest, priced, acknowledged, test)"
+            " SELECT id, '1', :b, true, true, false FROM channels",
+            b=b"x",
+        )
+        tx.run(
+            "INSERT INTO lines (order_id, number, ordered, cancelled, cancelling) SELECT id, '1', 2, 2, 1 FROM orders"
+        )
+        for kind, state in (("acknowledge", "confirmed"), ("tracking", "unknown"), ("cancel", "queued")):
+            tx.run(
+                "INSERT INTO pushes (channel_id, kind, key, order_id, state)"
+                " SELECT channel_id, :kind, :kind, id, :state FROM orders",
+                kind=kind,
+                state=state,
+            )
+        tx.run("INSERT INTO refunds (order_id, number, amount) SELECT id, 'R1', 1 FROM orders")
+    downgrade(store, "0003")
+    migrate(store)
+    with store.read() as tx:
+        assert [tuple(row) for row in tx.rows("SELECT kind, state, generation, argument FROM pushes ORDER BY id")] == [
+            ("acknowledge", "confirmed", 1, ""),
+            ("tracking", "unknown", 1, ""),
+        ]
+        assert tuple(tx.row("SELECT cancelled, cancelling FROM lines")) == (2, 0)
+        assert tx.value("SELECT count(*) FROM refunds") == 0
+    for statement in (
+        "UPDATE lines SET cancelling = 3",
+        "UPDATE lines SET cancelling = -1",
+        "UPDATE pushes SET kind = 'nonsense'",
+        "UPDATE pushes SET state = 'nonsense'",
+        "UPDATE pushes SET generation = 0",
+        "INSERT INTO refunds (order_id, number, amount) SELECT id, 'R1', 0 FROM orders",
+    ):
+        with pytest.raises(sa.exc.IntegrityError), store.write() as tx:
+            tx.run(statement)
+
+
 def test_opening_a_second_time_changes_nothing(store: Store) -> None:
     migrate(store)
     with store.read() as tx:

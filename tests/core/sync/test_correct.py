@@ -95,6 +95,30 @@ def test_the_channel_confirms_each_number_for_itself(world: World, shop: Channel
     assert world.value("SELECT count(*) FROM shipments") == 1
 
 
+def test_what_a_correction_replaced_is_over_once_the_correction_is_shown(world: World, shop: Channel) -> None:
+    push(world, shop)
+    mend(world)
+    push(world, shop)
+    package = Package(tracking="T2", lines={"1": 2})
+    world.take(shop, order("1", line(1, "A", 3, shipped=2), packages=(package,), version=2))
+    assert pushes(world) == [(1, "confirmed"), (2, "confirmed")]
+
+
+def test_a_refusal_that_a_correction_mended_is_no_issue_any_more(world: World, shop: Channel) -> None:
+    connector(shop).answer = lambda pushed: Ack(key=pushed.key, state=AckState.ACCEPTED, ticket="feed")
+    push(world, shop)
+    mend(world)
+    connector(shop).settled["feed"] = Ack(key="", state=AckState.REFUSED, reason="no such number; correct it")
+    connector(shop).answer = applied
+    world.later()
+    settle_pushes(world.store, shop, world.clock)
+    assert push(world, shop) == 1
+    assert pushes(world) == [(1, "refused"), (2, "applied")]
+    package = Package(tracking="T2", lines={"1": 2})
+    world.take(shop, order("1", line(1, "A", 3, shipped=2), packages=(package,), version=2))
+    assert pushes(world) == [(1, "dropped"), (2, "confirmed")]
+
+
 def test_a_correction_while_its_parcel_is_on_its_way_waits_for_it(world: World, shop: Channel) -> None:
     assert [due.words for due in take(world.store, shop, "tracking", world.now) or []]
     assert mend(world).again

@@ -9,8 +9,9 @@ import pytest
 
 from core.connector import Ability
 from core.errors import Unauthorized, Unavailable
-from core.model import Ack, AckState, ChannelListing, Fulfiller
+from core.model import Ack, AckState, CancelReason, ChannelListing, Fulfiller
 from core.sync import levels as desiring
+from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import read_listings
@@ -340,6 +341,26 @@ def test_what_a_taken_in_order_took_at_the_channel_is_expected(world: World) -> 
     world.take(shop, order("1", line(1, "A", 2), at=world.now))
     assert push(world, shop) == 1
     assert connector(shop).levels[-1].expected == 7
+    assert connector(shop).calls.count("read_levels") == 1
+
+
+def test_units_cancelled_here_are_expected_back_when_the_channel_shows_it(world: World) -> None:
+    shop = comparing(world)
+    push(world, shop)
+    world.later()
+    held = connector(shop).quantities
+    held["A", ""] -= 2
+    one = order("1", line(1, "A", 2), at=world.now, version=world.now)
+    world.take(shop, one)
+    push(world, shop)
+    cancel(world.store, Decision(world.order("1").id, CancelReason.OTHER), world.now)
+    push(world, shop)
+    assert [(level.expected, level.quantity) for level in connector(shop).levels][-1:] == [(7, 9)]
+    world.later()
+    held["A", ""] += 2  # the channel heard of it, and offers the two again by itself
+    world.take(shop, msgspec.structs.replace(one, lines=(line(1, "A", 2, cancelled=2),), version=world.now))
+    assert push(world, shop) == 1
+    assert [(level.expected, level.quantity) for level in connector(shop).levels][-1:] == [(11, 9)]
     assert connector(shop).calls.count("read_levels") == 1
 
 

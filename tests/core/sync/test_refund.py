@@ -273,9 +273,23 @@ def test_a_refund_the_channel_shows_as_several_counts_once_and_is_known_whole(wo
     seen = (shown("goods", "10.33"), shown("shipping", "2.00"), shown("more", "7.50"))
     world.take(shop, edited(sold(), refunds=seen))
     assert pushes(world) == ["confirmed", "confirmed"]
-    assert refunds(world) == [("goods", 1033, "ours"), ("more", 750, "ours"), ("shipping", 200, "channel")]
+    assert refunds(world) == [("goods", 1033, "ours"), ("more", 750, "ours"), ("shipping", 200, "ours")]
     with pytest.raises(UserError, match="1 of them refunded"):
         give(world, parts=units(A=3))  # which units it was for is known from here, as the channel does not say
+
+
+def test_a_part_of_a_refund_of_ours_is_no_strangers(world: World, shop: Channel) -> None:
+    give(world, parts=money("A", "5.00"), shipping=D("0.50"))
+    give(world, shipping=D("0.50"))
+    connector(shop).answer = numbered("C1, C2")
+    with world.store.write() as tx:
+        tx.run("UPDATE pushes SET due_at = :later WHERE id = (SELECT max(id) FROM pushes)", later=world.now + 10**10)
+    assert push(world, shop) == 1
+    world.take(shop, edited(sold(), refunds=(shown("C1", "5.17"), shown("C2", "0.50"))))
+    world.later(20_000)
+    connector(shop).answer = numbered("C3")
+    assert push(world, shop) == 1
+    assert connector(shop).refunded[-1].known == ("C1", "C2")
 
 
 def test_money_somebody_gave_back_there_meanwhile_is_asked_about(world: World, shop: Channel) -> None:
