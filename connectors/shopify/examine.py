@@ -17,6 +17,9 @@ from core.model import Finding
 SKEW: Final = 5
 """Seconds by which our clock may differ from Shopify's."""
 
+SOME: Final = 5
+"""Orders looked at."""
+
 NEEDED: Final[Mapping[str, str]] = {
     "read_orders": "reading orders",
     "read_merchant_managed_fulfillment_orders": "reading what is still to be fulfilled",
@@ -89,8 +92,13 @@ class _Count(Record):
     product_variants_count: _Counted | None
 
 
+class _Buyer(Record):
+    email: str | None = None
+    shipping_address: object = None
+
+
 class _Orders(Record):
-    orders: Nodes[object]
+    orders: Nodes[_Buyer]
 
 
 class _Variants(Record):
@@ -165,10 +173,16 @@ def _version(answered: str, versions: list[_Version]) -> Finding:
 
 
 def _orders(graph: Graph) -> Iterator[Finding]:
-    # The very query of the pull: it is refused where the app may not see buyers' data, whatever its scopes.
-    given = {"query": "updated_at:>='2020-01-01T00:00:00Z'", "after": None, "first": 1}
-    graph.ask(queries.orders(places=True), given, _Orders)
-    yield _well("orders", "readable with their buyers and addresses")
+    # The very query of the pull. Where the app may not see buyers' data, whatever its scopes, Shopify leaves it out.
+    given = {"query": "updated_at:>='2020-01-01T00:00:00Z'", "after": None, "first": SOME}
+    some = graph.ask(queries.orders(places=True), given, _Orders).orders.nodes
+    if some and not any(one.email or one.shipping_address for one in some):
+        told = f"the first {len(some)} come without buyers and addresses; ask for access to protected customer data"
+        yield _ill("orders", f"{told} under the app's API access")
+    elif some:
+        yield _well("orders", "readable with their buyers and addresses")
+    else:
+        yield _well("orders", "readable; there are none yet")
 
 
 def _locations(graph: Graph, places: Mapping[str, str]) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from connectors.shopify import Shopify, examine
 from connectors.shopify.simulator import ShopifySimulator
 from core.errors import Rejected, Unauthorized, Unavailable
 from core.model import Finding
-from tests.connectors.shopify.given import EAST, WEST, connector
+from tests.connectors.shopify.given import EAST, WEST, connector, order_of
 
 HERE, THERE = (place.rpartition("/")[2] for place in (EAST, WEST))
 
@@ -36,6 +36,15 @@ def ill(shop: Shopify) -> dict[str, str]:
 
 def told(shop: Shopify, what: str) -> list[str]:
     return [one.told for one in shop.examine() if one.what == what]
+
+
+def test_orders_without_their_buyers_are_found(simulator: ShopifySimulator, both: Shopify) -> None:
+    assert told(both, "orders") == ["readable; there are none yet"]
+    number = simulator.place(order_of(("MUG-1", 1)))
+    assert told(both, "orders") == ["readable with their buyers and addresses"]
+    kept = simulator.shop.orders[number]
+    kept.email, kept.shippingAddress = None, None  # type: ignore[assignment] # as without leave to see them
+    assert ill(both)["orders"].endswith("protected customer data under the app's API access")
 
 
 def test_a_shop_in_order_is_well(both: Shopify) -> None:
