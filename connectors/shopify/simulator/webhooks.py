@@ -145,7 +145,7 @@ class Webhooks:
         """One thing happened that is told under these topics, each with its body."""
         event, at = str(uuid.UUID(int=next(self._events))), datetime.now(UTC)
         for topic, body in topics:
-            for one in self.subscriptions.values():
+            for one in list(self.subscriptions.values()):
                 if one.topic == topic:
                     document = _cut(body(), one.includeFields)
                     self._send(one.id, one.uri, self._signed(header(topic), msgspec.json.encode(document), event, at))
@@ -238,10 +238,10 @@ class Happenings:
 
 def _standing(order: Order) -> tuple[Any, ...]:
     """What tells one kind of change from another: cancelled, refunds, pieces of work and those of them cancelled,
-    refunds that pay nothing (units taken off the order), returns."""
+    units taken off, returns."""
     called_off = sum(part.status == "CANCELLED" for part in order.parts)
-    unpaid = sum(not refund.amount for refund in order.refunds)
-    return order.cancelledAt, len(order.refunds), len(order.parts), called_off, unpaid, len(order.returns)
+    off = sum(line.quantity - line.currentQuantity for line in order.lines)
+    return order.cancelledAt, len(order.refunds), len(order.parts), called_off, off, len(order.returns)
 
 
 def _topics(order: Order, before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> list[Topic]:
