@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from connectors.simulation import SimulatedLine, SimulatedOrder
+from connectors.shopify.simulator import ShopifySimulator
+from connectors.simulation import Fault, SimulatedLine, SimulatedOrder
 from core.commands.rehearsal import SKUS, Rehearsal
 from core.sync.channel import clock
 from tests.acceptance.test_daemon import Running
@@ -97,3 +98,27 @@ def test_an_order_is_reserved_and_the_other_channel_told_by_its_hint(daemon: Run
     daemon.until(lambda: _told(play, there, sku, before), "the other channel's level")
     assert _rows(play, "SELECT * FROM hearing WHERE received > 0") >= 1
     assert daemon.stop() == 0
+
+
+def test_an_order_whose_hints_are_all_lost_is_found_by_the_poll(daemon: Running) -> None:
+    play, sku = daemon.play, SKUS[0]
+    before = _level(play, "walmart", sku)
+    play.channels["shopify"].faults.set({Fault.HINT_LOST: 1.0})
+    number = _buy(play, "shopify", sku)
+    other = _buy(play, "walmart", sku)
+    daemon.until(lambda: _reserved(play, other), "the other channel's order, by its hint")
+    assert not _reserved(play, number)  # nobody told of it, and the clock did not come to it
+    file = play.config / "channels" / "shopify.toml"
+    file.write_text(file.read_text().replace("poll_seconds = 3600", "poll_seconds = 5"))
+    daemon.until(lambda: _reserved(play, number), "the reservation, by the poll")
+    daemon.until(lambda: _told(play, "walmart", sku, before - 2), "the other channel's level")
+
+
+def test_a_channel_that_was_told_it_is_removed_is_parked_with_what_to_do(daemon: Running) -> None:
+    play = daemon.play
+    shop = play.channels["shopify"]
+    assert isinstance(shop, ShopifySimulator)
+    shop.uninstall()
+    parked = "SELECT 1 FROM channels WHERE name = 'shopify' AND health = 'parked' AND reason LIKE '%install it again%'"
+    daemon.until(lambda: _rows(play, parked) == 1, "the channel parked")
+    assert _rows(play, "SELECT 1 FROM channels WHERE name = 'walmart' AND health = 'ok'") == 1
