@@ -1,0 +1,77 @@
+"""python-amazon-sp-api raises only on JSON with `errors`; over our wire no answer that is none gets through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from werkzeug.wrappers import Request
+
+from connectors.amazon import Amazon
+from connectors.amazon.account import OPERATIONS
+from tests.connectors.amazon.conftest import Connect, hurried
+from tests.connectors.amazon.test_conformance import TestConformance as Suite
+from tests.connectors.farend import SimulatedFarEnd, goods
+from tests.connectors.spoiling import BAD, Act, Spoiled, believed, outcome, settling, steps
+from tests.passing import passing
+
+ELSEWHERE = {"getMarketplaceParticipations", "getReports"}
+"""Asked by `examine` alone, which raises nothing."""
+
+
+def operation_of(request: Request) -> str:
+    path = request.environ["RAW_URI"].partition("?")[0]
+    if path.startswith("/presigned/"):
+        return "upload" if request.method == "PUT" else "download"
+    return next((name for method, pattern, name in OPERATIONS if method == request.method and pattern.match(path)), "")
+
+
+@pytest.fixture
+def far_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedFarEnd]:
+    slept = passing(monkeypatch)
+    skus = ("KIT-1", "KIT,2", "KIT-3")  # a SKU with a comma cannot be searched for
+    with hurried(listings=goods(hurried(), skus)) as simulator:
+        # A feed of a kind is sent once in twenty minutes.
+        yield SimulatedFarEnd(simulator, elapse=lambda: slept.later(1_300))
+
+
+def test_no_answer_is_ever_taken_for_one(
+    far_end: SimulatedFarEnd, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoiled = Spoiled(far_end, operation_of)
+    connector = connect(far_end.simulator, overlap_seconds=0)
+    seen: set[str] = set()
+    taken: list[str] = []
+    suite = Suite()
+
+    def report() -> Act:
+        """The returns of a report that was asked for before and is made by now."""
+        for sold in suite.sold(connector, far_end, 1, 2):
+            far_end.send_back(sold.number, sold.lines[0].sku, 1)
+        far_end.let_time_pass()
+        (page,) = connector.returns(None)
+        far_end.let_time_pass()
+        return lambda made: made.returns(page.cursor)
+
+    more = [("settle", settling(suite, connector, far_end)), ("returns", report)]
+    for name, step in [*steps(suite, connector, far_end), *more]:
+        for few in {"push_levels": (50, 0), "settle": (50, 0)}.get(name, (50,)):
+            monkeypatch.setattr("connectors.amazon.levels.FEW", few)
+            act = step()
+            spoiled.asked.clear()
+            outcome(act, Amazon("amazon-us", connector.settings))
+            for operation in dict.fromkeys(filter(None, spoiled.asked)):
+                for what, bad in BAD.items():
+                    act = step()
+                    made = Amazon("amazon-us", connector.settings)
+                    spoiled.target, spoiled.bad = operation, bad
+                    spoiled.asked.clear()
+                    came, error = outcome(act, made)
+                    spoiled.target = ""
+                    made.close()
+                    if operation in spoiled.asked:
+                        seen.add(operation)
+                        if believed(came, error, what):
+                            taken.append(f"{name}: {operation} answered {what}: {came} {error!r}")
+    assert taken == []
+    assert seen == {name for _, _, name in OPERATIONS} - ELSEWHERE | {"upload", "download"}
