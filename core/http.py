@@ -337,10 +337,10 @@ def _wait(state: tenacity.RetryCallState) -> float:
 
 
 def _place(request: httpx.Request) -> str:
-    """Method, host and path: what a message may say of a request."""
+    """Method, host, port and path: what a message may say of a request. A port its scheme implies is left out."""
     url = request.url
     path = url.raw_path.partition(b"?")[0].decode("ascii")  # as sent: a line break in it stays %0A
-    return f"{request.method} {url.host}{path}"
+    return f"{request.method} {url.netloc.decode('ascii')}{path}"  # netloc: without user and password
 
 
 def _keep_logs_clean() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 
 import httpx
 import msgspec
@@ -206,8 +207,21 @@ def test_messages_name_the_place_and_nothing_else() -> None:
             content=b"s3cret-body",
             headers={"x-token": "s3cret-header"},
         )
-    host = far.url.removeprefix("http://").partition(":")[0]
-    assert str(raised.value) == f"POST {host}/orders/%0A1 answered 500"
+    where = far.url.removeprefix("http://")
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", where)
+    assert str(raised.value) == f"POST {where}/orders/%0A1 answered 500"
+
+
+def test_a_refused_connection_names_host_and_port() -> None:
+    with patient() as client, pytest.raises(Unavailable, match=r"GET 127\.0\.0\.1:1/orders "):
+        client.get("http://s3cret-user:x@127.0.0.1:1/orders?token=s3cret-query")
+    with patient() as client, pytest.raises(Unavailable, match=r"GET \[::1\]:1/orders "):
+        client.get("http://[::1]:1/orders")
+
+
+def test_the_usual_port_goes_without_saying() -> None:
+    with patient() as client, pytest.raises(Unavailable, match=r"GET nowhere\.invalid/orders "):
+        client.get("https://nowhere.invalid:443/orders")
 
 
 def test_no_log_line_at_any_level_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
