@@ -32,7 +32,7 @@ from core import http
 from core.budgets import Budget, Reading
 from core.credentials import DEADLINE, Granted, Keeper, Memory, Tokens, origin
 from core.errors import Rejected, Unauthorized, Unavailable
-from core.settings import ChannelSettings, Secret
+from core.settings import PLACEHOLDER, ChannelSettings, Secret
 
 BUDGETS = {
     "searchOrders": Budget(0.0056, 20),
@@ -88,13 +88,13 @@ LARGE = 120.0
 class AmazonSettings(ChannelSettings):
     """One Amazon seller account in one marketplace."""
 
-    seller_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$", examples=["A1EXAMPLE2SELLER"])]
+    seller_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$", examples=["A1EXAMPLE2SELLER"]), PLACEHOLDER]
     """The seller's id (merchant token), from Seller Central under Account Info."""
     marketplace_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$", examples=["ATVPDKIKX0DER"])]
     """The marketplace this account sells in; ATVPDKIKX0DER is amazon.com."""
     region: Literal["na", "eu", "fe"] = "na"
     """The API's region: na North and South America, eu Europe, Middle East, Africa and India, fe Far East."""
-    client_id: Annotated[str, Field(min_length=1, examples=["amzn1.application-oa2-client.example"])]
+    client_id: Annotated[str, Field(min_length=1, examples=["amzn1.application-oa2-client.example"]), PLACEHOLDER]
     """The application's Login with Amazon client id."""
     client_secret: Secret
     """The application's Login with Amazon client secret."""

@@ -47,7 +47,7 @@ from core.model import (
     Shipment,
     Subscribed,
 )
-from core.settings import ChannelSettings, Secret
+from core.settings import PLACEHOLDER, ChannelSettings, Secret
 from core.settings.wrong import wrong
 
 _WAYS = "give access_token, or client_id and client_secret, with refresh_token where the app has one"
@@ -61,11 +61,12 @@ class ShopifySettings(ChannelSettings):
     shop: Annotated[
         str,
         Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9-]*(\.myshopify\.com)?$", examples=["my-shop", "my-shop.myshopify.com"]),
+        PLACEHOLDER,
     ]
     """The shop's name at myshopify.com."""
     access_token: Secret | None = None
     """The Admin API access token of a custom app. Either this, or `client_id` and `client_secret`."""
-    client_id: str | None = Field(default=None, examples=["0123456789abcdef0123456789abcdef"])
+    client_id: Annotated[str | None, PLACEHOLDER] = Field(default=None, examples=["0123456789abcdef0123456789abcdef"])
     """The client id of an app of your own organisation; its tokens live a day and are fetched as needed."""
     client_secret: Secret | None = None
     """The secret that belongs to `client_id`. The app's webhooks are signed with it, too."""

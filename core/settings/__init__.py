@@ -1,6 +1,7 @@
 """Configuration: `config/*.toml` as typed settings; every problem names its file, its key and its cure."""
 
 from core.settings.keys import (
+    PLACEHOLDER,
     ChannelSettings,
     DaemonSettings,
     Instant,
@@ -18,6 +19,7 @@ from core.settings.watch import Change, Reload, Watched
 from core.settings.wrong import wrong
 
 __all__ = [
+    "PLACEHOLDER",
     "Change",
     "ChannelSettings",
     "ConfigError",

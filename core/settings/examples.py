@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from core.settings.keys import ChannelSettings
+from core.settings.placeholder import BLANK
 from core.settings.problem import ConfigError, in_toml, sample
 from core.settings.read import typed
 from core.settings.secret import Unasked
@@ -49,7 +50,7 @@ def _line(connector: str, key: str, field: FieldInfo) -> str:
     if SecretStr in _types(field.annotation):
         secret = f"{connector}_{key}".upper().replace("-", "_")
         return f'{key} = "secret:{secret}"'
-    return sample(key, field) or f'{key} = "…"'
+    return sample(key, field) or f'{key} = "{BLANK}"'
 
 
 def _needed(kind: type[ChannelSettings], lines: Mapping[str, str]) -> list[str]:

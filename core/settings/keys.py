@@ -54,7 +54,11 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
-WebAddress = Annotated[str, AfterValidator(_web_address), Field(examples=["https://example.com"])]
+PLACEHOLDER: Final = object()
+"""Marks a key, in its `Annotated`, whose examples only show the form: a channel whose file still holds one is told so
+instead of being worked with."""
+
+WebAddress = Annotated[str, AfterValidator(_web_address), Field(examples=["https://example.com"]), PLACEHOLDER]
 """An http or https address without user, query or fragment; a slash at its end is dropped."""
 
 Instant = Annotated[

@@ -27,6 +27,7 @@ from core.settings.keys import (
     StoreSettings,
     Table,
 )
+from core.settings.placeholder import placeholders
 from core.settings.problem import ConfigError, Problem, nearest
 from core.settings.read import CHANNELS, Files, folder_files, table_of, typed
 from core.settings.secret import Secrets, Unasked
@@ -184,6 +185,8 @@ def _channel(file: str, body: bytes | Problem, places: LocationsFile | None, sec
     channel = typed(file, kind, table, secrets if table.get("enabled", True) else Unasked())
     if channel.enabled:
         _check_locations(file, channel, places)
+        if left := placeholders(file, channel):
+            raise ConfigError(left)
     return channel
 
 

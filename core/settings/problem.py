@@ -104,14 +104,18 @@ def sample(key: str, field: FieldInfo) -> str:
     """A line the user could write, such as `poll_seconds = 15`; empty where neither default nor example is known."""
     value = field.default
     if value is PydanticUndefined or value is None:
-        value = next(_examples(field, field.annotation), None)
+        value = next(examples_of(field), None)
     if value is None:
         return ""
     return f"[{key}]" if isinstance(value, BaseModel) else f"{key} = {in_toml(value)}"
 
 
-def _examples(*parts: Any) -> Iterator[Any]:
+def examples_of(field: FieldInfo) -> Iterator[Any]:
     """The examples a key or any part of its type gives."""
+    return _examples(field, field.annotation)
+
+
+def _examples(*parts: Any) -> Iterator[Any]:
     for part in parts:
         if isinstance(part, FieldInfo):
             yield from part.examples or ()

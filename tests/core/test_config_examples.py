@@ -78,9 +78,29 @@ def test_a_fresh_configuration_lacks_nothing_but_a_channel(tmp_path: Path) -> No
     assert {place.name for place in settings.locations} == {"east", "west"}
 
 
+OWN = {
+    "shopify": {"shop": "spring-and-sons"},
+    "amazon": {"seller_id": "A2K1XQ", "client_id": "amzn1.application-oa2-client.5f"},
+    "walmart": {"client_id": "5f-11"},
+    "sandbox": dict[str, str](),
+}
+"""What somebody has to fill into each example."""
+
+
+def example(name: str) -> str:
+    return (CONFIG / f"channels/{name}.toml.example").read_text()
+
+
+def filled_in(name: str) -> str:
+    text = example(name)
+    for key, value in OWN[name].items():
+        text = re.sub(rf"^{key} = .*$", f'{key} = "{value}"', text, flags=re.MULTILINE)
+    return text
+
+
 @pytest.mark.parametrize("name", CONNECTORS)
-def test_every_channel_example_loads_as_it_stands_with_nothing_but_defaults(name: str, tmp_path: Path) -> None:
-    text = (CONFIG / f"channels/{name}.toml.example").read_text()
+def test_every_channel_example_loads_once_it_is_filled_in_with_nothing_but_defaults(name: str, tmp_path: Path) -> None:
+    text = filled_in(name)
     settings = shipped(tmp_path / "config", {name: text})
     assert settings.problems == ()
     channel = settings.channels[name]
@@ -88,6 +108,39 @@ def test_every_channel_example_loads_as_it_stands_with_nothing_but_defaults(name
     for key, field in type(channel).model_fields.items():
         if key not in tomllib.loads(text):
             assert getattr(channel, key) == field.default, key
+
+
+@pytest.mark.parametrize("name", CONNECTORS)
+def test_an_example_that_nobody_filled_in_is_told_key_by_key_and_not_worked_with(name: str, tmp_path: Path) -> None:
+    settings = shipped(tmp_path / "config", {name: example(name)})
+    assert {problem.key for problem in settings.problems} == set(OWN[name])
+    assert set(settings.channels) == ({name} - ({name} if OWN[name] else set()))
+
+
+def test_what_is_to_be_filled_in_is_one_line_with_what_it_means(tmp_path: Path) -> None:
+    channels = {name: example(name) for name in ("amazon", "shopify", "walmart")}
+    assert [str(problem) for problem in shipped(tmp_path / "config", channels).problems] == [
+        "channels/amazon.toml: seller_id: this is still the example's value; "
+        "write your own: the seller's id (merchant token), from Seller Central under Account Info",
+        "channels/amazon.toml: client_id: this is still the example's value; "
+        "write your own: the application's Login with Amazon client id",
+        "channels/shopify.toml: shop: this is still the example's value; "
+        "write your own: the shop's name at myshopify.com",
+        "channels/walmart.toml: client_id: this is still the example's value; "
+        "write your own: client id of the seller's API key, from the portal",
+    ]
+
+
+def test_an_address_that_only_shows_the_form_is_told_too(tmp_path: Path) -> None:
+    text = filled_in("walmart").replace("#base_url", "base_url")
+    (problem,) = shipped(tmp_path / "config", {"walmart": text}).problems
+    assert (problem.key, problem.what) == ("base_url", "this is still the example's value")
+
+
+def test_a_channel_that_is_switched_off_may_be_filled_in_later(tmp_path: Path) -> None:
+    text = example("walmart").replace("#enabled = true", "enabled = false")
+    settings = shipped(tmp_path / "config", {"walmart": text})
+    assert (settings.problems, settings.disabled) == ((), ("walmart",))
 
 
 @pytest.mark.parametrize("name", CONNECTORS)
