@@ -77,6 +77,18 @@ def test_an_order_lowers_the_level_of_every_channel_that_lists_its_item(world: W
     assert (told(shop), told(other)) == ([5], [3])
 
 
+def test_a_long_round_with_old_settings_does_not_bring_old_rules_back(world: World) -> None:
+    """It holds the settings it began with; what the levels are computed by is what was written since."""
+    old = shop_of(world)
+    follow(world, old)
+    new = world.channel(buffer=2, percent=50)
+    follow(world, new)
+    assert level(world).desired == 3
+    world.receive("A", "east", 4)
+    refresh(world.store, {"shop": old.settings}, world.now)
+    assert level(world).desired == 5
+
+
 def test_fifty_changes_are_told_once(world: World) -> None:
     shop = shop_of(world)
     for number in range(50):

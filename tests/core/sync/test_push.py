@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core.connector import Ability
-from core.errors import Unauthorized, Unavailable, in_doubt
+from core.errors import Rejected, Unauthorized, Unavailable, in_doubt
 from core.model import Ack, AckState, Package
 from core.sync import outbox
 from core.sync.channel import Channel
@@ -194,6 +194,31 @@ def test_an_order_gone_from_the_channel_refuses_its_parcel(world: World, shop: C
         push(world, shop)
     assert push(world, shop) == 0
     assert states(world) == ["refused"] * 3
+
+
+def test_an_order_the_channel_refuses_to_show_keeps_no_other_parcel_waiting(world: World, shop: Channel) -> None:
+    connector(shop).answer = breaking("T1", Unavailable("reset", ambiguous=True))
+    with pytest.raises(Unavailable):
+        push(world, shop)
+    fetch = connector(shop).fetch
+
+    def refusing(number: str) -> Any:
+        if number == "2":
+            raise Rejected("GET shop/orders/2 was refused (403)", status=403)
+        return fetch(number)
+
+    connector(shop).fetch = refusing  # type: ignore[method-assign]
+    connector(shop).answer = applied
+    shows(shop, "1")
+    shows(shop, "3", "T3")
+    assert push(world, shop) == 1
+    assert states(world) == ["applied", "unknown", "confirmed"]
+    (waits,) = world.rows("SELECT reason FROM pushes WHERE state = 'unknown'")
+    assert waits.reason == "GET shop/orders/2 was refused (403); look the order up at the channel"
+    connector(shop).fetch = fetch  # type: ignore[method-assign]
+    shows(shop, "2", "T2")
+    push(world, shop)
+    assert states(world) == ["applied", "confirmed", "confirmed"]
 
 
 def test_an_order_that_cannot_be_read_back_stops_no_other_parcel(world: World, shop: Channel) -> None:

@@ -367,3 +367,16 @@ def test_an_address_that_comes_late_is_stored(world: World, shop: Channel) -> No
     world.take(shop, one)
     world.take(shop, edited(one, ship_to=Address(city="Reno", country="US", postal_code="89501")))
     assert world.value("SELECT city FROM buyers") == "Reno"
+
+
+@pytest.mark.parametrize("lines", [{"1": 1}, {"1": 2}], ids=["of which one tells a part", "of which one tells all"])
+def test_one_number_on_two_packages_is_one_parcel(world: World, shop: Channel, lines: dict[str, int]) -> None:
+    """Both left under the same number, and only one of them says what is in it."""
+    one = order("1", line(1, "A", 2))
+    world.take(shop, one)
+    parcels = (Package(tracking="X1", carrier="UPS"), Package(tracking="X1", carrier="UPS", lines=lines))
+    world.take(shop, edited(one, lines=(line(1, "A", 2, shipped=2),), packages=parcels))
+    assert world.counts("1") == {"ordered": 2, "shipped": 2}
+    (parcel,) = world.rows("SELECT * FROM shipments")
+    assert (parcel.tracking, parcel.carrier, parcel.origin) == ("X1", "UPS", "channel")
+    assert world.value("SELECT quantity FROM shipment_lines") == 2
