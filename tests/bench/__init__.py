@@ -2,8 +2,9 @@
 
 Machines differ and are shared, so a figure alone says little: every one stands beside a floor that was measured in
 turn with it (the raw database driver writing the same rows, the least number of calls the channel allows), and what
-counts is their ratio. CPU is that of our own process; PostgreSQL's server and the simulated shop are others.
-Nothing here is a test, and no test asserts a time.
+counts is their ratio. CPU is that of our process, where SQLite runs too, and of PostgreSQL's server, told together and
+ours alone; the simulated shop's is left out. Nothing here is a test, and no test asserts a time. docs/speed.md has the
+figures of one run.
 
     python -m tests.bench                    everything, some twelve minutes
     python -m tests.bench --quick            a smoke run of everything, under a minute

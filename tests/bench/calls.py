@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
+from connectors.shopify import queries
 from connectors.simulation import Simulator
 from core.connector import Connector, find
 from core.settings import Settings
@@ -55,7 +56,7 @@ def _inventory_feeds(count: int) -> tuple[int, str]:
 
 
 LEAST = {
-    "shopify": Least(_pages(250, "a page"), lambda count: (0, ""), _pages(250, "a mutation")),
+    "shopify": Least(_pages(queries.PAGE, "that 1,000 points buy"), lambda count: (0, ""), _pages(250, "a mutation")),
     "amazon": Least(_pages(100, "a page"), lambda count: (0, ""), _listings_feeds),
     "walmart": Least(_searches, _pages(1, "a call"), _inventory_feeds),
 }

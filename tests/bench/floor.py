@@ -69,7 +69,7 @@ _KEYS = {"items": ("id",), "stock": ("item_id", "location_id"), "levels": ("list
 
 
 def read_back(store: Store, channel_id: int | None = None) -> list[Sheet]:
-    """The sheets of all pages in a store that was pulled into in pages of 250; of one channel, where it is named."""
+    """The sheets of all pages in a store that was pulled into in pages of `PAGE`; of one channel, where it is named."""
     with store.read() as tx:
         where = "" if channel_id is None else f" WHERE channel_id = {channel_id}"
         ids = [row.id for row in tx.rows(f"SELECT id FROM orders{where} ORDER BY id")]

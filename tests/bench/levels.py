@@ -29,6 +29,8 @@ def levels(quick: bool) -> Report:
 def _measure(report: Report, database: Database, items: int, few: int, rounds: int) -> None:
     channels: dict[str, ChannelSettings] = {}
     template = database.template(lambda store: channels.update(_fill(store, items)))
+    with floor.driver(template) as raw:
+        raw.settle(())
     full, full_bare = Runs(len(SHOPS) * items), Runs(len(SHOPS) * items)
     some, some_bare = Runs(few), Runs(few)
     for _ in range(rounds):

@@ -1,4 +1,5 @@
-"""A shop that serves pages of 250 two-line orders from a process of its own, as fast as a socket takes them.
+"""A shop that serves pages of two-line orders, as many as our query asks for, from a process of its own, as fast as a
+socket takes them.
 
 The form of an order is the Shopify simulator's, taken once; a page is that form with other ids, SKUs, instants and
 ZIP codes, rendered before it is asked for. What is served follows from the address alone, so any number of pulls may
