@@ -71,6 +71,20 @@ def retry_after(response: httpx.Response) -> float | None:
     return min(max(0.0, seconds), _DAY) if math.isfinite(seconds) else None
 
 
+def clock_off(response: httpx.Response, sent: float, received: float) -> float | None:
+    """Seconds by which our clock is ahead of the far end's, below zero where it is behind; None where it tells no time.
+
+    `sent` and `received`, in seconds since 1970, are ours: what lies between them is no difference.
+    """
+    theirs = _http_date(response.headers.get("date", ""))
+    if theirs is None:
+        return None
+    at = theirs.timestamp()
+    if at > received:
+        return received - at
+    return max(0.0, sent - at - 1.0)  # theirs has whole seconds only
+
+
 def _http_date(text: str) -> datetime | None:
     try:
         date = email.utils.parsedate_to_datetime(text)

@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 
 import httpx
 import msgspec
+import structlog
 import tenacity
 
 from core import answers, sockets
@@ -39,11 +40,16 @@ from core.guard import forbid_in_transaction
 
 T = TypeVar("T")
 
+_log = structlog.get_logger("ordersync")
+
 DEADLINE = 30.0
 """Seconds one exchange may take in all, from connecting to the last byte."""
 
 PATIENCE = 10.0
 """The longest wait, in seconds, that is slept on the spot; a longer one is raised as `Unavailable(after)`."""
+
+CLOCK_OFF = 5.0
+"""Seconds this machine's clock may differ from the far end's before that is told."""
 
 ATTEMPTS = 4
 """Tries of one request in all."""
@@ -157,6 +163,8 @@ class Wire(httpx.BaseTransport):
         self._inner = inner
         self._authorise = authorise
         self._operation = operation
+        self.clock_off: float | None = None
+        """Seconds our clock was ahead of the far end's at the last answer that told a time."""
         self._budgets = budgets
         self._cost = cost
         self._reading = reading
@@ -212,6 +220,7 @@ class Wire(httpx.BaseTransport):
     def _sent(self, request: httpx.Request) -> httpx.Response:
         """The whole answer, whatever it says."""
         ends = time.monotonic() + self._deadline
+        sent = time.time()
         try:
             with sockets.within(self._deadline):
                 response = self._inner.handle_request(request)
@@ -232,13 +241,23 @@ class Wire(httpx.BaseTransport):
             for name, value in response.headers.raw
             if name.lower() not in (b"content-encoding", b"content-length", b"transfer-encoding")
         ]
-        return httpx.Response(
+        whole = httpx.Response(
             response.status_code,
             headers=headers,
             content=body,
             extensions=response.extensions,
             request=request,
         )
+        self._compare_clocks(answers.clock_off(whole, sent, time.time()))
+        return whole
+
+    def _compare_clocks(self, off: float | None) -> None:
+        """One line when this machine's clock begins to differ from the far end's."""
+        if off is None:
+            return
+        if abs(off) > CLOCK_OFF >= abs(self.clock_off or 0.0):
+            _log.warning("this machine's clock is off; let NTP set it", channel=self._account, seconds_ahead=round(off))
+        self.clock_off = off
 
     def _pay(self, name: str, cost: float) -> None:
         """Takes the request's cost from the operation's budget; waits for it when that is not long."""

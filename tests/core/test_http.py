@@ -5,12 +5,16 @@ from __future__ import annotations
 import gzip
 import logging
 import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx
 import msgspec
 import pytest
+import structlog
 
 from core import http
+from core.answers import clock_off
 from core.errors import ChannelError, NotFound, Rejected, Throttled, Unauthorized, Unavailable
 from core.guard import transaction
 from tests.core.raw import Close, Drip, Reset, Said, Silence, Sip, answer, saying, undelimited
@@ -278,3 +282,39 @@ def test_the_pauses_of_every_wire_have_one_switch(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(http, "pause", waits.append)
         client.get(far.url)
     assert len(waits) == 1
+
+
+# Clocks.
+
+
+def dated(seconds: float) -> bytes:
+    """An answer by a clock that is so far ahead of ours."""
+    theirs = datetime.now(UTC) + timedelta(seconds=seconds)
+    return answer(200, b"{}", f"Date: {format_datetime(theirs, usegmt=True)}")
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(600, True), (-600, True), (3, False), (-3, False), (0, False)])
+def test_a_clock_that_is_off_is_told_when_that_begins_and_not_again(ahead: float, told: bool) -> None:
+    with saying(dated(ahead)) as far, patient() as client, structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            client.get(far.url)
+    assert len(lines) == (1 if told else 0)
+    if told:
+        assert (lines[0]["channel"], round(lines[0]["seconds_ahead"], -1)) == ("shop", -ahead)
+
+
+def test_a_clock_that_was_set_and_is_off_again_is_told_again() -> None:
+    script = [dated(600), dated(0), answer(), dated(600)]
+    with saying(*script) as far, patient() as client, structlog.testing.capture_logs() as lines:
+        for _ in script:
+            client.get(far.url)
+    assert len(lines) == 2
+
+
+def test_the_time_an_exchange_took_is_no_difference_of_clocks() -> None:
+    at = httpx.Response(200, headers={"date": "Fri, 27 Nov 2026 05:00:10 GMT"})
+    ten = datetime(2026, 11, 27, 5, 0, 10, tzinfo=UTC).timestamp()
+    assert clock_off(at, ten - 20, ten + 20) == 0.0
+    assert clock_off(at, ten + 8, ten + 9) == 7.0
+    assert clock_off(at, ten - 9, ten - 8) == -8.0
+    assert clock_off(httpx.Response(200), ten, ten) is None
