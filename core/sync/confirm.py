@@ -51,7 +51,10 @@ def confirm(tx: Tx, orders: Sequence[Shown], now: int) -> None:
         tx.update(tables.pushes, ("id",), ("state", "reason", "updated_at"), [(*row, now) for row in refused])
     if pushes["refund"]:
         done += match(tx, [(one.id, one.order) for one in orders], pushes["refund"])
-    tx.run("UPDATE pushes SET state = 'confirmed', reason = '', updated_at = :now WHERE id IN :ids", ids=done, now=now)
+    if done:
+        tx.run(
+            "UPDATE pushes SET state = 'confirmed', reason = '', updated_at = :now WHERE id IN :ids", ids=done, now=now
+        )
 
 
 def _end_corrected(tx: Tx, shown: Sequence[Any], pushes: Sequence[Any], now: int) -> None:
