@@ -9,35 +9,21 @@ left of it.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    GraphQLError,
-    OperationDefinitionNode,
-    OperationType,
-    execute_sync,
-    parse,
-    validate,
-)
-from graphql.execution.values import get_variable_values
 from werkzeug.wrappers import Request, Response
 
 from connectors.shopify.simulator import bodies, returning
 from connectors.shopify.simulator.bulk import FOLDER, Bulk
 from connectors.shopify.simulator.cancelling import Jobs
-from connectors.shopify.simulator.cost import Meter
 from connectors.shopify.simulator.door import Door
+from connectors.shopify.simulator.endpoint import BUCKET_SECONDS, MOST_POINTS, SCHEMA, Endpoint, as_json
 from connectors.shopify.simulator.refunding import cancel_units
-from connectors.shopify.simulator.schema import build
 from connectors.shopify.simulator.shop import Shop, units_by_sku
 from connectors.shopify.simulator.webhooks import Happenings, Subscription, Webhooks
 from connectors.shopify.simulator.world import World
@@ -56,13 +42,9 @@ from core.model import Call
 VERSION = "2026-10"
 PATH = f"/admin/api/{VERSION}/graphql.json"
 TOKEN_PATH = "/admin/oauth/access_token"  # noqa: S105 - a path
-MOST_POINTS = 1_000
 JOB_SECONDS = 1.0
 """From when a job is asked for until it has run."""
-BUCKET_SECONDS = 20
-"""The bucket holds so many seconds' worth of the plan's points."""
 
-_SCHEMA = build()
 _UNKNOWN_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105
 
 
@@ -103,13 +85,11 @@ class ShopifySimulator(Simulator):
             f"{self._shop}.myshopify.com", self.door.client_secret, self.shop.gid, self.faults, hint_speed, VERSION
         )
         self.world = World(self.shop, self.jobs, self.webhooks, lambda: self.faults.strikes(Fault.REPEATED_PAGE))
-        self.bulk = Bulk(_SCHEMA, self.world, JOB_SECONDS / pace)
+        self.bulk = Bulk(SCHEMA, self.world, JOB_SECONDS / pace)
         self.world.operations = self.bulk
         self._happenings = Happenings(self.shop, self.webhooks)
-        self._parsed: dict[str, DocumentNode | list[GraphQLError]] = {}
-        self._restore = plan_points * pace
-        self._size = float(max(plan_points * BUCKET_SECONDS, MOST_POINTS))
-        self._points, self._filled = self._size, time.monotonic()
+        size = float(max(plan_points * BUCKET_SECONDS, MOST_POINTS))
+        self.graphql = Endpoint(self.world, self.calls, self.violations, restore=plan_points * pace, size=size)
 
     # The far end's people.
 
@@ -319,7 +299,7 @@ class ShopifySimulator(Simulator):
         return request.path == PATH and b'"mutation ' in request.get_data()
 
     def throttled(self, after: int | None) -> Response:
-        response = _json({"errors": "Exceeded 2 calls per second for api client."}, 429)
+        response = as_json({"errors": "Exceeded 2 calls per second for api client."}, 429)
         if after is not None:
             response.headers["Retry-After"] = str(float(after))
         return response
@@ -332,112 +312,21 @@ class ShopifySimulator(Simulator):
         if request.path.startswith(FOLDER):
             return self.bulk.serve(request)
         if request.path != PATH:
-            return _json({"errors": "Not Found"}, 404)
+            return as_json({"errors": "Not Found"}, 404)
         if request.method != "POST":
-            return _json({"errors": "Method Not Allowed"}, 405)
+            return as_json({"errors": "Method Not Allowed"}, 405)
         with self.lock:
             token = request.headers.get("X-Shopify-Access-Token", "")
             if self.door.has_served(token) and self.faults.strikes(Fault.TOKEN_EXPIRY):
                 self.door.expire(token)
             if not self.door.admits(token):
-                return _json({"errors": _UNKNOWN_TOKEN}, 401)
+                return as_json({"errors": _UNKNOWN_TOKEN}, 401)
             self.jobs.run()
             self.bulk.base_url = self.base_url
             self.bulk.run()
             if request.mimetype != "application/json":
-                return _json({"errors": "Unsupported Media Type"}, 415)
-            response = self._graphql(request.get_data())
+                return as_json({"errors": "Unsupported Media Type"}, 415)
+            response = self.graphql.answer(request.get_data())
             self._tell()
         response.headers["X-Shopify-API-Version"] = self.answers_as
         return response
-
-    def _graphql(self, body: bytes) -> Response:
-        try:
-            asked = msgspec.json.decode(body, type=_Asked)
-        except msgspec.DecodeError:
-            return _json({"errors": "Bad Request"}, 400)
-        document = self._parse(asked.query)
-        if isinstance(document, list):
-            return _json({"errors": [error.formatted for error in document]})
-        operation = next((one for one in document.definitions if isinstance(one, OperationDefinitionNode)), None)
-        if operation is None:
-            return _json({"errors": [{"message": "No query string was present"}]})
-        variables = get_variable_values(_SCHEMA, operation.variable_definitions or (), asked.variables or {})
-        if isinstance(variables, list):
-            return _json({"errors": [{**error.formatted, "extensions": _INVALID} for error in variables]})
-        self._count(operation)
-        return self._run(document, operation, variables)
-
-    def _parse(self, text: str) -> DocumentNode | list[GraphQLError]:
-        """A document once seen is not parsed again."""
-        if text not in self._parsed:
-            if len(self._parsed) > 500:
-                self._parsed.clear()
-            try:
-                document = parse(text, no_location=True)
-                self._parsed[text] = validate(_SCHEMA, document) or document
-            except GraphQLError as error:
-                self._parsed[text] = [error]
-        return self._parsed[text]
-
-    def _count(self, operation: OperationDefinitionNode) -> None:
-        fields = [one.name.value for one in operation.selection_set.selections if isinstance(one, FieldNode)]
-        self.calls[fields[0]] += 1
-
-    def _run(
-        self, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
-    ) -> Response:
-        fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
-        meter = Meter(_SCHEMA, fragments, variables)
-        root = _SCHEMA.mutation_type if operation.operation is OperationType.MUTATION else _SCHEMA.query_type
-        assert root is not None  # noqa: S101 - the schema has both
-        try:
-            price = meter.asked(operation.selection_set, root)
-        except GraphQLError as error:
-            return _json({"errors": [error.formatted]})
-        if price > MOST_POINTS:
-            what = f"Query cost is {price}, which exceeds the single query max cost limit ({MOST_POINTS})."
-            extensions = {"code": "MAX_COST_EXCEEDED", "cost": price, "maxCost": MOST_POINTS}
-            return _json({"errors": [{"message": what, "extensions": extensions}]})
-        self._refill()
-        if price > self._points:
-            self.violations["points"] += 1
-            return _json(
-                {
-                    "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],
-                    "extensions": self._cost(price, None),
-                }
-            )
-        result = execute_sync(_SCHEMA, document, context_value=self.world, variable_values=dict(variables))
-        data, errors = result.data, result.errors
-        spent = meter.found(operation.selection_set, root, data) if data else 1
-        self._points -= min(price, spent)
-        answer: dict[str, Any] = {"data": data}
-        if errors:
-            answer["errors"] = [error.formatted for error in errors]
-        return _json(answer | {"extensions": self._cost(price, spent)})
-
-    def _refill(self) -> None:
-        now = time.monotonic()
-        self._points = min(self._size, self._points + (now - self._filled) * self._restore)
-        self._filled = now
-
-    def _cost(self, price: int, spent: int | None) -> dict[str, Any]:
-        status = {
-            "maximumAvailable": self._size,
-            "currentlyAvailable": int(self._points),
-            "restoreRate": float(self._restore),
-        }
-        return {"cost": {"requestedQueryCost": price, "actualQueryCost": spent, "throttleStatus": status}}
-
-
-class _Asked(msgspec.Struct):
-    query: str
-    variables: dict[str, Any] | None = None
-
-
-_INVALID = {"code": "INVALID_VARIABLE"}
-
-
-def _json(value: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, mimetype="application/json")

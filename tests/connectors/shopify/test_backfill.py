@@ -292,7 +292,7 @@ def test_half_of_the_shops_points_are_left_to_others(
     monkeypatch.setattr("core.http.pause", slept.append)
     shop._graph.spare()
     assert slept == []
-    simulator._points, simulator._restore = simulator._size / 4, 5_000.0
+    simulator.graphql.points, simulator.graphql.restore = simulator.graphql.size / 4, 5_000.0
     shop.fetch(past[0])
     shop._graph.spare()
     assert [1.9 < seconds < 2.2 for seconds in slept] == [True]

@@ -34,7 +34,7 @@ def test_a_page_is_as_large_as_a_request_may_cost(simulator: ShopifySimulator, s
 def test_a_page_that_costs_too_much_is_asked_for_at_half_its_size(
     simulator: ShopifySimulator, shop: Shopify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.shopify.simulator.MOST_POINTS", 500)
+    monkeypatch.setattr("connectors.shopify.simulator.endpoint.MOST_POINTS", 500)
     for _ in range(20):
         simulator.place(order_of(("MUG-1", 1)))
     assert len(pulled(shop)) == 20
@@ -257,7 +257,7 @@ def test_a_plan_without_points_waits_and_goes_on() -> None:
         for _ in range(300):
             simulator.place(order_of(("MUG-1", 1), ("TEE-2", 1)))
         shop = connector(simulator)
-        simulator._restore = 9000.0
-        simulator._points, simulator._filled = 0.0, time.monotonic()
+        simulator.graphql.restore = 9000.0
+        simulator.graphql.points, simulator.graphql.filled = 0.0, time.monotonic()
         assert len(pulled(shop)) == 300
         assert simulator.calls["orders"] > 2, "some were throttled"

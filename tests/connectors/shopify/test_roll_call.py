@@ -26,8 +26,8 @@ def test_250_orders_are_one_cheap_request(simulator: ShopifySimulator, shop: Sho
     for _ in range(251):
         simulator.place(order_of(("MUG-1", 1)))
     simulator.calls.clear()
-    simulator._points = 30.0
-    simulator._restore = 0.0
+    simulator.graphql.points = 30.0
+    simulator.graphql.restore = 0.0
     called = list(shop.roll_call(since=NOW - timedelta(days=1), until=NOW + timedelta(days=1)))
     assert len({one.number for one in called}) == len(called) == 251
     assert simulator.calls["orders"] == 2

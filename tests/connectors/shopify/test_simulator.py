@@ -142,14 +142,14 @@ def test_an_empty_bucket_throttles_and_fills_by_the_plan(simulator: ShopifySimul
     first = call(queries.orders(False), PAGE)["extensions"]["cost"]
     assert first["requestedQueryCost"] == 2 + weight(10) * 97 == 390
     assert first["actualQueryCost"] < 60
-    simulator._restore, simulator._points, simulator._filled = 100.0, 300.0, time.monotonic()
+    simulator.graphql.restore, simulator.graphql.points, simulator.graphql.filled = 100.0, 300.0, time.monotonic()
     throttled = call(queries.orders(False), PAGE)
     assert throttled["errors"][0]["extensions"]["code"] == "THROTTLED"
     assert "data" not in throttled
     status = throttled["extensions"]["cost"]
     assert status["throttleStatus"]["restoreRate"] == 100.0
     assert 300 <= status["throttleStatus"]["currentlyAvailable"] < 390
-    simulator._filled -= 1
+    simulator.graphql.filled -= 1
     assert "errors" not in call(queries.orders(False), PAGE)
 
 
