@@ -6,7 +6,9 @@ Whatever library builds the request, such an answer never reads as "no orders" a
 from __future__ import annotations
 
 import gzip
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -154,3 +156,19 @@ def believed(came: list[object], error: ChannelError | None, what: str) -> bool:
     if any(ack.state not in refusable for ack in acks):
         return True
     return error is None and not acks
+
+
+BUYER = ("Lovelace", "Analytical", "ada@example.test")
+"""What the simulated buyers of the contract suite are called, live and write to."""
+
+
+def at_once(count: int, work: Callable[[int], object]) -> list[object]:
+    """What `work` gives in so many threads that begin together."""
+    together = threading.Barrier(count)
+
+    def begin(number: int) -> object:
+        together.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(begin, range(count)))

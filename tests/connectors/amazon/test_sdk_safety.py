@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -9,10 +10,11 @@ from werkzeug.wrappers import Request
 
 from connectors.amazon import Amazon
 from connectors.amazon.account import OPERATIONS
-from tests.connectors.amazon.conftest import Connect, hurried
+from connectors.amazon.simulator import AmazonSimulator
+from tests.connectors.amazon.conftest import Connect, hurried, order
 from tests.connectors.amazon.test_conformance import TestConformance as Suite
 from tests.connectors.farend import SimulatedFarEnd, goods
-from tests.connectors.spoiling import BAD, Act, Spoiled, believed, outcome, settling, steps
+from tests.connectors.spoiling import BAD, BUYER, Act, Spoiled, at_once, believed, outcome, settling, steps
 from tests.passing import passing
 
 ELSEWHERE = {"getMarketplaceParticipations", "getReports"}
@@ -75,3 +77,32 @@ def test_no_answer_is_ever_taken_for_one(
                             taken.append(f"{name}: {operation} answered {what}: {came} {error!r}")
     assert taken == []
     assert seen == {name for _, _, name in OPERATIONS} - ELSEWHERE | {"upload", "download"}
+
+
+def test_nothing_of_a_token_or_a_buyer_is_said_at_any_level(
+    far_end: SimulatedFarEnd, connect: Connect, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)  # of the root, as somebody who looks for a fault would
+    simulator = far_end.simulator
+    assert isinstance(simulator, AmazonSimulator)
+    connector = connect(simulator, overlap_seconds=0)
+    for _, step in steps(Suite(), connector, far_end):
+        outcome(step(), Amazon("amazon-us", connector.settings))
+    printed = capfd.readouterr()
+    said = caplog.text + printed.out + printed.err
+    assert "/orders/2026-01-01/orders" in said, "the wire's own lines are there"
+    tokens = list(simulator.login._tokens)
+    assert tokens
+    assert [one for one in (*tokens, *simulator.secrets().values(), *BUYER) if one in said] == []
+
+
+def test_two_accounts_in_two_threads_never_share_a_token(connect: Connect) -> None:
+    with hurried(name="east") as east, hurried(name="west") as west:
+        made = [connect(east), connect(west)]
+        numbers = [east.place(order()), west.place(order())]
+
+        def pull(at: int) -> set[str]:
+            return {seen.number for _ in range(20) for page in made[at].pages(None) for seen in page.observations}
+
+        assert at_once(2, pull) == [{number} for number in numbers]
+        assert [one.calls["token"] for one in (east, west)] == [1, 1], "a token of the other would have been refused"
