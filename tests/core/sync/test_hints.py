@@ -123,6 +123,16 @@ def test_a_hint_is_answered_by_a_look_at_its_order_without_a_pull(world: World, 
     assert waiting(world) == []
 
 
+def test_a_look_moves_no_pulls_place(world: World, shop: Channel) -> None:
+    connector(shop).pulls = [[page(cursor="here")]]
+    run(world, shop)
+    before = world.channel_row()
+    connector(shop).orders["1"] = body(order("1", line(1, "A", 2)))
+    say(world, of("1"))
+    run(world, shop, pulling=False)
+    assert (world.channel_row().cursor, world.channel_row().last_pull) == ("here", before.last_pull)
+
+
 def test_a_hint_and_a_pull_together_reserve_once(world: World, shop: Channel) -> None:
     fake, placed = connector(shop), order("1", line(1, "A", 2))
     fake.orders["1"] = body(placed)
