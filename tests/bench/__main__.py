@@ -17,6 +17,7 @@ from rich.table import Table
 from tests.bench.calls import calls
 from tests.bench.decode import decode
 from tests.bench.figures import Figure, Report
+from tests.bench.hints import hints
 from tests.bench.hot import hot
 from tests.bench.intake import intake
 from tests.bench.levels import levels
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[bool], Report]] = {
     "levels": levels,
     "decode": decode,
     "calls": calls,
+    "hints": hints,
 }
 
 
