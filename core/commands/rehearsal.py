@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -77,7 +78,9 @@ class Rehearsal:
         faults: Mapping[Fault, float] | None = None,
         channels: Sequence[str] = (),
         store_url: str = "sqlite:///ordersync.sqlite",
+        ways: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
+        """`ways`: more of how each simulator is to be made, by its name."""
         self.folder = folder
         self.config = folder / "config"
         self.seed = seed
@@ -89,8 +92,8 @@ class Rehearsal:
         prices = {sku: Decimal(self.random.randrange(500, 6000)) / 100 for sku in (*SKUS, KIT, UNKNOWN)}
         for name in channels or names(SIMULATORS):
             kind = find_simulator(name)
-            ways = {**kind.rehearsal, **kind.hardest}
-            simulator = kind(name=name, faults=FaultPlan(seed, faults or {}), seed=seed, **ways)
+            made = {**kind.rehearsal, **kind.hardest, **ways.get(name, {})}
+            simulator = kind(name=name, faults=FaultPlan(seed, faults or {}), seed=seed, **made)
             for sku, price in prices.items():
                 title = sku.replace("-", " ").title()
                 quantities = dict.fromkeys(simulator.places, 3)

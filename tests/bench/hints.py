@@ -25,6 +25,9 @@ from core.sync.channel import clock
 from core.sync.stock import receive
 from tests.bench.figures import Figure, Report
 
+PLUS = 1000
+"""Points a second of the plan that shops of so many orders have: a look at one order takes thirty."""
+
 AIM_MS = 2000.0
 CHANNELS = ("shopify", "walmart")
 GOODS = SKUS[:-1]
@@ -89,7 +92,7 @@ def _figures(what: str, seconds: list[float], rate: float) -> Iterator[Figure]:
 def _daemon() -> Iterator[Rehearsal]:
     """A daemon that has told both channels everything, is called by both, and has nothing else to do for an hour."""
     with tempfile.TemporaryDirectory(prefix="ordersync-bench-") as folder:
-        play = Rehearsal(Path(folder), seed=1, channels=CHANNELS)
+        play = Rehearsal(Path(folder), seed=1, channels=CHANNELS, ways={"shopify": {"plan_points": PLUS}})
         store = play.open()
         for sku in GOODS:
             receive(store, sku, "east", PLENTY, now=clock())
