@@ -236,6 +236,18 @@ class Simulator(abc.ABC):
         """A pending order's payment arrives."""
 
     @abc.abstractmethod
+    def drift(self, number: str) -> None:
+        """The vendor writes this one order in a new way from now on, as no document was written before: an amount with
+        its currency in it, a count that has become a table. Whoever reads it has to set it aside; `mend` ends that.
+
+        Nothing else of the order changes, not even when it was changed last.
+        """
+
+    @abc.abstractmethod
+    def mend(self, number: str) -> None:
+        """The order is written as all are."""
+
+    @abc.abstractmethod
     def truths(self) -> dict[str, OrderTruth]:
         """Every order by its number, as it stands."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 90.0
 """Seconds the play may take to come to rest after the last order."""
+
+UNREADABLE_AT = 5
+"""Behind so many orders each, one of the channels writes an order in a way its connector has never read."""
 
 
 def demo(
@@ -70,6 +74,7 @@ def register(app: typer.Typer) -> None:
 def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], list[str], float]:
     log = play.folder / "daemon.log"
     began = time.monotonic()
+    drifting = play.random.choice(list(play.channels))
     daemon = play.start_daemon(log)
     try:
         bars = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
@@ -82,9 +87,12 @@ def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], li
                         play.cancel(name)
                     if number % 8 == 3:
                         play.call_off(name, early=False)
+                if number == min(orders - 1, UNREADABLE_AT):
+                    play.buy_unreadable(drifting)
                 if number == orders // 2:
                     play.discover()
                 if number % 5 == 4:
+                    play.mend()
                     play.send()
                     _must_live(daemon, log)
                 progress.update(task, completed=number + 1)
@@ -119,6 +127,7 @@ def _settle(play: Rehearsal, daemon: subprocess.Popen[bytes], log: Path) -> tupl
     ends = time.monotonic() + PATIENCE
     while True:
         _must_live(daemon, log)
+        play.mend()
         busy = play.send()
         rows = play.judge()
         quiet = not busy and not play.pending() and not any(row.problems for row in rows)
@@ -136,14 +145,18 @@ def _must_live(daemon: subprocess.Popen[bytes], log: Path) -> None:
 def _print(rows: list[Row], breaches: list[str], struck: dict[str, Any], seconds: float, seed: int) -> None:
     console = Console()
     console.width = max(console.width, 100)
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     for heading in (
-        "channel", "orders\nthere", "stored\nhere", "units\nreserved", "back-\nordered", "held", "quaran-\ntined",
-        "units\nshipped", "tracking\nconfirmed", "cancelled\nhere", "refunds\ngiven", "levels\nequal",
+        "channel", "orders\nthere", "stored\nhere", "units\nreserved", "back-\nordered", "held",
+        "set\naside", "read\nsince", "units\nshipped", "tracking\nconfirmed", "cancelled\nhere", "refunds\ngiven",
+        "levels\nequal",
     ):  # fmt: skip
-        table.add_column(heading, justify="left" if heading == "channel" else "right")
+        table.add_column(heading, justify="left" if heading == "channel" else "right", no_wrap=True)
     for row in rows:
-        counts = (row.at_channel, row.imported, row.reserved, row.backordered, row.held, row.quarantined, row.shipped)
+        counts = (
+            row.at_channel, row.imported, row.reserved, row.backordered, row.held, row.quarantined, row.read_since,
+            row.shipped,
+        )  # fmt: skip
         told = (
             f"{row.confirmed}/{row.parcels}",
             f"{row.cancelled_confirmed}/{row.cancelled}",

@@ -22,6 +22,9 @@ class Row:
     backordered: int = 0
     held: int = 0
     quarantined: int = 0
+    """Documents that could not be read when they came."""
+    read_since: int = 0
+    """Of these, those that were read once the channel wrote them as all others."""
     shipped: int = 0
     parcels: int = 0
     confirmed: int = 0
@@ -56,6 +59,7 @@ def judge(store: Store | None, name: str, simulator: Any) -> Row:
             row.problems.append("the channel was never reached")
             return row
         _orders(tx, row, channel.id, truths)
+        _aside(tx, row, channel.id)
         _shipments(tx, row, channel.id, simulator)
         _cancellations(tx, row, channel.id)
         _refunds(tx, row, channel.id, simulator)
@@ -70,7 +74,6 @@ def _orders(tx: Any, row: Row, channel_id: int, truths: Mapping[str, Any]) -> No
     row.imported = len(numbers)
     open_quarantine = "SELECT number FROM quarantine WHERE channel_id = :id AND state = 'open'"
     aside = [found.number for found in tx.rows(open_quarantine, id=channel_id)]
-    row.quarantined = len(aside)
     missing = truths.keys() - set(numbers) - set(aside)
     if missing:
         row.problems.append(f"{len(missing)} orders are missing, such as {min(missing)}")
@@ -92,6 +95,14 @@ def _orders(tx: Any, row: Row, channel_id: int, truths: Mapping[str, Any]) -> No
         told.update({f"shipped {sku}": units for sku, units in truth.shipped.items()})
         if number in counts and +told != +counts[number]:
             row.problems.append(f"order {number} stands differently: {dict(+told)} there, {dict(+counts[number])} here")
+
+
+def _aside(tx: Any, row: Row, channel_id: int) -> None:
+    """Every document that was set aside is read by now."""
+    states = [found.state for found in tx.rows("SELECT state FROM quarantine WHERE channel_id = :id", id=channel_id)]
+    row.quarantined, row.read_since = len(states), states.count("resolved")
+    if row.read_since < row.quarantined:
+        row.problems.append(f"{row.quarantined - row.read_since} documents are set aside; see `ordersync quarantine`")
 
 
 def _shipments(tx: Any, row: Row, channel_id: int, simulator: Any) -> None:

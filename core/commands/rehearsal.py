@@ -89,6 +89,8 @@ class Rehearsal:
         self.channels: dict[str, Simulator] = {}
         self.environ: dict[str, str] = {}
         self.called_off: set[tuple[str, str]] = set()
+        self.unreadable: set[tuple[str, str]] = set()
+        """Orders that are written in a way no connector knows, and not mended yet."""
         prices = {sku: Decimal(self.random.randrange(500, 6000)) / 100 for sku in (*SKUS, KIT, UNKNOWN)}
         for name in channels or names(SIMULATORS):
             kind = find_simulator(name)
@@ -191,6 +193,28 @@ class Rehearsal:
             )
         )
 
+    def buy_unreadable(self, name: str) -> str:
+        """A buyer orders, and the channel writes that order in a new way."""
+        simulator = self.channels[name]
+        with simulator.lock:  # nobody reads it between the two
+            number = self.buy(name)
+            simulator.drift(number)
+        self.unreadable.add((name, number))
+        return number
+
+    def mend(self) -> None:
+        """The channels take their new way back, for the orders that were set aside."""
+        if self.store is None:
+            return
+        with self.store.read() as tx:
+            rows = tx.rows(
+                "SELECT c.name, q.number FROM quarantine q JOIN channels c ON c.id = q.channel_id"
+                " WHERE q.state = 'open'"
+            )
+        for name, number in self.unreadable & {(row.name, row.number) for row in rows}:
+            self.channels[name].mend(number)
+            self.unreadable.discard((name, number))
+
     def cancel(self, name: str) -> None:
         """A buyer thinks better of an order that has not left yet; the warehouse is told not to send it any more."""
         simulator = self.channels[name]
@@ -198,7 +222,10 @@ class Rehearsal:
         waiting = [
             truth.number
             for truth in simulator.truths().values()
-            if truth.number not in gone and not any(truth.shipped.values()) and not any(truth.cancelled.values())
+            if truth.number not in gone
+            and not any(truth.shipped.values())
+            and not any(truth.cancelled.values())
+            and (name, truth.number) not in self.unreadable
         ]
         if waiting:
             number = self.random.choice(waiting)
@@ -335,7 +362,11 @@ class Rehearsal:
 
     def judge(self) -> list[Row]:
         """Each channel's result beside the channel's own truth."""
-        return [judge(self.store, name, simulator) for name, simulator in self.channels.items()]
+        rows = [judge(self.store, name, simulator) for name, simulator in self.channels.items()]
+        for row in rows:
+            waiting = sorted(number for name, number in self.unreadable if name == row.channel)
+            row.problems += [f"order {number} cannot be read, and was not set aside" for number in waiting]
+        return rows
 
     def breaches(self) -> list[str]:
         """What `ordersync verify` says."""

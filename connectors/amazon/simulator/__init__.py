@@ -122,6 +122,14 @@ class AmazonSimulator(Simulator):
                     self.shop.move(item.sku, units)
             self.book.touch(entry)
 
+    def drift(self, number: str) -> None:
+        with self.lock:
+            self.book.drifted.add(number)
+
+    def mend(self, number: str) -> None:
+        with self.lock:
+            self.book.drifted.discard(number)
+
     def ask_to_cancel(self, number: str, why: str = "Ordered by mistake") -> None:
         """The buyer asks the seller to cancel; nothing is cancelled by that."""
         with self.lock:

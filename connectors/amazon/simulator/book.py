@@ -107,6 +107,8 @@ class Book:
         """Every change ever, oldest first; one that a later change overtook is passed over when read."""
         self.given_back: list[str] = []
         """Orders whose money went back whole, as their seller cancelled them after something had shipped."""
+        self.drifted: set[str] = set()
+        """Orders whose counts are written as quantities with a unit."""
         self._created: list[tuple[int, str]] = []
         self._last = 0
 
@@ -199,6 +201,8 @@ class Book:
             }
         if "PACKAGES" in included and not placed.by_channel:
             document["packages"] = [_package(parcel) for parcel in entry.parcels.values()]
+        for item in document["orderItems"] if entry.number in self.drifted else ():
+            item["quantityOrdered"] = {"amount": item["quantityOrdered"], "unit": "EACH"}
         return document
 
     def ship(self, entry: Entry, parcel: Parcel) -> None:

@@ -9,7 +9,7 @@ left of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -113,6 +113,21 @@ class ShopifySimulator(Simulator):
         with self.lock:
             self.shop.confirm(number)
             self._tell()
+
+    def drift(self, number: str) -> None:
+        with self.lock:
+            self._write_total(number, lambda amount: f"USD {amount}")
+
+    def mend(self, number: str) -> None:
+        with self.lock:
+            self._write_total(number, lambda amount: amount.removeprefix("USD "))
+
+    def _write_total(self, number: str, write: Callable[[str], str]) -> None:
+        """Its total anew: a Decimal is a scalar of the vendor's own, and its text the vendor's to choose."""
+        order = self.shop.orders[number]
+        money = order.totalPriceSet["shopMoney"]
+        written = {**money, "amount": write(money["amount"])}
+        order.totalPriceSet = {**order.totalPriceSet, "shopMoney": written}
 
     def truths(self) -> dict[str, OrderTruth]:
         with self.lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -73,6 +74,10 @@ class PurchaseLine:
         return sum(parcel.units for parcel in self.parcels)
 
 
+_AMOUNT = re.compile(rb'"amount":(-?\d+\.\d+)')
+"""An amount of money; a quantity is written as text."""
+
+
 class Purchase:
     """One purchase order. `changed` is the millisecond of its last change; it strictly grows."""
 
@@ -87,6 +92,7 @@ class Purchase:
         self.changed = placed
         self.lines = lines
         self.buyer: dict[str, str] = {}
+        self._drifted = False
         self._body: bytes | None = None
         for line in lines:
             line.status_date = placed
@@ -97,10 +103,17 @@ class Purchase:
             line.status_date = self.changed
         self._body = None
 
+    def drift(self, drifted: bool) -> None:
+        """Whether its amounts are written as text with their currency."""
+        self._drifted = drifted
+        self._body = None
+
     def body(self) -> bytes:
         """The order as the order service shows it."""
         if self._body is None:
             self._body = msgspec.json.encode(self._document())
+            if self._drifted:
+                self._body = _AMOUNT.sub(rb'"amount":"USD \1"', self._body)
         return self._body
 
     def _document(self) -> dict[str, Any]:

@@ -156,6 +156,17 @@ class WalmartSimulator(Simulator):
                 self._book.touch(purchase, self._millis(), *touched)
                 self.bell.rings("PO_LINE_AUTOCANCELLED", purchase)
 
+    def drift(self, number: str) -> None:
+        with self.lock:
+            self._purchase(number).drift(True)
+
+    def mend(self, number: str) -> None:
+        with self.lock:
+            self._purchase(number).drift(False)
+
+    def _purchase(self, number: str) -> Purchase:
+        return self._pending.get(number) or self._book.by_number[number]
+
     def ship_itself(self, number: str) -> None:
         """Walmart ships one of its own orders."""
         with self.lock:
