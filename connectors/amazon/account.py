@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import httpx
 import msgspec
-from pydantic import Field
 from sp_api.api.feeds.feeds_2021_06_30 import FeedsV20210630
 from sp_api.api.inventories.inventories import Inventories
 from sp_api.api.listings_items.listings_items_2021_08_01 import ListingsItemsV20210801
+from sp_api.api.notifications.notifications import Notifications
 from sp_api.api.orders.orders_2026_01_01 import OrdersV20260101
 from sp_api.api.orders.orders_v0 import OrdersV0
 from sp_api.api.reports.reports import Reports
@@ -28,11 +28,11 @@ from sp_api.base._core import prepare_request, resolve_method
 from sp_api.base._transport_httpx import HttpxTransport
 from sp_api.base.credential_provider import FromCodeCredentialProvider
 
+from connectors.amazon.settings import AmazonSettings
 from core import http
 from core.budgets import Budget, Reading
 from core.credentials import DEADLINE, Granted, Keeper, Memory, Tokens, origin
 from core.errors import Rejected, Unauthorized, Unavailable
-from core.settings import PLACEHOLDER, ChannelSettings, Secret
 
 BUDGETS = {
     "searchOrders": Budget(0.0056, 20),
@@ -52,6 +52,11 @@ BUDGETS = {
     "getReportDocument": Budget(0.0167, 15),
     "getInventorySummaries": Budget(2, 2),
     "getMarketplaceParticipations": Budget(0.016, 15),
+    "getDestinations": Budget(1, 5),
+    "createDestination": Budget(1, 5),
+    "getSubscriptions": Budget(1, 5),
+    "createSubscription": Budget(1, 5),
+    "deleteSubscriptionById": Budget(1, 5),
 }
 """The vendor's default usage plan: requests a second and burst, for each operation of one account."""
 
@@ -75,6 +80,11 @@ OPERATIONS = tuple(
         ("GET", r"/reports/2021-06-30/documents/[^/]+$", "getReportDocument"),
         ("GET", r"/fba/inventory/v1/summaries$", "getInventorySummaries"),
         ("GET", r"/sellers/v1/marketplaceParticipations$", "getMarketplaceParticipations"),
+        ("GET", r"/notifications/v1/destinations$", "getDestinations"),
+        ("POST", r"/notifications/v1/destinations$", "createDestination"),
+        ("GET", r"/notifications/v1/subscriptions$", "getSubscriptions"),
+        ("POST", r"/notifications/v1/subscriptions/[^/]+$", "createSubscription"),
+        ("DELETE", r"/notifications/v1/subscriptions/[^/]+/[^/]+$", "deleteSubscriptionById"),
     )
 )
 
@@ -83,30 +93,6 @@ REPEATABLE = frozenset({"patchListingsItem", "createFeedDocument", "createReport
 
 LARGE = 120.0
 """Seconds a feed's document may take on its way, where ordinary exchanges have `core.http.DEADLINE`."""
-
-
-class AmazonSettings(ChannelSettings):
-    """One Amazon seller account in one marketplace."""
-
-    seller_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$", examples=["A1EXAMPLE2SELLER"]), PLACEHOLDER]
-    """The seller's id (merchant token), from Seller Central under Account Info."""
-    marketplace_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$", examples=["ATVPDKIKX0DER"])]
-    """The marketplace this account sells in; ATVPDKIKX0DER is amazon.com."""
-    region: Literal["na", "eu", "fe"] = "na"
-    """The API's region: na North and South America, eu Europe, Middle East, Africa and India, fe Far East."""
-    client_id: Annotated[str, Field(min_length=1, examples=["amzn1.application-oa2-client.example"]), PLACEHOLDER]
-    """The application's Login with Amazon client id."""
-    client_secret: Secret
-    """The application's Login with Amazon client secret."""
-    refresh_token: Secret
-    """The refresh token the seller's authorisation of the application gave."""
-    pace: Annotated[float, Field(gt=0)] = 1.0
-    """Multiplies the vendor's default request rates, where Amazon granted the account more."""
-    landing_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
-    """How long an accepted quantity may take to show in its listing before it is pushed again, in seconds."""
-    poll_seconds: Annotated[int, Field(ge=1, le=86_400)] = 240
-    """How often Amazon is asked for changed orders, in seconds. The usage plan allows one request in 180: what polling
-    less often leaves is what the daily reconciliation and a backfill read with."""
 
 
 class _Grant(msgspec.Struct):
@@ -157,7 +143,16 @@ class Login(AccessTokenClient):  # type: ignore[misc] # the SDK has no types
         raise Rejected(f"Login with Amazon refuses the token request of {self.account}", status=response.status_code)
 
 
-class _Rest(Reports, Inventories, Sellers):  # type: ignore[misc] # no types
+class Grantless(Login):
+    """The application's own login, without a seller: what the destinations of notifications are kept under."""
+
+    @property
+    def data(self) -> dict[str, str]:
+        form: dict[str, str] = self.grantless_data(Notifications.grantless_scope)
+        return form
+
+
+class _Rest(Reports, Inventories, Sellers, Notifications):  # type: ignore[misc] # no types
     """What is neither orders nor listings nor feeds."""
 
 
@@ -214,6 +209,27 @@ class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, _Rest, Ord
     def get_report_document(self, document: str, *, path: str, method: str) -> httpx.Response:
         return self._request(fill_query_params(path, document), params={"method": method}, add_marketplace=False)
 
+    @sp_endpoint("/notifications/v1/subscriptions")  # type: ignore[untyped-decorator] # no types
+    def get_subscriptions(self, *, path: str, method: str, **parameters: Any) -> httpx.Response:
+        return self._request(path, params={"method": method, **parameters}, add_marketplace=False)
+
+    @sp_endpoint("/notifications/v1/subscriptions/{}", method="POST")  # type: ignore[untyped-decorator] # no types
+    def create_subscription(
+        self, kind: str, destination: str, version: str, *, path: str, method: str
+    ) -> httpx.Response:
+        data = {"destinationId": destination, "payloadVersion": version}
+        return self._post(fill_query_params(path, kind), {"method": method, **data})
+
+    @sp_endpoint("/notifications/v1/subscriptions/{}/{}", method="DELETE")  # type: ignore[untyped-decorator] # no types
+    def delete_subscription(self, kind: str, subscription: str, *, path: str, method: str) -> httpx.Response:
+        return self._request(
+            fill_query_params(path, kind, subscription), params={"method": method}, add_marketplace=False
+        )
+
+    def _request_grantless_operation(self, path: str, *, data: Any = None, params: Any = None) -> httpx.Response:
+        """Destinations, as `Account.application` asks for them: whose token goes along is the wire's to know."""
+        return self._request(path, data=data, params=params, add_marketplace=False)
+
     def _post(self, path: str, data: dict[str, Any]) -> httpx.Response:
         return self._request(path, data=data, add_marketplace=False)
 
@@ -226,13 +242,21 @@ class Account:
         self.settings = settings
         self._keeper = keeper
         self._seller: Seller | None = None
+        self._application: Seller | None = None
         self._documents: httpx.Client | None = None
 
     @property
     def seller(self) -> Seller:
         if self._seller is None:
-            self._seller = self._client()
+            self._seller = self._client(Login, self._keeper)
         return self._seller
+
+    @property
+    def application(self) -> Seller:
+        """For grantless operations, which refuse the seller's token. Its own is asked for once an hour: not kept."""
+        if self._application is None:
+            self._application = self._client(Grantless, Memory())
+        return self._application
 
     @property
     def documents(self) -> httpx.Client:
@@ -248,15 +272,16 @@ class Account:
         self.seller._auth.prove()
 
     def close(self) -> None:
-        if self._seller is not None:
-            self._seller.close()
-            self._seller._auth._transport.close()
-            self._seller = None
+        for client in (self._seller, self._application):
+            if client is not None:
+                client.close()
+                client._auth._transport.close()
+        self._seller = self._application = None
         if self._documents is not None:
             self._documents.close()
             self._documents = None
 
-    def _client(self) -> Seller:
+    def _client(self, kind: type[Login], keeper: Keeper) -> Seller:
         settings = self.settings
         self._keeper.budgets.pulling = "searchOrders"
         seller = Seller(
@@ -267,12 +292,12 @@ class Account:
                 "lwa_client_secret": settings.client_secret.get_secret_value(),
             },
             credential_providers=(FromCodeCredentialProvider,),
-            auth_token_client_class=Login,
+            auth_token_client_class=kind,
         )
         seller.endpoint = settings.base_url or f"https://sellingpartnerapi-{settings.region}.amazon.com"
         seller.marketplace_id = settings.marketplace_id
         login: Login = seller._auth
-        login.introduce(self.name, (settings.auth_url or "https://api.amazon.com") + login.path, self._keeper)
+        login.introduce(self.name, (settings.auth_url or "https://api.amazon.com") + login.path, keeper)
         login._transport = HttpxTransport(
             client=http.client(
                 self.name, expect=(400, 401), safe=lambda request: True, deadline=DEADLINE

@@ -19,12 +19,14 @@ from typing import ClassVar
 import httpx
 import msgspec
 
-from connectors.amazon import cancel, examine, listings, orders, own_stock, pushes, returns
-from connectors.amazon.account import Account, AmazonSettings
+from connectors.amazon import cancel, examine, listings, orders, own_stock, pushes, returns, subscriptions
+from connectors.amazon.account import Account
 from connectors.amazon.cancel import Cancellations
+from connectors.amazon.hints import Keep, Queue
 from connectors.amazon.history import History
 from connectors.amazon.levels import Levels
 from connectors.amazon.search import Progress, observe, search, zulu
+from connectors.amazon.settings import AmazonSettings
 from core import http
 from core.connector import Ability
 from core.credentials import Keeper, Memory
@@ -44,6 +46,7 @@ from core.model import (
     Present,
     Return,
     Shipment,
+    Subscribed,
 )
 
 NUMBER = re.compile(r"[A-Z0-9]{3}-\d{7}-\d{7}")
@@ -73,7 +76,7 @@ class Amazon:
         {
             *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.PUSH_LEVELS, Ability.SETTLE),
             *(Ability.READ_LEVELS, Ability.LISTINGS, Ability.CANCEL, Ability.RETURNS, Ability.OWN_STOCK),
-            *(Ability.BACKFILL, Ability.ROLL_CALL),
+            *(Ability.BACKFILL, Ability.ROLL_CALL, Ability.QUEUE),
         }
     )
     absent: ClassVar[Mapping[Ability, str]] = {
@@ -82,8 +85,6 @@ class Amazon:
         Ability.REFUND: "Amazon pays back by a feed without a key: a repeat would pay twice, and no order shows it; "
         "refund in Seller Central",
         Ability.HINTS: "Amazon calls no address of ours; what it tells goes to a queue of the seller's",
-        Ability.QUEUE: "Amazon tells only an SQS queue of the seller's own AWS account, which is not listened to here; "
-        "its orders are polled",
     }
 
     look_back: ClassVar[timedelta] = timedelta(days=730)
@@ -95,6 +96,7 @@ class Amazon:
         self._account = Account(name, settings, keeper or Memory())
         self._levels = Levels(self._account)
         self._history = History(self._account)
+        self._queue = Queue(name, settings)
         self._cancellations = Cancellations(self._account, self.fetch)
 
     # Reading orders.
@@ -159,7 +161,7 @@ class Amazon:
 
     def examine(self) -> Iterator[Finding]:
         """Credentials, marketplace, clock, roles, listings, and what the settings leave for history; see `examine`."""
-        return examine.examine(self._account)
+        return examine.examine(self._account, self._queue)
 
     def _start(self, since: datetime | None) -> _Cursor:
         now = datetime.now(UTC)
@@ -210,7 +212,21 @@ class Amazon:
         """Everything on offer in the marketplace."""
         return listings.listings(self._account)
 
+    # Hearing of changes.
+
+    def deaf(self) -> str:
+        return "" if self.settings.queue_url else "Amazon tells of changes in an SQS queue only; set queue_url"
+
+    def subscriptions(self, address: str) -> Subscribed:
+        """The queue of the settings, told of every changed order; see `subscriptions`."""
+        return subscriptions.subscriptions(self._account)
+
+    def listen(self, keep: Keep, *, wait: float) -> int:
+        """Changed orders out of the queue; see `hints`."""
+        return self._queue.listen(keep, wait)
+
     def close(self) -> None:
+        self._queue.close()
         self._account.close()
 
 

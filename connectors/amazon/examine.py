@@ -16,6 +16,7 @@ import msgspec
 
 from connectors.amazon import cancel, history, orders, returns
 from connectors.amazon.account import Account
+from connectors.amazon.hints import Queue
 from connectors.amazon.search import PAGE
 from core import http
 from core.errors import ChannelError, NotFound, Rejected, Unauthorized, Unavailable
@@ -61,7 +62,7 @@ class _Count(msgspec.Struct, rename="camel"):
     number_of_results: int
 
 
-def examine(account: Account) -> Iterator[Finding]:
+def examine(account: Account, queue: Queue) -> Iterator[Finding]:
     """Findings in the order in which they are to be mended. Behind credentials that are refused, or an API that does
     not answer, there is nothing more to see."""
     try:
@@ -86,6 +87,8 @@ def examine(account: Account) -> Iterator[Finding]:
     except ChannelError as error:
         yield _ill("API", error)
         return
+    if account.settings.queue_url:
+        yield _queue(queue)
     yield from _settings(account)
 
 
@@ -189,6 +192,14 @@ _LOOKS: tuple[tuple[str, str, Callable[[Account], str]], ...] = (
     ("returns", ORDERS, _reports),
     ("own stock", WAREHOUSES, _warehouses),
 )
+
+
+def _queue(queue: Queue) -> Finding:
+    try:
+        waiting = queue.look()
+    except ChannelError as error:
+        return _ill("queue", error)
+    return Finding(what="queue", well=True, told=f"it can be read; some {waiting:,} notifications wait there")
 
 
 def _settings(account: Account) -> Iterator[Finding]:

@@ -17,8 +17,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from connectors.amazon import orders
-from connectors.amazon.account import BUDGETS, Account, AmazonSettings
+from connectors.amazon.account import BUDGETS, Account
 from connectors.amazon.search import PAGE, Found, Progress, head, observe, search, zulu
+from connectors.amazon.settings import AmazonSettings
 from core import http
 from core.errors import Rejected, Unavailable
 from core.model import Page, Present

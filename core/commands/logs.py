@@ -11,7 +11,17 @@ import structlog
 from core.settings import LogSettings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_TALKATIVE = ("httpx", "httpcore", "sp_api", "urllib3", "shopify", "pyactiveresource", "alembic", "apscheduler")
+_TALKATIVE = (
+    "httpx",
+    "httpcore",
+    "sp_api",
+    "botocore",
+    "urllib3",
+    "shopify",
+    "pyactiveresource",
+    "alembic",
+    "apscheduler",
+)
 """Libraries that write addresses or tokens below WARNING, or more than anyone reads."""
 
 

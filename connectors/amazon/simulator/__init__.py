@@ -1,7 +1,7 @@
 """The far end of one Amazon seller account: the Selling Partner API as strict as the vendor's.
 
-It serves Login with Amazon (`/auth/o2/token`), the Orders, Listings Items and Feeds APIs, and the store behind the
-feeds' presigned addresses (`/presigned/`). `AmazonSimulator` says what it lets a test hurry.
+It serves Login with Amazon (`/auth/o2/token`), the Orders, Listings Items, Feeds and Notifications APIs, and the
+store behind the feeds' presigned addresses (`/presigned/`). `AmazonSimulator` says what it lets a test hurry.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from connectors.amazon.account import BUDGETS, OPERATIONS
 from connectors.amazon.simulator.book import CENT, SHIPPING, Book, Item
 from connectors.amazon.simulator.feeds import FeedsApi
 from connectors.amazon.simulator.gate import DENIED, Bucket, Login, Refused, answer, refusal
+from connectors.amazon.simulator.notifications import GRANTLESS, NotificationsApi
 from connectors.amazon.simulator.orders import OrdersApi
 from connectors.amazon.simulator.reports import Back, ReportsApi
 from connectors.amazon.simulator.shop import Shop
@@ -76,6 +77,8 @@ class AmazonSimulator(Simulator):
         self.suspended = False
         super().__init__(name=name, listings=listings, faults=faults, seed=seed)
         self.orders = OrdersApi(self.book, self.faults, data_lag_seconds)
+        self.notifications = NotificationsApi(self.seller_id, MARKETPLACE, self.random)
+        self.book.changed = self.notifications.changed
         self._store = Store(self.random)
         self.feeds = FeedsApi(self.shop, self.book, self._store, delay=feed_seconds)
         self.reports = ReportsApi(self.book, self._store, delay=report_seconds)
@@ -242,7 +245,7 @@ class AmazonSimulator(Simulator):
         token = request.headers.get("x-amz-access-token")
         if token in self.login.used and self.faults.strikes(Fault.TOKEN_EXPIRY):  # a new token works once at least
             self.login.expire(token)
-        self.login.check(token)
+        self.login.check(token, grantless=operation in GRANTLESS)
         self.calls[operation] += 1
         if operation in self.denied:
             raise Refused(403, "Unauthorized", DENIED)
@@ -297,7 +300,7 @@ class AmazonSimulator(Simulator):
             case "getMarketplaceParticipations":
                 return answer({"payload": [self._participation()]})
             case _:
-                raise AssertionError(f"no answer for {operation}")
+                return self.notifications.answer(operation, request, parts)
 
     def _catch_up(self, *, at_once: bool = False) -> None:
         """Lets what was accepted earlier take effect, submissions before feeds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -101,6 +101,8 @@ class Book:
     def __init__(self, *, marketplace: str, currency: str, prefix: int) -> None:
         self.marketplace, self.currency = marketplace, currency
         self.orders: dict[str, Entry] = {}
+        self.changed: Callable[[Entry], None] = lambda entry: None
+        """Told of each order that is new or has changed."""
         self._prefix = prefix
         self._effects: dict[tuple[str, str], Effect] = {}
         self._changes: list[tuple[int, str]] = []
@@ -136,12 +138,14 @@ class Book:
             self._created.insert(bisect_right(self._created, (created, number)), (created, number))
         else:
             self._created.append((created, number))
+        self.changed(entry)
         return entry
 
     def touch(self, entry: Entry) -> None:
         """The order has changed."""
         entry.updated = self.tick()
         self._changes.append((entry.updated, entry.number))
+        self.changed(entry)
 
     def between(self, after: int, until: int, *, by: str, start: int | None) -> Iterator[tuple[int, Entry]]:
         """Orders whose instant lies in [after, until] with their place in the index, from place `start` on."""

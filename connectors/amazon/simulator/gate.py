@@ -11,6 +11,7 @@ import msgspec
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request, Response
 
+SCOPE = "sellingpartnerapi::notifications"
 DENIED = "Access to requested resource is denied."
 
 
@@ -86,6 +87,8 @@ class Login:
         self.life = life
         self._chance = chance
         self._tokens: dict[str, float] = {}
+        self._grantless: set[str] = set()
+        """Tokens of the application itself, for no seller."""
         self.used: set[str] = set()
         """Tokens that have opened the door at least once."""
 
@@ -98,23 +101,37 @@ class Login:
             return _no("invalid_request", "The request lacks a required parameter.")
         if form["client_id"] != self.client_id or form["client_secret"] != self.client_secret:
             return _no("invalid_client", "Client authentication failed", 401)
+        if form["grant_type"] == "client_credentials":
+            return self._of_the_application(form)
         if form["grant_type"] != "refresh_token":
             return _no("unsupported_grant_type", "The grant type is not supported by the authorization server")
         if form.get("refresh_token") != self.refresh_token:
             return _no("invalid_grant", "The request has an invalid grant parameter : refresh_token")
-        token = f"Atza|{self._chance.getrandbits(128):032x}"
-        self._tokens[token] = time.monotonic() + self.life
         return answer(
             {
-                "access_token": token,
+                "access_token": self._token(),
                 "refresh_token": self.refresh_token,
                 "token_type": "bearer",
                 "expires_in": int(self.life),
             }
         )
 
-    def check(self, token: str | None) -> None:
-        """Raises `Refused` unless the token of an API request is alive."""
+    def _of_the_application(self, form: Mapping[str, str]) -> Response:
+        if form.get("scope") != SCOPE:
+            return _no("invalid_scope", "The requested scope is invalid, unknown, or malformed")
+        if "refresh_token" in form:
+            return _no("invalid_request", "The request has a parameter that does not belong to its grant type.")
+        token = self._token()
+        self._grantless.add(token)
+        return answer({"access_token": token, "token_type": "bearer", "scope": SCOPE, "expires_in": int(self.life)})
+
+    def _token(self) -> str:
+        token = f"Atza|{self._chance.getrandbits(128):032x}"
+        self._tokens[token] = time.monotonic() + self.life
+        return token
+
+    def check(self, token: str | None, *, grantless: bool = False) -> None:
+        """Raises `Refused` unless the token of an API request is alive and of the right kind."""
         if not token:
             raise Refused(403, "Unauthorized", DENIED, "Access token is missing in the request header.")
         if token not in self._tokens:
@@ -123,6 +140,8 @@ class Login:
             )
         if self._tokens[token] <= time.monotonic():
             raise Refused(403, "Unauthorized", DENIED, "The access token you provided has expired.")
+        if (token in self._grantless) != grantless:
+            raise Refused(403, "Unauthorized", DENIED, "The operation belongs to another kind of login.")
         self.used.add(token)
 
     def expire(self, token: str | None = None) -> None:

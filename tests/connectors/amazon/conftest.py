@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from connectors.amazon import Amazon
-from connectors.amazon.account import BUDGETS, AmazonSettings
+from connectors.amazon.account import BUDGETS
+from connectors.amazon.settings import AmazonSettings
 from connectors.amazon.simulator import AmazonSimulator
 from connectors.simulation import SimulatedLine, SimulatedListing, SimulatedOrder
 from core.model import Observation, Order, Page

@@ -34,6 +34,7 @@ NAMES = (
     "amazon/listingsItems_2021-08-01.json",
     "amazon/feeds_2021-06-30.json",
     "amazon/fbaInventory.json",
+    "amazon/notifications.json",
 )
 
 DIFFERENCES = {
