@@ -10,6 +10,7 @@ Source: Notifications API v1, notification type ORDER_CHANGE, payload version 1.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -185,6 +186,8 @@ class Queue:
                     f"{self._name} has a queue_url and no AWS SDK to read it; "
                     "run: pip install 'ordersync[amazon-notifications]'"
                 ) from None
+            # Below WARNING it writes down what it sends and what it is answered. Its loggers are children of this one.
+            logging.getLogger("botocore").setLevel(logging.WARNING)
             key, secret = self._settings.aws_access_key_id, self._settings.aws_secret_access_key
             # A session of its own: the SDK's default one is not for several threads.
             self._client = boto3.session.Session().client(

@@ -68,7 +68,7 @@ def test_a_token_that_died_early_is_renewed_once(simulator: AmazonSimulator, ama
 
 def test_tokens_that_are_never_taken_end_as_unauthorized(simulator: AmazonSimulator, amazon: Amazon) -> None:
     list(amazon.pages(None))
-    simulator.login.check = lambda token: (_ for _ in ()).throw(  # type: ignore[method-assign]
+    simulator.login.check = lambda token, grantless=False: (_ for _ in ()).throw(  # type: ignore[method-assign]
         Refused(403, "Unauthorized", "Access to requested resource is denied.", "The access token has expired.")
     )
     with pytest.raises(Unauthorized):
@@ -221,9 +221,10 @@ def test_a_presigned_address_is_shown_no_token(
 
 
 def test_every_request_is_known_by_its_operation(
-    simulator: AmazonSimulator, amazon: Amazon, monkeypatch: pytest.MonkeyPatch
+    simulator: AmazonSimulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: set[str] = set()
+    amazon = connect(simulator, queue_url="https://sqs.us-east-1.amazonaws.com/123456789013/q")
     spend = BUDGETS.keys()
 
     def noted(request: httpx.Request) -> str:
@@ -243,6 +244,10 @@ def test_every_request_is_known_by_its_operation(
     simulator.send_back(number, "SKU-0", 1)
     list(amazon.returns(None))
     list(amazon.own_stock())
+    amazon.subscriptions("")
+    for subscription in simulator.notifications.subscriptions.values():
+        subscription.version = "0.9"
+    amazon.subscriptions("")
     assert asked == spend - {"getListingsItem", "getReports", "getMarketplaceParticipations"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -114,7 +115,7 @@ def test_what_cannot_be_read_is_said_on_one_line_without_its_values(simulator: A
     assert "98109" not in str(raised.value)
 
 
-@pytest.mark.parametrize("body", ["", "null", "{", "[" * 100_000, '{"NotificationType": "ORDER_CHANGE"}'])
+@pytest.mark.parametrize("body", ["", "null", "{", '{"x": ' + "[" * 100_000, '{"NotificationType": "ORDER_CHANGE"}'])
 def test_garbage_is_a_bad_document(simulator: AmazonSimulator, body: str) -> None:
     with pytest.raises(BadDocument):
         read(body, settings(simulator))
@@ -157,6 +158,10 @@ def test_the_queue_is_not_asked_inside_a_transaction(simulator: AmazonSimulator,
         amazon.listen(Kept(), wait=0.0)
 
 
+def _aws(code: str, status: int) -> dict[str, Any]:
+    return {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+
 def test_a_queue_that_is_not_there_says_which_keys_to_correct(
     simulator: AmazonSimulator, connect: Connect, sqs: Sqs
 ) -> None:
@@ -171,12 +176,43 @@ def test_an_sqs_that_does_not_answer_is_unavailable(simulator: AmazonSimulator, 
         amazon.listen(Kept(), wait=0.0)
 
 
-def test_refused_keys_say_which_rights_are_needed(simulator: AmazonSimulator, connect: Connect, sqs: Sqs) -> None:
-    amazon = connect(simulator, **sqs.settings)
-    error = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-    assert isinstance(amazon._queue._refusal(error), Unauthorized)
-    assert "sqs:DeleteMessage" in str(amazon._queue._refusal(error))
-    amazon.listen(Kept(), wait=0.0)
+def test_refused_keys_say_which_rights_are_needed(simulator: AmazonSimulator, connect: Connect) -> None:
+    amazon = connect(simulator)
+    refused = amazon._queue._refusal(_aws("AccessDenied", 400))
+    assert isinstance(refused, Unauthorized)
+    assert "sqs:DeleteMessage" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("InvalidClientTokenId", 403, Unauthorized),
+        ("Forbidden", 403, Unauthorized),
+        ("QueueDoesNotExist", 400, Rejected),
+        ("InvalidAttributeName", 400, Rejected),
+        ("InternalFailure", 500, Unavailable),
+        ("RequestThrottled", 400, Unavailable),
+    ],
+)
+def test_what_aws_refuses_is_told_apart(
+    simulator: AmazonSimulator, connect: Connect, code: str, status: int, kind: type[Exception]
+) -> None:
+    refused = connect(simulator)._queue._refusal(_aws(code, status))
+    assert type(refused) is kind
+    assert ("correct queue_url" in str(refused)) == (code == "QueueDoesNotExist")
+
+
+def test_nothing_of_a_message_or_a_key_is_said_at_any_level(
+    simulator: AmazonSimulator, connect: Connect, sqs: Sqs, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = {"aws_access_key_id": SecretStr("AKIACANARY"), "aws_secret_access_key": SecretStr("canary")}
+    number = simulator.place(order())
+    sqs.send(json.dumps(told(simulator, number)))
+    caplog.clear()
+    caplog.set_level(logging.DEBUG)  # of the root, as somebody who looks for a fault would
+    caplog.set_level(logging.NOTSET, logger="botocore")
+    assert connect(simulator, **sqs.settings, **keys).listen(Kept(), wait=0.0) == 1
+    assert [one for one in ("AKIACANARY", "canary", number, "98109") if one in caplog.text] == []
 
 
 def test_without_the_extra_one_line_says_what_to_install(

@@ -41,7 +41,8 @@ def test_no_answer_is_ever_taken_for_one(
     far_end: SimulatedFarEnd, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoiled = Spoiled(far_end, operation_of)
-    connector = connect(far_end.simulator, overlap_seconds=0)
+    queue = "https://sqs.us-east-1.amazonaws.com/123456789013/q"
+    connector = connect(far_end.simulator, overlap_seconds=0, queue_url=queue)
     seen: set[str] = set()
     taken: list[str] = []
     suite = Suite()
@@ -55,7 +56,27 @@ def test_no_answer_is_ever_taken_for_one(
         far_end.let_time_pass()
         return lambda made: made.returns(page.cursor)
 
-    more = [("settle", settling(suite, connector, far_end)), ("returns", report)]
+    def forgotten() -> Act:
+        """Seeing to subscriptions, where Amazon knows neither the queue nor a subscription."""
+        there = far_end.simulator.notifications
+        there.subscriptions.clear()
+        there.destinations.clear()
+        return lambda made: [made.subscriptions("")]
+
+    def outdated() -> Act:
+        """The same where the subscription is in words we do not read."""
+        act = forgotten()
+        connector.subscriptions("")
+        for subscription in far_end.simulator.notifications.subscriptions.values():
+            subscription.version = "0.9"
+        return act
+
+    more = [
+        ("forgotten", forgotten),
+        ("outdated", outdated),
+        ("settle", settling(suite, connector, far_end)),
+        ("returns", report),
+    ]
     for name, step in [*steps(suite, connector, far_end), *more]:
         for few in {"push_levels": (50, 0), "settle": (50, 0)}.get(name, (50,)):
             monkeypatch.setattr("connectors.amazon.levels.FEW", few)
