@@ -59,14 +59,6 @@ class _Subscription(msgspec.Struct, rename="camel"):
     processing_directive: _Directive | None = None
 
 
-class _Subscribed(msgspec.Struct):
-    payload: _Subscription
-
-
-class _Gone(msgspec.Struct):
-    """The answer to a deletion: an object with nothing in it."""
-
-
 class _Page(msgspec.Struct, rename="camel"):
     subscriptions: list[_Subscription] = []
     next_token: str | None = None
@@ -87,15 +79,14 @@ def subscriptions(account: Account) -> Subscribed:
     good = [each for each in ours if _tells_all(each, account.settings.marketplace_id)]
     for each in ours:
         if each not in good[:1]:
-            http.decode(account.application.delete_subscription(TYPE, each.subscription_id), _Gone)
+            account.application.delete_subscription(TYPE, each.subscription_id)
             done.append(f"removed a subscription to {TYPE} that was there twice or left something out")
     if good:
         return Subscribed(done=tuple(done))
     try:
-        answer = account.seller.create_subscription(TYPE, destination, VERSION)
+        account.seller.create_subscription(TYPE, destination, VERSION)
     except Rejected as error:
         return Subscribed(done=tuple(done), refused=(_why(error),))
-    http.decode(answer, _Subscribed)
     return Subscribed(done=(*done, f"subscribed to {TYPE}"))
 
 
