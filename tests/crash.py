@@ -88,7 +88,7 @@ class Crash:
                 raise SystemExit(f"the daemon ended by itself with {daemon.returncode}; see {self.log}")
             if self.random.random() < 0.05:
                 self.play.send(most=self.random.randrange(1, 12))
-            if self.random.random() < 0.02:
+            if self.random.random() < 0.002:  # about one a second: a daemon that starts slowly must not see a flood
                 self.play.call_off(self.random.choice(list(self.play.channels)))
             time.sleep(0.002)
         time.sleep(self.random.uniform(0.0, 0.02))

@@ -7,6 +7,7 @@ operator, or made needless by a correction, is `dropped`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ from core.sync.work import SECOND
 
 BATCH = 200
 """Rows sent between two commits."""
+
+BOOK_SECONDS = 1.0
+"""How long an answer may wait to be written down: what a process killed in mid-batch has to read back again."""
 
 RETRY_SECONDS = 30
 """Until a row the channel did not take, by no fault of its own, is pushed again."""
@@ -134,26 +138,30 @@ def _send(
     acks: list[tuple[int, Ack]],
     clock: Clock,
 ) -> None:
-    """Makes one call, fills `acks` and books them. What was not answered may have arrived all the same."""
+    """Makes one call, fills `acks` and books them as they come. What was not answered may have arrived all the same."""
     open_keys = {row.key: row.id for row in rows}
     if not open_keys:
         return
+    booked, at = 0, time.monotonic()
     try:
         for ack in call():
             acks.append((open_keys.pop(ack.key), ack))
+            if time.monotonic() - at >= BOOK_SECONDS:
+                book(store, channel, acks[booked:], clock())
+                booked, at = len(acks), time.monotonic()
     except Unavailable as error:
         doubtful = open_keys.keys() & (open_keys.keys() if error.keys is None else error.keys)
         if not error.ambiguous:
             doubtful = set()
-        book(store, channel, acks, clock())
+        book(store, channel, acks[booked:], clock())
         mark(store, channel, [open_keys[key] for key in doubtful], "unknown", str(error), clock())
         mark(store, channel, [open_keys[key] for key in open_keys.keys() - doubtful], "queued", str(error), clock())
         raise
     except Exception as error:
-        book(store, channel, acks, clock())
+        book(store, channel, acks[booked:], clock())
         mark(store, channel, open_keys.values(), "unknown", type(error).__name__, clock())
         raise
-    book(store, channel, acks, clock())
+    book(store, channel, acks[booked:], clock())
     if open_keys:
         mark(store, channel, open_keys.values(), "unknown", "no answer", clock())
         raise RuntimeError(f"the connector of {channel.name} left {len(open_keys)} pushes unanswered")

@@ -267,3 +267,29 @@ def test_what_was_in_flight_before_its_words_were_kept_is_read_back(world: World
     connector(shop).orders["1"] = body(kind.shown(sold("1")))
     assert push(world, shop, kind) == 2
     assert states(world) == ["confirmed", "applied", "applied"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_process_killed_in_mid_batch_has_written_down_what_was_answered(
+    world: World, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a slow channel whose daemon is killed again and again would read the same batch back for ever."""
+    monkeypatch.setattr(outbox, "BOOK_SECONDS", 0.0)
+    world.item("A", east=9)
+    shop = world.channel(fake=Fake(abilities=ABLE))
+    for number in ("1", "2"):
+        world.take(shop, sold(number))
+        world.release(shop)
+        kind.decide(world, number)
+    answers = iter([applied])
+
+    def answer(pushed: Any) -> Ack:
+        if (say := next(answers, None)) is None:
+            raise KeyboardInterrupt  # what no handler of ours catches, as a kill is not
+        return say(pushed)
+
+    connector(shop).answer = answer
+    with pytest.raises(KeyboardInterrupt):
+        kind.push(world.store, shop, world.clock)
+    states = world.rows("SELECT state FROM pushes WHERE kind = :kind ORDER BY id", kind=kind.name)
+    assert [row.state for row in states] == ["applied", "sent"]
