@@ -124,6 +124,7 @@ def _run(
     progress: Progress,
     woken: Callable[[], None],
 ) -> Outcome:
+    began = now()
     with store.read() as tx:
         before = tx.row("SELECT * FROM channels WHERE id = :id", id=channel.id)
     poll = channel.settings.poll_seconds
@@ -155,6 +156,7 @@ def _run(
             before,
             next_due,
             now(),
+            began=began,
             wake=now() + int(outcome.wait * SECOND) if outcome.wait else None,
             pulled=not outcome.pull_wait,
         )

@@ -36,32 +36,34 @@ def finished(
     next_due: int,
     now: int,
     *,
+    began: int | None = None,
     wake: int | None = None,
     pulled: bool = True,
 ) -> None:
-    """Books a turn that went well. `before`: the channel's row as it was when the turn began. `wake`: when what waits
+    """Books a turn that went well. `before`: the channel's row as it was when the turn `began`. `wake`: when what waits
     for a budget may go on.
 
-    Not `pulled`: orders could not be asked for, so that it counts as no success. Who has made the channel due meanwhile
-    gets another turn: see `DUE_AT_ONCE`.
+    What was to be settled later and fell due meanwhile is the next turn's. Not `pulled`: orders could not be asked for,
+    so that it counts as no success. Who has made the channel due meanwhile gets another turn: see `DUE_AT_ONCE`.
     """
     tx.run(
         "UPDATE channels SET health = 'ok', reason = '', fails = 0, outage_since = NULL,"
         " last_success = CASE WHEN :pulled = 1 THEN :now ELSE last_success END,"
         " done = :wanted, next_due = CASE WHEN next_due = :seen THEN :next ELSE next_due END, wake_at = ("
         "  SELECT min(due_at) FROM ("
-        "   SELECT due_at FROM levels WHERE channel_id = :id AND state <> 'applied'"
+        "   SELECT due_at, state FROM levels WHERE channel_id = :id AND state <> 'applied'"
         "    AND state IN ('queued', 'sent', 'accepted')"
-        "   UNION ALL SELECT due_at FROM pushes WHERE channel_id = :id"
+        "   UNION ALL SELECT due_at, state FROM pushes WHERE channel_id = :id"
         "    AND state IN ('queued','sent','unknown','accepted')"
-        "   UNION ALL SELECT due_at FROM backfills WHERE channel_id = :id AND state = 'open'"
-        "   UNION ALL SELECT CAST(:wake AS BIGINT)"
-        "  ) AS waiting WHERE due_at > :now)"
+        "   UNION ALL SELECT due_at, state FROM backfills WHERE channel_id = :id AND state = 'open'"
+        "   UNION ALL SELECT CAST(:wake AS BIGINT), ''"
+        "  ) AS waiting WHERE due_at > CASE WHEN state = 'accepted' THEN :began ELSE :now END)"
         " WHERE id = :id AND epoch = :epoch",
         id=channel_id,
         epoch=epoch,
         wanted=before.wanted,
         now=now,
+        began=now if began is None else began,
         seen=before.next_due,
         next=next_due,
         wake=wake,

@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from connectors.amazon.simulator import AmazonSimulator
 from connectors.shopify.simulator import ShopifySimulator
 from connectors.simulation import Fault, SimulatedLine, SimulatedOrder
 from core.commands.rehearsal import SKUS, Rehearsal
 from core.sync.channel import clock
 from tests.acceptance.test_daemon import Running
+from tests.connectors.amazon.queue import Sqs, aws, sqs
+
+__all__ = ["aws", "sqs"]
 
 OUTSIDE = "https://hooks.example.test"
 """Where channels are told to call; a proxy with TLS stands there."""
@@ -122,3 +126,31 @@ def test_a_channel_that_was_told_it_is_removed_is_parked_with_what_to_do(daemon:
     parked = "SELECT 1 FROM channels WHERE name = 'shopify' AND health = 'parked' AND reason LIKE '%install it again%'"
     daemon.until(lambda: _rows(play, parked) == 1, "the channel parked")
     assert _rows(play, "SELECT 1 FROM channels WHERE name = 'walmart' AND health = 'ok'") == 1
+
+
+def test_an_order_of_amazon_is_reserved_by_its_message_in_the_queue(tmp_path: Path, sqs: Sqs) -> None:
+    """Amazon's own poll is an hour away: the message in the seller's queue is all there is."""
+    play = Rehearsal(tmp_path, seed=5, channels=["amazon", "shopify"])
+    play.open()
+    amazon = play.channels["amazon"]
+    assert isinstance(amazon, AmazonSimulator)
+    amazon.notifications.queues[sqs.arn] = sqs.send
+    for file in (play.config / "channels").iterdir():
+        file.write_text(file.read_text().replace("poll_seconds = 1", "poll_seconds = 3600"))
+    file = play.config / "channels" / "amazon.toml"
+    # A key of the file itself goes before its first table.
+    file.write_text("".join(f'{key} = "{value}"\n' for key, value in sqs.settings.items()) + file.read_text())
+    running = Running(play)
+    try:
+        running.until(lambda: amazon.notifications.subscriptions, "the subscription")
+        running.until(lambda: _settled(play), "the first levels")
+        before = _level(play, "shopify", SKUS[0])
+        number = _buy(play, "amazon", SKUS[0])
+        running.until(lambda: _reserved(play, number), "the reservation")
+        running.until(lambda: _told(play, "shopify", SKUS[0], before), "the other channel's level")
+        running.until(lambda: sqs.left() == 0, "the queue to be empty")
+        assert running.stop() == 0
+    finally:
+        running.process.kill()
+        running.process.wait()
+        play.close()

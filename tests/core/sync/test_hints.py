@@ -18,6 +18,7 @@ from core.sync.hear import LEVEL_PATIENCE, REMEMBERED_SECONDS, Heard, due_hints,
 from core.sync.round import Outcome, run_round
 from core.sync.subscribe import AUDIT_SECONDS, RETRY_SECONDS
 from core.sync.turn import Trouble, turn
+from core.sync.work import finished
 from tests.core.sync.fake import SIMPLE, Fake, body
 from tests.core.sync.test_turn import SETTINGS
 from tests.core.sync.world import SECOND, START, World, connector, edited, line, order, page
@@ -600,6 +601,18 @@ def test_a_channel_that_is_not_well_is_asked_before_it_is_called_well(small_worl
     small_world.later(1)
     turn(small_world.store, SETTINGS, "shop", now=small_world.clock, connector=cast(Connector, fake))
     assert small_world.channel_row().health == "parked"
+
+
+@pytest.mark.parametrize(("state", "wakes"), [("accepted", True), ("queued", False)])
+def test_what_fell_due_for_settling_during_a_turn_is_the_next_ones(
+    world: World, shop: Channel, state: str, wakes: bool
+) -> None:
+    began, due = world.now, world.now + SECOND
+    world.store.transact(lambda tx: tx.run("UPDATE levels SET state = :state, due_at = :due", state=state, due=due))
+    world.later(60)
+    row = world.channel_row()
+    world.store.transact(lambda tx: finished(tx, shop.id, shop.epoch, row, world.now + 10**12, world.now, began=began))
+    assert world.channel_row().wake_at == (due if wakes else None)
 
 
 def test_without_an_address_there_is_no_trouble_with_subscriptions(small_world: World, telling: Channel) -> None:
