@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 import uuid
 
@@ -45,7 +47,7 @@ class Kept:
         return msgspec.json.decode(plain, type=Grant)
 
     def lease(self, kind: str, seconds: float) -> str:
-        lease, now = uuid.uuid4().hex, _micros(time.time())
+        lease, now = f"{_here()}:{os.getpid()}:{uuid.uuid4().hex}", _micros(time.time())
 
         def work(tx: Tx) -> int:
             tx.run(
@@ -53,10 +55,16 @@ class Kept:
                 channel=self._name,
                 kind=kind,
             )
+            holder = tx.value(
+                "SELECT leased_by FROM credentials WHERE channel = :channel AND kind = :kind",
+                channel=self._name,
+                kind=kind,
+            )
             return tx.run(
-                "UPDATE credentials SET leased_by = :lease, leased_until = :until"
-                " WHERE channel = :channel AND kind = :kind AND leased_until <= :now",
+                "UPDATE credentials SET leased_by = :lease, leased_until = :until WHERE channel = :channel"
+                " AND kind = :kind AND (leased_until <= :now OR leased_by = :dead)",
                 lease=lease,
+                dead=holder if _is_dead(holder) else lease,
                 until=now + int(seconds * SECOND),
                 channel=self._name,
                 kind=kind,
@@ -131,3 +139,26 @@ def _place(name: str, kind: str) -> str:
 
 def _micros(seconds: float) -> int:
     return int(seconds * SECOND)
+
+
+def _here() -> str:
+    """Which set of processes a process number means one of: the host, and the namespace where there are several."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()}/{space}"
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether a lease's holder was a process of this very place that is no more: nobody has to wait for it."""
+    place, _, rest = holder.rpartition(":")[0].rpartition(":")
+    if place != _here() or not rest.isdigit():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -92,6 +95,22 @@ def test_a_lease_that_ran_out_passes_on_and_its_former_holder_saves_nothing(stor
     found = one.load("access", "")
     assert found is not None
     assert found.access == "theirs"
+
+
+def test_nobody_waits_for_a_holder_that_was_killed(store: Store) -> None:
+    """A lease of a process of this machine that is no more is free at once; one of another machine runs out."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as holder:
+        mine = kept(store).lease("access", 60.0)
+        theirs = mine.replace(f":{os.getpid()}:", f":{holder.pid}:")
+        for place in ("", "elsewhere/"):
+            with store.write() as tx:
+                tx.run("UPDATE credentials SET leased_by = :lease", lease=f"{place}{theirs}")
+            assert kept(store).lease("access", 60.0) == ""
+        holder.kill()
+    assert kept(store).lease("access", 60.0) == "", "it may live on elsewhere"
+    with store.write() as tx:
+        tx.run("UPDATE credentials SET leased_by = :lease", lease=theirs)
+    assert kept(store).lease("access", 60.0)
 
 
 def test_another_key_is_told_with_its_cure_and_an_old_one_still_opens(store: Store) -> None:
