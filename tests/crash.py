@@ -20,10 +20,6 @@ from connectors.simulation import FaultPlan
 from core.commands.judgement import Row
 from core.commands.rehearsal import Rehearsal, stop
 
-PLUS = 1000
-"""Points a second of the plan that shops of three thousand orders an hour have: on the smallest, one pull of what
-changed in ten minutes takes half a minute."""
-
 ORDERS_BETWEEN_KILLS = 4
 PATIENCE = 180.0
 LONGEST_LIFE = 12.0
@@ -37,8 +33,7 @@ class Crash:
         self.seed = seed
         self.random = random.Random(seed)
         rates = FaultPlan.ordinary_bad_day().rates
-        ways = {"shopify": {"plan_points": PLUS}}
-        self.play = Rehearsal(folder, seed=seed, faults=rates, store_url=store_url, ways=ways)
+        self.play = Rehearsal(folder, seed=seed, faults=rates, store_url=store_url)
         self.log = folder / "daemon.log"
         self.kills = 0
         self.moments: Counter[str] = Counter()
