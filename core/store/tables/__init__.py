@@ -1,0 +1,73 @@
+"""The tables. Illegal states cannot be stored: the CHECK and UNIQUE constraints here are the invariants' first guard.
+
+Instants are BIGINT microseconds since 1970 UTC and money is BIGINT millionths of the order's currency, on both
+databases alike (docs/decisions/0001). Counters of units are 32-bit integers.
+"""
+
+from __future__ import annotations
+
+from core.store.tables.base import metadata
+from core.store.tables.channels import (
+    backfills,
+    channels,
+    credentials,
+    differences,
+    heard,
+    hearing,
+    hints,
+    own_stock,
+    reconciliations,
+    requests,
+)
+from core.store.tables.fulfilment import (
+    corrections,
+    fulfilment_lines,
+    fulfilment_orders,
+    pushes,
+    refunds,
+    return_lines,
+    returns,
+    shipment_lines,
+    shipments,
+)
+from core.store.tables.orders import audit, buyers, documents, holds, lines, orders, quarantine, reservations
+from core.store.tables.stock import items, kits, ledger, levels, listings, locations, stock, touched
+
+__all__ = [
+    "audit",
+    "backfills",
+    "buyers",
+    "channels",
+    "corrections",
+    "credentials",
+    "differences",
+    "documents",
+    "fulfilment_lines",
+    "fulfilment_orders",
+    "heard",
+    "hearing",
+    "hints",
+    "holds",
+    "items",
+    "kits",
+    "ledger",
+    "levels",
+    "lines",
+    "listings",
+    "locations",
+    "metadata",
+    "orders",
+    "own_stock",
+    "pushes",
+    "quarantine",
+    "reconciliations",
+    "refunds",
+    "requests",
+    "reservations",
+    "return_lines",
+    "returns",
+    "shipment_lines",
+    "shipments",
+    "stock",
+    "touched",
+]

@@ -1,0 +1,165 @@
+"""Orders with their lines, promises and holds, the documents they were read from, and what happened to them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from core.store.tables.base import Id, big, count, metadata, not_negative, one_of, own_id, ref, words
+
+orders = Table(
+    "orders",
+    metadata,
+    own_id(),
+    ref("channel_id", "channels.id"),
+    Column("number", Text, nullable=False),
+    words("name"),
+    big("version"),
+    big("observed_at"),
+    Column("digest", LargeBinary, nullable=False),
+    big("placed_at"),
+    big("imported_at"),
+    big("updated_at"),
+    words("currency"),
+    big("total"),
+    big("shipping"),
+    big("shipping_tax"),
+    big("discount"),
+    big("adjustment"),
+    big("money_off"),  # by how much the amounts miss the total; never mended
+    words("presentment_currency"),
+    big("presentment_total"),
+    words("fulfiller", "merchant"),
+    Column("priced", Boolean, nullable=False),
+    Column("acknowledged", Boolean, nullable=False),
+    Column("test", Boolean, nullable=False),
+    words("service"),
+    big("ship_by", null=True),
+    big("deliver_by", null=True),
+    big("acknowledge_by", null=True),
+    UniqueConstraint("channel_id", "number"),
+    one_of("fulfiller", "merchant", "channel"),
+)
+
+lines = Table(
+    "lines",
+    metadata,
+    own_id(),
+    ref("order_id", "orders.id"),
+    Column("number", Text, nullable=False),
+    words("sku"),
+    words("title"),
+    ref("item_id", "items.id", null=True),
+    count("ordered"),
+    count("cancelled"),
+    count("cancelling"),  # of these, cancelled here and not shown as cancelled by the channel yet
+    count("shipped"),
+    count("reserved"),
+    count("backordered"),
+    count("held"),  # open units that cannot be reserved: no item is known, or the channel ships them itself
+    count("allocated"),
+    count("returned"),
+    big("unit_price"),
+    big("tax"),
+    big("discount"),
+    words("place"),
+    UniqueConstraint("order_id", "number"),
+    *not_negative("ordered", "cancelled", "shipped", "reserved", "backordered", "held", "allocated", "returned"),
+    CheckConstraint("ordered = cancelled + shipped + reserved + backordered + held", name="balance"),
+    CheckConstraint("cancelling >= 0 AND cancelling <= cancelled", name="cancelling_is_cancelled"),
+    CheckConstraint("allocated <= reserved", name="allocated_is_reserved"),
+    CheckConstraint("returned <= shipped", name="returned_was_shipped"),
+    Index("ix_lines_waiting", "item_id", sqlite_where=text("backordered > 0"),
+          postgresql_where=text("backordered > 0")),
+    Index("ix_lines_unknown", "sku", sqlite_where=text("held > 0"), postgresql_where=text("held > 0")),
+    Index("ix_lines_cancelling", "order_id", sqlite_where=text("cancelling > 0"),
+          postgresql_where=text("cancelling > 0")),
+    Index("ix_lines_unrouted", "item_id", "order_id", sqlite_where=text("reserved > allocated"),
+          postgresql_where=text("reserved > allocated")),
+)  # fmt: skip
+
+buyers = Table(
+    "buyers",
+    metadata,
+    Column("order_id", Id, ForeignKey("orders.id"), primary_key=True, autoincrement=False),
+    *(words(name) for name in ("email", "name", "company", "line1", "line2", "city", "region")),
+    *(words(name) for name in ("postal_code", "country", "phone")),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    own_id(),
+    ref("order_id", "orders.id"),
+    big("observed_at"),
+    big("version"),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "order_id"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    ref("order_id", "orders.id"),
+    Column("hold", Text, nullable=False),
+    words("by"),
+    words("why"),
+    big("since"),
+    PrimaryKeyConstraint("order_id", "hold"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    ref("line_id", "lines.id"),
+    ref("item_id", "items.id"),
+    Column("per", Integer, nullable=False),  # units of the item in one unit of the line: 1, or a kit's
+    Column("quantity", Integer, nullable=False),
+    PrimaryKeyConstraint("line_id", "item_id"),
+    CheckConstraint("quantity > 0 AND per > 0", name="positive"),
+    CheckConstraint("quantity % per = 0", name="whole_units"),
+    Index(None, "item_id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    own_id(),
+    ref("channel_id", "channels.id"),
+    words("kind", "order"),
+    words("number"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    words("reason"),
+    big("observed_at"),
+    words("state", "open"),
+    big("resolved_at", null=True),
+    UniqueConstraint("channel_id", "digest"),
+    one_of("state", "open", "resolved"),
+    one_of("kind", "order", "return"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    own_id(),
+    big("at"),
+    words("actor"),
+    ref("channel_id", "channels.id", null=True),
+    ref("order_id", "orders.id", null=True),
+    words("event"),
+    words("detail"),
+    Index(None, "order_id"),
+)

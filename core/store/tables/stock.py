@@ -1,0 +1,138 @@
+"""Items, where they lie, and what each channel offers of them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from core.store.tables.base import Id, big, count, metadata, not_negative, one_of, own_id, ref, words
+
+locations = Table(
+    "locations",
+    metadata,
+    own_id(),
+    Column("name", Text, nullable=False, unique=True),
+    words("title"),
+    words("postal_code"),
+    words("country"),
+    Column("priority", Integer, nullable=False, server_default="100"),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+)
+
+items = Table(
+    "items",
+    metadata,
+    own_id(),
+    Column("sku", Text, nullable=False, unique=True),
+    words("title"),
+    count("on_hand"),
+    count("reserved"),
+    *not_negative("on_hand", "reserved"),
+    CheckConstraint("reserved <= on_hand", name="nothing_sold_twice"),
+)
+
+kits = Table(
+    "kits",
+    metadata,
+    ref("kit_id", "items.id"),
+    ref("component_id", "items.id"),
+    Column("quantity", Integer, nullable=False),
+    PrimaryKeyConstraint("kit_id", "component_id"),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    CheckConstraint("kit_id <> component_id", name="not_of_itself"),
+    Index(None, "component_id"),
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    ref("item_id", "items.id"),
+    ref("location_id", "locations.id"),
+    count("on_hand"),
+    count("allocated"),
+    PrimaryKeyConstraint("item_id", "location_id"),
+    *not_negative("on_hand", "allocated"),
+    CheckConstraint("allocated <= on_hand", name="nothing_bound_twice"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    own_id(),
+    big("at"),
+    ref("item_id", "items.id"),
+    ref("location_id", "locations.id", null=True),
+    count("on_hand"),  # changes, signed
+    count("reserved"),
+    count("allocated"),
+    Column("cause", Text, nullable=False, unique=True),
+    words("kind"),
+    words("actor"),
+    words("note"),
+    Index(None, "item_id", "location_id"),
+    one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair"),
+)
+
+listings = Table(
+    "listings",
+    metadata,
+    own_id(),
+    ref("channel_id", "channels.id"),
+    Column("sku", Text, nullable=False),
+    ref("item_id", "items.id", null=True),
+    words("title"),
+    words("handle"),  # the connector's own words for it
+    words("fulfiller", "merchant"),
+    words("mapped_by", "nobody"),
+    Column("listed", Boolean, nullable=False, server_default=text("false")),  # the channel has shown it
+    words("shown", "{}"),  # JSON: the quantities it showed then, by place
+    count("twins"),  # other listings of the same SKU there
+    Column("mixed", Boolean, nullable=False, server_default=text("false")),  # some by the channel, some by the merchant
+    UniqueConstraint("channel_id", "sku"),
+    Index(None, "item_id"),
+    one_of("fulfiller", "merchant", "channel"),
+    one_of("mapped_by", "nobody", "sku", "operator"),
+)
+
+levels = Table(
+    "levels",
+    metadata,
+    ref("listing_id", "listings.id"),
+    Column("place", Text, nullable=False),
+    ref("channel_id", "channels.id"),
+    count("desired"),
+    Column("told", Integer),  # what the channel acknowledged last
+    Column("sent", Integer),  # what the last push asked for, and at which revision
+    big("sent_revision"),
+    Column("expected", Integer),  # what we believe it holds now, for channels that compare and set
+    big("revision", "1"),
+    words("state", "queued"),
+    words("ticket"),
+    words("reason"),
+    count("attempts"),
+    big("due_at"),
+    big("known_at"),  # when `expected` was true; orders placed later lower it
+    PrimaryKeyConstraint("listing_id", "place"),
+    *not_negative("desired", "told"),
+    one_of("state", "queued", "sent", "accepted", "applied", "refused"),
+    Index("ix_levels_due", "channel_id", "state", sqlite_where=text("state <> 'applied'"),
+          postgresql_where=text("state <> 'applied'")),
+)  # fmt: skip
+
+touched = Table(
+    "touched",
+    metadata,
+    Column("item_id", Id, ForeignKey("items.id"), primary_key=True, autoincrement=False),
+    big("mark", "1"),
+)
