@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from core.commands import given, show
+from core.commands import given, show, stock_incoming
 from core.commands.given import Config, Json
 from core.errors import UserError
 from core.store.database import Store
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command("set")(set_on_hand)
     group.command("adjust", context_settings={"ignore_unknown_options": True})(adjust)
     group.command("count")(count)
+    stock_incoming.register(group)
     group.command("kit")(kit)
     app.add_typer(group, name="stock")
 
@@ -87,6 +88,10 @@ def receive(
     sku: Sku,
     location: Location,
     quantity: Quantity,
+    ref: Annotated[
+        str, typer.Option("--ref", metavar="TEXT", help="What it was expected as; any number of deliveries may follow.")
+    ] = "",
+    over: Annotated[bool, typer.Option("--over", help="Take more than was expected; else that is refused.")] = False,
     title: Title = "",
     reference: Reference = "",
     note: Note = "",
@@ -94,8 +99,23 @@ def receive(
     json: Json = False,
 ) -> None:
     """Units came to a location. An unknown SKU becomes an item."""
+    if over and not ref:
+        raise UserError("--over without --ref; name what was expected")
     with _booked(config, json) as (store, done):
-        done(stock.receive(store, sku, location, quantity, clock(), title=title, reference=reference, note=note))
+        done(
+            stock.receive(
+                store,
+                sku,
+                location,
+                quantity,
+                clock(),
+                title=title,
+                reference=reference,
+                expected=ref,
+                over=over,
+                note=note,
+            )
+        )
 
 
 def set_on_hand(

@@ -30,6 +30,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     allocated: int = 0
     actor: str = "ordersync"
     note: str = ""
+    incoming_id: int | None = None
+    """What was expected, where these units belong to it."""
 
 
 class Stock:
@@ -173,11 +175,17 @@ class Stock:
 
 def write_ledger(tx: Tx, entries: Iterable[Entry], now: int) -> None:
     """Appends ledger rows; a cause that was there before is an error, not a second movement."""
-    columns = ("at", "item_id", "location_id", "on_hand", "reserved", "allocated", "cause", "kind", "actor", "note")
+    columns = (
+        "at", "item_id", "location_id", "on_hand", "reserved", "allocated", "cause", "kind", "actor", "note",
+        "incoming_id",
+    )  # fmt: skip
     rows = [
-        (now, e.item_id, e.location_id, e.on_hand, e.reserved, e.allocated, e.cause, e.kind, e.actor, e.note)
+        (
+            now, e.item_id, e.location_id, e.on_hand, e.reserved, e.allocated, e.cause, e.kind, e.actor, e.note,
+            e.incoming_id,
+        )
         for e in entries
-    ]
+    ]  # fmt: skip
     tx.insert(tables.ledger, columns, rows)
 
 

@@ -10,7 +10,8 @@ from core.model import MAX_QUANTITY
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import touch
-from core.sync.stock import concerned, is_name, item_ids
+from core.sync.stock import concerned
+from core.sync.stock_asked import is_name, item_ids
 from core.sync.work import poke
 
 

@@ -3,11 +3,11 @@
 Every operation is one transaction with one ledger row for each item and location. A count includes the units that are
 promised: on hand becomes the counted number. Where less is there than was promised, the newest promises are taken
 back and their orders named, never in silence. An operation with a reference is booked once, however often it is asked.
+Units that were expected (`core.sync.incoming`) are counted towards that as they are received.
 """
 
 from __future__ import annotations
 
-import unicodedata
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,25 +16,14 @@ from typing import Any
 import msgspec
 
 from core.errors import UserError
-from core.model import MAX_QUANTITY
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
+from core.sync.incoming import find_expected, refuse_too_many, write_received
+from core.sync.stock_asked import Ask, check_ask, check_result, known_items, known_locations
 from core.sync.stored import load_lines
 from core.sync.take_back import NeedOrders, Place, TakenBack, load_holders, plan, take_back, with_orders
 from core.sync.work import poke
-
-
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One item at one location, as the operator wants it."""
-
-    kind: str
-    """receive or adjust: `units` are added (adjust may take away); set or count: on hand becomes `units`."""
-    sku: str
-    location: str
-    units: int
-    title: str = ""
-    """Of the item, where it is to be made or renamed."""
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -66,12 +55,18 @@ def receive(
     *,
     title: str = "",
     reference: str = "",
+    expected: str = "",
+    over: bool = False,
     actor: str = "operator",
     note: str = "",
 ) -> Booking:
-    """`quantity` units came to a location. An unknown SKU becomes an item."""
+    """`quantity` units came to a location. An unknown SKU becomes an item.
+
+    `expected`: the reference they were expected by, of which there may be many deliveries; more than is left of it is
+    refused, unless `over`.
+    """
     ask = Ask(kind="receive", sku=sku, location=location, units=quantity, title=title)
-    return book(store, [ask], now, reference=reference, actor=actor, note=note)
+    return book(store, [ask], now, reference=reference, expected=expected, over=over, actor=actor, note=note)
 
 
 def set_on_hand(
@@ -124,19 +119,29 @@ def adjust(
 
 
 def book(
-    store: Store, asks: Sequence[Ask], now: int, *, reference: str = "", actor: str = "operator", note: str = ""
+    store: Store,
+    asks: Sequence[Ask],
+    now: int,
+    *,
+    reference: str = "",
+    expected: str = "",
+    over: bool = False,
+    actor: str = "operator",
+    note: str = "",
 ) -> Booking:
     """Books all of `asks` in one transaction, or none; channels whose orders or levels follow are due at once.
 
-    Raises `UserError` for an unknown location, SKU (count, adjust) or kit, and for quantities no counter can hold.
+    `expected` and `over` are those of `receive`. Raises `UserError` for an unknown location, SKU (count, adjust) or
+    kit, and for quantities no counter can hold.
     """
     twice = [place for place, times in Counter((ask.sku, ask.location) for ask in asks).items() if times > 1]
     if twice:
         raise UserError(f"{twice[0][0]} at {twice[0][1]} is named twice; name it once")
     for ask in asks:
-        _check(ask)
+        check_ask(ask)
+    given = _Given(reference, expected, over, actor, note)
     try:
-        booking = with_orders(store, lambda tx, held: _Booking(tx, asks, reference, actor, note, now).run(held))
+        booking = with_orders(store, lambda tx, held: _Booking(tx, asks, given, now).run(held))
     except NeedOrders:
         told = "the orders that hold these items keep changing; nothing was booked, try again"
         raise UserError(told) from None
@@ -144,17 +149,26 @@ def book(
     return booking
 
 
+class _Given(msgspec.Struct, frozen=True):
+    """What was said with the quantities of one operation."""
+
+    reference: str
+    expected: str
+    over: bool
+    actor: str
+    note: str
+
+
 class _Booking:
     """One try at one operation, in its transaction."""
 
-    def __init__(self, tx: Tx, asks: Sequence[Ask], reference: str, actor: str, note: str, now: int) -> None:
-        self._tx, self._asks, self._now = tx, asks, now
-        self._reference, self._actor, self._note = reference, actor, note
+    def __init__(self, tx: Tx, asks: Sequence[Ask], given: _Given, now: int) -> None:
+        self._tx, self._asks, self._given, self._now = tx, asks, given, now
 
     def run(self, held: frozenset[int]) -> Booking:
         tx = self._tx
         places = known_locations(tx, {ask.location for ask in self._asks})
-        items = _known_items(tx, self._asks)
+        items = known_items(tx, self._asks)
         orders = sorted(held)
         tx.rows("SELECT id FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=orders)
         lines = load_lines(tx, orders)
@@ -177,13 +191,14 @@ class _Booking:
             wanted = {loss.order_id for loss in losses.values()}
             if not wanted <= held:
                 raise NeedOrders(wanted)
-            lost = take_back(tx, losses, lines, stock, _why(self._asks), self._actor, self._now)
+            lost = take_back(tx, losses, lines, stock, _why(self._asks), self._given.actor, self._now)
         for entry in entries:
             stock.move(entry)
         if any(stock.free.get(item, 0) < 0 for item in ids) or any(stock.free_at.get(place, 0) < 0 for place in at):
             raise UserError("more is promised than the orders hold; run `ordersync verify --repair`, then try again")
         _name(tx, self._asks, items)
         stock.write(self._now)
+        write_received(tx, entries, self._now)
         return Booking(tuple(moved), tuple(lost))
 
     def _entries(
@@ -208,91 +223,35 @@ class _Booking:
             if cause in booked:
                 if ask.kind in ("receive", "adjust") and booked[cause] != ask.units:
                     raise UserError(
-                        f"{ask.sku} at {ask.location}: {self._reference!r} was booked with {booked[cause]} units, not "
-                        f"{ask.units}; give another reference, or adjust the difference"
+                        f"{ask.sku} at {ask.location}: {self._given.reference!r} was booked with {booked[cause]} units,"
+                        f" not {ask.units}; give another reference, or adjust the difference"
                     )
                 moved.append(Moved(ask.sku, ask.location, was, was, False))
                 continue
             change = ask.units if ask.kind in ("receive", "adjust") else ask.units - was
             at[item, place][0] += change
             totals[item][0] += change
-            _check_result(ask, was, at[item, place][0], totals[item][0])
-            entries.append(
-                Entry(
-                    item_id=item, location_id=place, cause=cause, kind=ask.kind, on_hand=change, actor=self._actor,
-                    note=self._note,
-                )
-            )  # fmt: skip
+            check_result(ask, was, at[item, place][0], totals[item][0])
+            entries.append(self._entry(ask, item, place, cause, change))
             moved.append(Moved(ask.sku, ask.location, was, was + change, True))
         return entries, moved
 
+    def _entry(self, ask: Ask, item: int, place: int, cause: str, change: int) -> Entry:
+        """The ledger row, which names what was expected where the units belong to that."""
+        given, kind, incoming_id = self._given, ask.kind, None
+        if given.expected:
+            row = find_expected(self._tx, ask, item, place, given.expected)
+            refuse_too_many(row, ask, given.over)
+            incoming_id = row.id
+            if row.source == "transfer":  # nobody delivered them anew
+                kind = "transfer"
+        return Entry(
+            item_id=item, location_id=place, cause=cause, kind=kind, on_hand=change, actor=given.actor,
+            note=given.note, incoming_id=incoming_id,
+        )  # fmt: skip
+
     def _cause(self, ask: Ask, item: int, place: int) -> str:
-        return f"{ask.kind}:{self._reference or uuid.uuid4().hex}:{item}:{place}"
-
-
-def known_locations(tx: Tx, names: Iterable[str]) -> dict[str, int]:
-    """The ids of locations by name; refuses one that is not there, naming those that are."""
-    known = {row.name: row.id for row in tx.rows("SELECT id, name FROM locations ORDER BY name")}
-    for name in sorted(names):
-        if name not in known:
-            raise UserError(f"there is no location {name!r}; {there_are(known)}")
-    return known
-
-
-def there_are(locations: Iterable[str]) -> str:
-    """What to write instead of an unknown location."""
-    names = ", ".join(locations)
-    return f"there are: {names}" if names else "write it into locations.toml and run `ordersync round` once"
-
-
-def is_name(text: str) -> bool:
-    """Whether a text may be a SKU: not empty, no blanks around it, no control characters."""
-    return bool(text) and text == text.strip() and not any(unicodedata.category(one) in ("Cc", "Cs") for one in text)
-
-
-def _check(ask: Ask) -> None:
-    if not is_name(ask.sku):
-        raise UserError(f"{ask.sku!r} is no SKU; write it without blanks around it and without control characters")
-    if type(ask.units) is not int or abs(ask.units) > MAX_QUANTITY or (ask.units < 0 and ask.kind != "adjust"):
-        least = -MAX_QUANTITY if ask.kind == "adjust" else 0
-        raise UserError(f"{ask.units} of {ask.sku}: write a whole number from {least} to {MAX_QUANTITY}")
-    if any(unicodedata.category(one) in ("Cc", "Cs") for one in ask.title):
-        raise UserError(f"the title of {ask.sku} holds control characters; leave them out")
-
-
-def _check_result(ask: Ask, was: int, here: int, total: int) -> None:
-    if here < 0:
-        raise UserError(
-            f"{ask.location} has {was} of {ask.sku}, {-ask.units} cannot be taken away; "
-            "count what is there (`ordersync stock count`)"
-        )
-    if max(here, total) > MAX_QUANTITY:
-        raise UserError(f"{ask.sku} would have {max(here, total)} on hand; the most that can be kept is {MAX_QUANTITY}")
-
-
-def _known_items(tx: Tx, asks: Sequence[Ask]) -> dict[str, int]:
-    """The items of `asks` by SKU; makes those that come to stock for the first time."""
-    skus = sorted({ask.sku for ask in asks})
-    known = item_ids(tx, skus)
-    new = {ask.sku: ask.title for ask in asks if ask.sku not in known and ask.kind in ("receive", "set")}
-    if new:
-        tx.insert(tables.items, ("sku", "title"), sorted(new.items()), "ON CONFLICT DO NOTHING")
-        known = item_ids(tx, skus)
-    unknown = [sku for sku in skus if sku not in known]
-    if unknown:
-        raise UserError(
-            f"there is no item {', '.join(unknown)}; receive it first (`ordersync stock receive`), or mend the SKU"
-        )
-    kits = tx.rows("SELECT DISTINCT kit_id FROM kits WHERE kit_id IN :ids", ids=sorted(known.values()))
-    if kits:
-        names = ", ".join(sorted(sku for sku, id in known.items() if id in {row.kit_id for row in kits}))
-        raise UserError(f"{names} is a kit and has no stock of its own; book its components")
-    return known
-
-
-def item_ids(tx: Tx, skus: Iterable[str]) -> dict[str, int]:
-    """The items' ids by SKU; an unknown SKU is left out."""
-    return {row.sku: row.id for row in tx.rows("SELECT id, sku FROM items WHERE sku IN :skus", skus=sorted(set(skus)))}
+        return f"{ask.kind}:{self._given.reference or uuid.uuid4().hex}:{item}:{place}"
 
 
 def _counters(tx: Tx, ids: Sequence[int]) -> tuple[defaultdict[Place, list[int]], dict[int, list[int]]]:

@@ -12,7 +12,8 @@ from core.errors import UserError
 from core.model import MAX_QUANTITY
 from core.store.database import Store
 from core.sync.kits import define_kits
-from core.sync.stock import Ask, Booking, book, is_name, item_ids, there_are
+from core.sync.stock import Booking, book
+from core.sync.stock_asked import Ask, is_name, item_ids, there_are
 
 Row = tuple[int, dict[str, str]]
 """A line's number in its file, and its cells by column."""

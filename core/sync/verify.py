@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from core.store.database import Store, Tx
-from core.sync import verify_orders, verify_outward, verify_stock
+from core.sync import verify_incoming, verify_orders, verify_outward, verify_stock
 from core.sync.verify_breach import MOST, Breach, Check
 from core.sync.verify_repair import repair
 
@@ -19,7 +19,12 @@ __all__ = ["CHECKS", "Breach", "notes", "repair", "run_checks", "verify"]
 Progress = Callable[[int, int], None]
 """Called before each query with how many are done, and of how many."""
 
-CHECKS: tuple[Check, ...] = (*verify_stock.CHECKS, *verify_orders.CHECKS, *verify_outward.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *verify_stock.CHECKS,
+    *verify_incoming.CHECKS,
+    *verify_orders.CHECKS,
+    *verify_outward.CHECKS,
+)
 
 
 def verify(store: Store, *, progress: Progress = lambda done, total: None, file: bool = True) -> list[Breach]:

@@ -17,6 +17,7 @@ from core.store.database import Store, Tx
 from core.store.moves import Entry, touch, write_ledger
 from core.sync.channel import Clock, clock
 from core.sync.verify_breach import REPAIR, Breach, name_items, name_lines, name_locations
+from core.sync.verify_incoming import repair_incoming
 from core.sync.verify_outward import repair_cancellations
 
 _OF_ITEMS = ("I1", "I2", "I9", "I10")
@@ -35,6 +36,7 @@ def repair(store: Store, breaches: Sequence[Breach], *, now: Clock = clock) -> l
         told += store.transact(lambda tx: _order(tx, order_id, now()))  # noqa: B023 - runs at once
     for item_id in sorted(items):
         told += store.transact(lambda tx: _item(tx, item_id, now()))  # noqa: B023 - runs at once
+        told += store.transact(lambda tx: repair_incoming(tx, item_id, now()))  # noqa: B023 - runs at once
     outward = {breach.order_id for breach in breaches if _is_of_cancelling(breach) and breach.order_id is not None}
     for order_id in sorted(outward):
         told += store.transact(lambda tx: repair_cancellations(tx, order_id, now()))  # noqa: B023 - runs at once

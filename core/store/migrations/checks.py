@@ -1,4 +1,4 @@
-"""What migrations share: a CHECK exchanged on both databases."""
+"""What migrations share: a CHECK exchanged, or a column with its references dropped, on both databases."""
 
 from __future__ import annotations
 
@@ -15,23 +15,41 @@ def replace_check(table: str, name: str, condition: str | None) -> None:
     connection = op.get_bind()
     if connection.dialect.name == "sqlite":
         sql = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).scalar_one()
-        indexes = connection.exec_driver_sql(
-            "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type = 'index' AND sql IS NOT NULL", (table,)
-        ).scalars()
-        made = [str(index) for index in indexes]
         kept = [part for part in _parts(sql) if full not in part]
         if condition is not None:
             kept.append(f"CONSTRAINT {full} CHECK ({condition})")
-        connection.exec_driver_sql(f"CREATE TABLE anew_{table} ({', '.join(kept)})")
-        connection.exec_driver_sql(f"INSERT INTO anew_{table} SELECT * FROM {table}")
-        connection.exec_driver_sql(f"DROP TABLE {table}")
-        connection.exec_driver_sql(f"ALTER TABLE anew_{table} RENAME TO {table}")
-        for index in made:
-            connection.exec_driver_sql(index)
+        _make_anew(table, kept)
         return
     op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {full}")
     if condition is not None:
         op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {full} CHECK ({condition})")
+
+
+def drop_column(table: str, name: str) -> None:
+    """Drops a column that refers to another table, with its indexes; likewise for tables that no other refers to."""
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        sql = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).scalar_one()
+        _make_anew(table, [part for part in _parts(sql) if part.split()[0].strip('"') != name], without=name)
+        return
+    op.drop_column(table, name)
+
+
+def _make_anew(table: str, parts: list[str], without: str = "") -> None:
+    """SQLite: the table of `parts` with all rows of the one that was, and its indexes but those of `without`."""
+    connection = op.get_bind()
+    indexes = connection.exec_driver_sql(
+        "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type = 'index' AND sql IS NOT NULL", (table,)
+    ).scalars()
+    made = [str(index) for index in indexes if not without or without not in str(index)]
+    named = [str(row[1]) for row in connection.exec_driver_sql(f"PRAGMA table_info({table})") if row[1] != without]
+    columns = ", ".join(f'"{name}"' for name in named)
+    connection.exec_driver_sql(f"CREATE TABLE anew_{table} ({', '.join(parts)})")
+    connection.exec_driver_sql(f"INSERT INTO anew_{table} ({columns}) SELECT {columns} FROM {table}")
+    connection.exec_driver_sql(f"DROP TABLE {table}")
+    connection.exec_driver_sql(f"ALTER TABLE anew_{table} RENAME TO {table}")
+    for index in made:
+        connection.exec_driver_sql(index)
 
 
 def _parts(sql: str) -> list[str]:

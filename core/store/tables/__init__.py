@@ -31,7 +31,7 @@ from core.store.tables.fulfilment import (
     shipments,
 )
 from core.store.tables.orders import audit, buyers, documents, holds, lines, orders, quarantine, reservations
-from core.store.tables.stock import items, kits, ledger, levels, listings, locations, stock, touched
+from core.store.tables.stock import incoming, items, kits, ledger, levels, listings, locations, stock, touched
 
 __all__ = [
     "audit",
@@ -48,6 +48,7 @@ __all__ = [
     "hearing",
     "hints",
     "holds",
+    "incoming",
     "items",
     "kits",
     "ledger",

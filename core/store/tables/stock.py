@@ -80,9 +80,43 @@ ledger = Table(
     words("kind"),
     words("actor"),
     words("note"),
+    ref("incoming_id", "incoming.id", null=True),  # what was expected, where these units belong to it
     Index(None, "item_id", "location_id"),
-    one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair"),
-)
+    Index("ix_ledger_incoming", "incoming_id", sqlite_where=text("incoming_id IS NOT NULL"),
+          postgresql_where=text("incoming_id IS NOT NULL")),
+    one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair", "transfer"),
+)  # fmt: skip
+
+incoming = Table(
+    "incoming",
+    metadata,
+    own_id(),
+    ref("item_id", "items.id"),
+    ref("location_id", "locations.id"),  # where it is to come
+    ref("from_id", "locations.id", null=True),  # of a transfer: the location it left
+    Column("quantity", Integer, nullable=False),
+    count("received"),
+    count("lost"),  # of a transfer: left there, and will come nowhere
+    big("eta", null=True),
+    words("source", "purchase"),
+    Column("reference", Text, nullable=False),
+    words("note"),
+    words("state", "open"),
+    words("actor"),
+    big("created_at"),
+    big("updated_at"),
+    UniqueConstraint("reference", "item_id", "location_id"),  # one purchase order brings many items
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    *not_negative("received", "lost"),
+    CheckConstraint("(source = 'transfer') = (from_id IS NOT NULL)", name="transfers_left_somewhere"),
+    CheckConstraint("source <> 'transfer' OR received + lost <= quantity", name="no_more_than_was_sent"),
+    CheckConstraint("source = 'transfer' OR lost = 0", name="only_transfers_are_lost"),
+    CheckConstraint("state <> 'open' OR received + lost < quantity", name="open_until_all_came"),
+    one_of("source", "purchase", "transfer"),
+    one_of("state", "open", "received", "cancelled"),
+    Index("ix_incoming_open", "item_id", "location_id", sqlite_where=text("state = 'open'"),
+          postgresql_where=text("state = 'open'")),
+)  # fmt: skip
 
 listings = Table(
     "listings",

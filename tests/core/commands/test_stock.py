@@ -117,3 +117,35 @@ def test_what_cannot_ship_is_one_line(desk: Desk, shop: FarEnd) -> None:
         assert (ran.code, ran.out) == (2, "")
         assert ran.told.startswith(f"ordersync: {told}")
     assert desk.rows("SELECT count(*) FROM shipments")[0][0] == 0
+
+
+def test_a_purchase_order_is_expected_received_in_parts_and_cancelled(desk: Desk) -> None:
+    (due,) = desk.ok("stock", "expect", "TEE", 5, "--at", "east", "--eta", "2026-12-01", "--ref", "PO-17")["incoming"]
+    assert (due["left"], due["eta"], due["source"]) == (5, "2026-12-01T23:59:59Z", "purchase")
+    desk.ok("stock", "receive", "TEE", "east", 2, "--ref", "PO-17")
+    assert on_hand(desk)["TEE"] == (2, 0, 2)
+    shown = desk.run("stock", "incoming")
+    assert "2026-12-01" in shown.out
+    assert "3 units to come" in shown.out
+    refused = desk.run("stock", "receive", "TEE", "east", 9, "--ref", "PO-17")
+    assert (refused.code, on_hand(desk)["TEE"]) == (2, (2, 0, 2))
+    assert refused.told.startswith("ordersync: PO-17 still brings 3 of TEE to east, not 9;")
+    assert desk.run("stock", "receive", "TEE", "east", 1, "--over").code == 2
+    (gone,) = desk.ok("stock", "cancel", "PO-17", "--sku", "TEE")["incoming"]
+    assert gone["state"] == "cancelled"
+    assert desk.ok("stock", "incoming") == {"incoming": []}
+    assert len(desk.ok("stock", "incoming", "--all")["incoming"]) == 1
+
+
+def test_a_date_is_a_day_or_an_instant(desk: Desk) -> None:
+    for written, meant in (
+        ("2026-12-01T15:00:00+01:00", "2026-12-01T14:00:00Z"),
+        ("2026-12-01 15:00", "2026-12-01T15:00:00Z"),
+    ):
+        told = desk.ok("stock", "expect", "TEE", 5, "--at", "east", "--eta", written, "--ref", "PO-1")
+        assert told["incoming"][0]["eta"] == meant
+    ran = desk.run("stock", "expect", "TEE", 5, "--at", "east", "--eta", "tomorrow", "--ref", "PO-1")
+    assert (ran.code, ran.told) == (
+        2,
+        "ordersync: 'tomorrow' is no date; write 2026-12-01 or 2026-12-01T15:00:00+01:00",
+    )

@@ -13,7 +13,8 @@ from core.errors import UserError
 from core.model import MAX_QUANTITY, Hold
 from core.store.database import Store
 from core.sync.kits import define_kit, define_kits
-from core.sync.stock import Ask, adjust, book, count, receive, set_on_hand
+from core.sync.stock import adjust, book, count, receive, set_on_hand
+from core.sync.stock_asked import Ask
 from core.sync.stock_files import BadFile, import_csv, import_kits
 from core.sync.stock_shown import show
 from core.sync.take_back import Holder, Work, plan

@@ -10,9 +10,11 @@ import pytest
 from core.model import Fulfiller, Hold, Observation, Package, Page
 from core.store.database import Store, Tx
 from core.sync.channel import Channel
+from core.sync.incoming import expect
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.push import push_acknowledgements, push_tracking
 from core.sync.push_levels import push_levels
+from core.sync.stock import receive
 from core.sync.take_in import take_in
 from core.sync.verify import CHECKS, Breach, notes, repair, run_checks, verify
 from tests.core.sync.corrupt import corrupting
@@ -42,6 +44,8 @@ def lived_in(store: Store) -> World:
     world.take(shop, edited(first, lines=first.lines[:1], version=2))
     world.take(shop, edited(order("4", line(1, "A", 1, cancelled=1)), version=2))
     world.take(shop, order("7", line(1, "A", 1), adjustment=Decimal("0.01"), acknowledged=False))
+    expect(store, "C", "east", 5, "PO-1", world.now)
+    receive(store, "C", "east", 2, world.now, expected="PO-1")
     _levels(world, shop)
     push_acknowledgements(store, shop, world.clock)
     push_tracking(store, shop, world.clock)
@@ -98,6 +102,22 @@ def _of(text: str, **names: str) -> str:
 
 
 CORRUPTIONS = {
+    "more received of an order than came": (
+        "I1",
+        "C expected as PO-1",
+        "UPDATE incoming SET received = received + 1 WHERE reference = 'PO-1'",
+    ),
+    "an order counts as received that is not": (
+        "I1",
+        "C expected as PO-1",
+        "UPDATE incoming SET state = 'received' WHERE reference = 'PO-1'",
+    ),
+    "a delivery of another item": (
+        "I1",
+        "C expected as PO-1",
+        "UPDATE ledger SET incoming_id = (SELECT id FROM incoming) WHERE id ="
+        " (SELECT MIN(id) FROM ledger WHERE item_id = {a})",
+    ),
     "more stands at a location than came": (
         "I1",
         "A at east",
