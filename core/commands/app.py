@@ -26,6 +26,7 @@ from core.commands import (
     status,
     stock,
     verify,
+    void,
 )
 
 
@@ -53,6 +54,7 @@ _MODULES = (
     orders,
     ship,
     correct,
+    void,
     cancel,
     refund,
     push,

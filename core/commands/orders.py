@@ -11,7 +11,7 @@ from core.commands import given, show
 from core.commands.given import Config, Json, Order
 from core.sync.find import find_order
 from core.sync.status import ORDER_STATUS, OrderStatus
-from core.sync.story import Story, asked, tell, units
+from core.sync.story import Parcel, Story, asked, tell, units
 
 _LIST = f"""
 SELECT * FROM (
@@ -32,6 +32,8 @@ _COUNTERS = (
     "backordered",
     "held",
     "returned",
+    "late",
+    "late_kept",
 )
 
 
@@ -104,7 +106,7 @@ def _whole(story: Story) -> dict[str, Any]:
         "lines": [_line(line) for line in story.lines],
         "holds": [{"hold": h.hold, "by": h.by, "why": h.why, "since": show.iso(h.since)} for h in story.holds],
         "fulfilment": [_dated(one, "created_at", "released_at") for one in story.work],
-        "shipments": [_dated(one, "shipped_at") for one in story.parcels],
+        "shipments": [_dated(one, "shipped_at", "voided_at") for one in story.parcels],
         "cancellations": [_dated(one, "decided_at") for one in story.cancellations],
         "refunds": [{**_dated(one, "at"), "amount": show.amount(one.amount)} for one in story.refunds],
         "acknowledgement": None if story.acknowledgement is None else story.acknowledgement.state,
@@ -123,10 +125,18 @@ def _line(line: Any) -> dict[str, Any]:
     }
 
 
+def _void(parcel: Parcel) -> str:
+    if parcel.voided_at is None:
+        return ""
+    shown = ", shown there all the same: take it back there by hand" if parcel.void_shown else ""
+    return f"void since {show.clock_time(parcel.voided_at)}: {parcel.void_why}{shown}"
+
+
 def _print(story: Story) -> None:
     row = story.order
     off = show.amount(row.money_off)
-    shown = [word for word in _COUNTERS if word != "cancelling" or any(line.cancelling for line in story.lines)]
+    rare = ("cancelling", "late", "late_kept")
+    shown = [word for word in _COUNTERS if word not in rare or any(getattr(line, word) for line in story.lines)]
     show.facts(
         {
             "status": story.status.replace("_", " "),
@@ -143,7 +153,7 @@ def _print(story: Story) -> None:
         title=f"order {row.id}: {row.name or row.number}",
     )
     show.table(
-        ("line", "SKU", "item", "title", *shown),
+        ("line", "SKU", "item", "title", *(word.replace("_", " ") for word in shown)),
         [
             (line.number, line.sku, line.item, line.title, *(getattr(line, word) for word in shown))
             for line in story.lines
@@ -162,7 +172,7 @@ def _print(story: Story) -> None:
     show.table(
         ("parcel", "from", "carrier", "tracking", "units", "told", "reason"),
         [
-            (p.id, p.location, p.carrier, p.tracking, units(p.lines), p.push or "by the channel", p.reason)
+            (p.id, p.location, p.carrier, p.tracking, units(p.lines), p.push or "by the channel", _void(p) or p.reason)
             for p in story.parcels
         ],
         title="parcels",

@@ -109,6 +109,8 @@ def _parcel(tx: Tx, order: Any, tracking: str) -> Any:
     if found is None:
         known = ", ".join(row.tracking for row in parcels) or "none"
         raise UserError(f"order {order.name} has no parcel {tracking!r}; there are: {known}")
+    if found.voided_at is not None:
+        raise UserError(f"parcel {tracking} is void; book the parcel that left instead (`ordersync ship`)")
     if found.origin == "channel":
         raise UserError(f"parcel {tracking} was shipped by somebody at the channel; correct it there")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +32,7 @@ from core.sync.rows import (
     write_holds,
 )
 from core.sync.stored import Bound, close_fulfilment, give_back, load_bound, parts_of_lines
+from core.sync.void import VoidParcel, load_voids, still_shown
 
 LEFT_ALREADY = "cancelled after shipping"
 LESS_THAN_LEFT = "edited after shipping"
@@ -54,6 +55,8 @@ class LineChange:
     """Of the cancelled units, those cancelled here that the channel does not show as cancelled yet."""
     overtaken: int = 0
     """Units cancelled here that have turned out to have left."""
+    late: int = 0
+    """Units its channel has cancelled that had left."""
 
     @property
     def number(self) -> str:
@@ -73,6 +76,7 @@ class Revision:
     """Holds that are not the channel's own, and so stay."""
     channel_holds: set[str]
     trackings: frozenset[str]
+    voids: Sequence[VoidParcel]
     rerouted: bool
     """The address changed: what is not released yet is routed anew."""
     changes: list[LineChange] = field(default_factory=list)
@@ -104,12 +108,14 @@ def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Lis
     for row in tx.rows('SELECT order_id, hold, "by" FROM holds WHERE order_id IN :ids', ids=ids):
         holds[row.order_id]["channel" if row.by == "channel" else ""].add(row.hold)
     trackings: defaultdict[int, set[str]] = defaultdict(set)
-    for row in tx.rows(
-        "SELECT order_id, tracking FROM shipments WHERE order_id IN :ids"
-        " UNION ALL SELECT order_id, tracking FROM corrections WHERE order_id IN :ids",
+    parcels = tx.rows(
+        "SELECT order_id, id, tracking, voided_at, void_shown FROM shipments WHERE order_id IN :ids"
+        " UNION ALL SELECT order_id, shipment_id, tracking, NULL, NULL FROM corrections WHERE order_id IN :ids",
         ids=ids,
-    ):
+    )
+    for row in parcels:
         trackings[row.order_id].add(row.tracking)
+    voids = load_voids(tx, parcels)
     codes = {
         row.order_id: (row.country, row.postal_code)
         for row in tx.rows("SELECT order_id, country, postal_code FROM buyers WHERE order_id IN :ids", ids=ids)
@@ -129,6 +135,7 @@ def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Lis
             holds=holds[row.id][""],
             channel_holds=holds[row.id]["channel"],
             trackings=frozenset(trackings[row.id]),
+            voids=voids.get(row.id, ()),
             rerouted=to is not None and codes.get(row.id) not in (None, ("", ""), (to.country, to.postal_code)),
         )
         stored = lines[row.id]
@@ -157,8 +164,11 @@ def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Lis
 
 def revise(revision: Revision, stock: Stock, outside: Outside) -> None:
     """Brings each line's claim to what its channel says now. What it wants more is reserved afterwards."""
+    void: Counter[str] = Counter()
+    for parcel in still_shown(revision.order, revision.voids):
+        void.update(parcel.units)
     for change in revision.changes:
-        _count(revision, change)
+        _count(revision, change, void[change.number])
         claim = change.claim
         already = change.row.shipped if change.row is not None else 0
         outside.take(
@@ -199,14 +209,19 @@ def note_given_back(revision: Revision, given_back: Mapping[int, int]) -> None:
             revision.events.append((TAKEN_BACK, nowhere(lost, was.sku)))
 
 
-def _count(revision: Revision, change: LineChange) -> None:
-    """The line's counts after the change. What has shipped here stays shipped, whatever the channel says."""
+def _count(revision: Revision, change: LineChange, void: int) -> None:
+    """The line's counts after the change. What has shipped here stays shipped, whatever the channel says.
+
+    `void`: units the channel counts as shipped that are in parcels that never left.
+    """
     was, line = change.row, change.line
     already = was.shipped if was is not None else 0
     if line is None:  # taken away by an edit: what is open is cancelled
         change.ordered, change.shipped, change.cancelled = was.ordered, already, was.ordered - already
+        change.late = already
     else:
-        change.shipped = max(line.shipped, already)
+        change.shipped = max(line.shipped - void, already)
+        change.late = max(0, line.cancelled + change.shipped - line.ordered)
         change.ordered = max(line.ordered, change.shipped)
         if change.ordered > line.ordered:
             told = f"{line.sku}: the channel says {line.ordered} ordered, {change.shipped} left already"
@@ -260,6 +275,7 @@ def write_revisions(tx: Tx, channel: Channel, revisions: Sequence[Revision], obs
     )
     added, kept = [], []
     tx.update(tables.lines, ("id",), ("cancelling",), _cancelling(revisions))
+    _write_late(tx, revisions)
     for revision in revisions:
         for change in revision.changes:
             values = _line_values(change)
@@ -326,6 +342,22 @@ def _cancelling(revisions: Sequence[Revision]) -> list[tuple[int, int]]:
         for change in revision.changes
         if change.row is not None and change.row.cancelling != change.cancelling
     )
+
+
+def _write_late(tx: Tx, revisions: Sequence[Revision]) -> None:
+    """What the channel has cancelled too late, and which void parcels it shows, where either is another than before."""
+    late = [
+        (change.row.id, change.late)
+        for revision in revisions
+        for change in revision.changes
+        if change.row is not None and change.row.late != change.late
+    ]
+    tx.update(tables.lines, ("id",), ("late",), sorted(late))
+    for revision in revisions:
+        if revision.voids:
+            shown = still_shown(revision.order, revision.voids)
+            turned = [(one.id, not one.shown) for one in revision.voids if one.shown != (one in shown)]
+            tx.update(tables.shipments, ("id",), ("void_shown",), turned)
 
 
 def _shown(revision: Revision) -> Shown:

@@ -50,11 +50,17 @@ def _ship(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
     if order is None:
         raise UserError(f"there is no order {parcel.order_id}; see `ordersync orders`")
     known = tx.row(
-        "SELECT id FROM shipments WHERE order_id = :id AND tracking = :tracking"
-        " UNION SELECT shipment_id FROM corrections WHERE order_id = :id AND tracking = :tracking ORDER BY id DESC",
+        "SELECT id, voided_at FROM shipments WHERE order_id = :id AND tracking = :tracking UNION SELECT s.id,"
+        " s.voided_at FROM corrections c JOIN shipments s ON s.id = c.shipment_id WHERE c.order_id = :id"
+        " AND c.tracking = :tracking ORDER BY id DESC",
         id=order.id,
         tracking=parcel.tracking,
     )
+    if known is not None and known.voided_at is not None:
+        raise UserError(
+            f"parcel {parcel.tracking} of order {order.name} is void: it never left; a parcel that left has another "
+            "number"
+        )
     if known is not None:
         return known.id, False, order.channel_id
     if not parcel.tracking:

@@ -54,6 +54,11 @@ class Parcel(msgspec.Struct, kw_only=True):
     tracking: str
     origin: str
     shipped_at: int
+    voided_at: int | None
+    """When it was found never to have left; its units came back."""
+    void_why: str
+    void_shown: bool
+    """Void, and the channel was told of it or shows it: it has to be taken back there by hand."""
     lines: list[dict[str, Any]]
     push: str | None
     """The state of the push; None where there is nothing to tell, as the channel shipped it itself."""
@@ -243,6 +248,9 @@ def _parcels(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str],
                 tracking=row.tracking,
                 origin=row.origin,
                 shipped_at=row.shipped_at,
+                voided_at=row.voided_at,
+                void_why=row.void_why,
+                void_shown=bool(row.void_shown),
                 lines=lines[row.id],
                 push=push.state if push else None,
                 reason=push.reason if push else "",

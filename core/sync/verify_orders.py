@@ -113,7 +113,8 @@ def shipped_units_are_in_parcels(tx: Tx) -> Iterator[Breach]:
         f"""
         SELECT line_id, SUM(shipped) AS shipped, SUM(parcelled) AS parcelled, SUM(sent) AS sent FROM (
           SELECT id AS line_id, shipped, 0 AS parcelled, 0 AS sent FROM lines WHERE shipped <> 0
-          UNION ALL SELECT line_id, 0, quantity, 0 FROM shipment_lines
+          UNION ALL SELECT p.line_id, 0, p.quantity, 0 FROM shipment_lines p JOIN shipments s ON s.id = p.shipment_id
+            WHERE s.voided_at IS NULL
           UNION ALL SELECT line_id, 0, 0, shipped FROM fulfilment_lines WHERE shipped <> 0
         ) t GROUP BY line_id HAVING SUM(shipped) <> SUM(parcelled) OR SUM(sent) > SUM(parcelled)
         ORDER BY line_id LIMIT {MOST}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -57,6 +58,9 @@ shipments = Table(
     words("tracking_url"),
     words("origin", "operator"),
     big("shipped_at"),
+    big("voided_at", null=True),  # it never left after all: its units came back
+    words("void_why"),
+    Column("void_shown", Boolean, nullable=False, server_default=text("false")),  # its channel shows it all the same
     UniqueConstraint("order_id", "tracking"),
     one_of("origin", "operator", "warehouse", "channel"),
 )

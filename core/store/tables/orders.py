@@ -70,7 +70,9 @@ lines = Table(
     count("backordered"),
     count("held"),  # open units that cannot be reserved: no item is known, or the channel ships them itself
     count("allocated"),
-    count("returned"),
+    count("returned"),  # units that came back, whatever became of them
+    count("late"),  # units its channel cancelled after they had left
+    count("late_kept"),  # of these, those somebody decided to leave where they are
     big("unit_price"),
     big("tax"),
     big("discount"),
@@ -81,6 +83,8 @@ lines = Table(
     CheckConstraint("cancelling >= 0 AND cancelling <= cancelled", name="cancelling_is_cancelled"),
     CheckConstraint("allocated <= reserved", name="allocated_is_reserved"),
     CheckConstraint("returned <= shipped", name="returned_was_shipped"),
+    CheckConstraint("late >= 0 AND late <= shipped", name="late_has_left"),
+    *not_negative("late_kept"),
     Index("ix_lines_waiting", "item_id", sqlite_where=text("backordered > 0"),
           postgresql_where=text("backordered > 0")),
     Index("ix_lines_unknown", "sku", sqlite_where=text("held > 0"), postgresql_where=text("held > 0")),

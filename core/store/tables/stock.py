@@ -84,7 +84,7 @@ ledger = Table(
     Index(None, "item_id", "location_id"),
     Index("ix_ledger_incoming", "incoming_id", sqlite_where=text("incoming_id IS NOT NULL"),
           postgresql_where=text("incoming_id IS NOT NULL")),
-    one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair", "transfer"),
+    one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair", "transfer", "void", "return"),
 )  # fmt: skip
 
 incoming = Table(

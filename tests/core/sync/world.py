@@ -295,6 +295,7 @@ _CONSERVED = {
     "what shipped is in shipments": """
         SELECT l.id, l.shipped, COALESCE(sum(s.quantity), 0) AS told FROM lines l
         LEFT JOIN shipment_lines s ON s.line_id = l.id
+         AND s.shipment_id IN (SELECT id FROM shipments WHERE voided_at IS NULL)
         GROUP BY l.id, l.shipped HAVING l.shipped <> COALESCE(sum(s.quantity), 0)""",
     "the ledger tells the stock": """
         SELECT s.item_id, s.location_id, s.on_hand, COALESCE(sum(g.on_hand), 0) AS told FROM stock s

@@ -1,0 +1,95 @@
+"""`ordersync void`: a parcel never left. `ordersync keep`: units cancelled too late stay with the buyer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.commands import given, show
+from core.commands.given import Config, Json, Order
+from core.sync.channel import clock
+from core.sync.find import find_order
+from core.sync.late import Keep
+from core.sync.late import keep as leave
+from core.sync.void import Void
+from core.sync.void import void as take_back
+
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; it stands on the order's timeline.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("void")(void)
+    app.command("keep")(keep)
+
+
+def void(
+    order: Order,
+    tracking: Annotated[str, typer.Option("--tracking", metavar="NUMBER", help="The parcel's tracking number.")],
+    why: Why,
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Take a parcel back that never left: its units are on hand and promised to the order again. Twice changes nothing.
+
+    A channel that was told of it cannot be made to forget it from here: the command says so, and what to do there.
+    """
+    with given.opened(config) as (_, store):
+        with store.read() as tx:
+            row = find_order(tx, order)
+        done = take_back(store, Void(order_id=row.id, tracking=tracking, why=why), clock())
+        with store.read() as tx:
+            skus = {one.number: one.sku for one in tx.rows("SELECT * FROM lines WHERE order_id = :id", id=row.id)}
+    name = row.name or row.number
+    if json:
+        show.document(
+            {
+                "shipment": done.shipment,
+                "new": done.new,
+                "order": row.id,
+                "channel": row.channel,
+                "number": row.number,
+                "location": done.location,
+                "lines": [
+                    {"line": n, "sku": skus.get(n, ""), "quantity": c, "cancelled": done.cancelled.get(n, 0)}
+                    for n, c in done.units.items()
+                ],
+                "shown": done.shown,
+            }
+        )
+        return
+    if not done.new:
+        show.line(f"parcel {tracking} of order {name} was void already; nothing changed")
+        return
+    told = ", ".join(f"{count} {skus.get(number) or f'of line {number}'}" for number, count in done.units.items())
+    show.line(f"parcel {tracking} of order {name} is void: {told} back at {done.location}")
+    if done.shown:
+        show.line(
+            f"{row.channel} was told of it: take it back there by hand where the channel lets you, or give the buyer "
+            "the number of the parcel that leaves instead"
+        )
+
+
+def keep(
+    order: Order,
+    why: Why,
+    line: Annotated[
+        list[str] | None, typer.Option("--line", metavar="SKU=QTY", help="Only these; all undecided ones if not given.")
+    ] = None,
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Leave units with the buyer that the channel cancelled after they had left. Moves no stock and no money.
+
+    Where they are to come back instead, open a return for them; where the parcel never left, void it.
+    """
+    units = given.quantities(line or [])
+    with given.opened(config) as (_, store):
+        with store.read() as tx:
+            row = find_order(tx, order)
+        kept = leave(store, Keep(order_id=row.id, why=why, units=units or None), clock())
+    if json:
+        show.document({"order": row.id, "channel": row.channel, "number": row.number, "lines": kept})
+        return
+    told = ", ".join(f"{count} of line {number}" for number, count in kept.items())
+    show.line(f"left with the buyer of order {row.name or row.number}: {told}")
