@@ -104,7 +104,8 @@ def _whole(story: Story) -> dict[str, Any]:
         "to": story.to,
         "documents": story.documents,
         "lines": [_line(line) for line in story.lines],
-        "holds": [{"hold": h.hold, "by": h.by, "why": h.why, "since": show.iso(h.since)} for h in story.holds],
+        "holds": [_dated(one, "since", "until") for one in story.holds],
+        "set_aside": [{**row._mapping, "since": show.iso(row.since)} for row in story.set_aside],
         "fulfilment": [_dated(one, "created_at", "released_at") for one in story.work],
         "shipments": [_dated(one, "shipped_at", "voided_at") for one in story.parcels],
         "cancellations": [_dated(one, "decided_at") for one in story.cancellations],
@@ -161,9 +162,14 @@ def _print(story: Story) -> None:
         title="lines",
     )
     show.table(
-        ("hold", "by", "since", "why"),
-        [(hold.hold, hold.by, show.clock_time(hold.since), hold.why) for hold in story.holds],
+        ("hold", "by", "since", "until", "why"),
+        [(h.hold, h.by, show.clock_time(h.since), show.clock_time(h.until), h.why) for h in story.holds],
         title="held",
+    )
+    show.table(
+        ("hold", "by", "since", "why"),
+        [(row.hold, row.by, show.clock_time(row.since), row.why) for row in story.set_aside],
+        title="set aside",
     )
     for work in story.work:
         show.line(f"{work.location} was asked for {asked(work)} ({work.state})")

@@ -104,6 +104,9 @@ class ChannelSettings(Table):
     match: Literal["sku", "mapped"] = "sku"
     """sku: a channel SKU that equals an item's SKU is that item, unless mapped otherwise. mapped: only what was
     mapped by hand."""
+    unpaid_expire_hours: Annotated[int, Field(ge=1, le=8760, examples=[48])] | None = None
+    """Units promised to an order that is not paid or not confirmed are free for others after so many hours. Not set:
+    they are kept for it for as long as it is open."""
     reconcile_hours: Annotated[int, Field(ge=0, le=8760)] = 24
     """How often orders and levels there are compared with ours, in hours. 0: only by `ordersync reconcile`."""
     push_levels: bool = True

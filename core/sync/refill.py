@@ -23,6 +23,7 @@ BATCH = 200
 _WAITING = """
 SELECT o.id FROM orders o WHERE o.id IN (
   SELECT l.order_id FROM lines l WHERE l.backordered > 0 AND l.item_id IN :there
+    AND NOT EXISTS (SELECT 1 FROM expiries e WHERE e.order_id = l.order_id)
   UNION SELECT l.order_id FROM lines l WHERE l.held > 0 AND l.item_id IS NULL AND l.sku <> '' AND (
     l.sku IN (SELECT s.sku FROM listings s WHERE s.channel_id = :channel AND s.item_id IS NOT NULL)
     OR (:by_sku = 1 AND l.sku IN (SELECT i.sku FROM items i)))
@@ -58,6 +59,7 @@ def _there(tx: Tx, channel: Channel) -> list[int]:
     wanted = tx.rows(
         "SELECT DISTINCT l.item_id FROM lines l JOIN items i ON i.id = l.item_id WHERE l.backordered > 0"
         " AND (i.on_hand > i.reserved OR EXISTS (SELECT 1 FROM kits k WHERE k.kit_id = i.id))"
+        " AND NOT EXISTS (SELECT 1 FROM expiries e WHERE e.order_id = l.order_id)"
     )
     parts = parts_of(tx, [row.item_id for row in wanted])
     stock = channel.stock(tx, {item for made_of in parts.values() for item, _ in made_of}, lock=False)
@@ -86,7 +88,9 @@ def resume(tx: Tx, channel: Channel, ids: list[int], now: int) -> int:
     before = {claim.line_id: (claim.reserved, claim.allocated, claim.held) for claim in claims}
     before |= {line.row.id: (line.row.reserved, line.row.allocated, line.row.held) for line in named}
     stock = channel.stock(tx, {item for claim in claims for item, _ in claim.parts or ()})
-    reserve((line.claim for id in sorted(ids, key=lambda id: (orders[id].placed_at, id)) for line in lines[id]), stock)
+    expired = {row.order_id for row in tx.rows("SELECT order_id FROM expiries WHERE order_id IN :ids", ids=ids)}
+    queue = sorted(set(ids) - expired, key=lambda id: (orders[id].placed_at, id))
+    reserve((line.claim for id in queue for line in lines[id]), stock)
     parcels = [
         Parcel(id, to[id].country, to[id].postal_code, [line.claim for line in lines[id]])
         for id in ids

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.connector import Ability
-from core.model import Fulfiller, Line, Order
+from core.model import Fulfiller, Hold, Line, Order
 from core.store import tables
 from core.store.catalogue import Listed
 from core.store.database import Tx
@@ -37,6 +37,15 @@ from core.sync.void import VoidParcel, load_voids, still_shown
 LEFT_ALREADY = "cancelled after shipping"
 LESS_THAN_LEFT = "edited after shipping"
 TOO_LATE = "address changed after release"
+
+UNPAID = frozenset({Hold.PENDING.value, Hold.PAYMENT.value})
+"""The holds of an order that is not paid, or not confirmed, yet."""
+
+CHANNELS_OWN = frozenset(hold.value for hold in Hold) - {Hold.OPERATOR.value}
+"""The holds a channel may set."""
+
+REVIVED = ("paid after its promise expired", "it is promised stock again, as far as there is any")
+"""On a timeline: an expiry is over."""
 
 
 @dataclass(slots=True)
@@ -75,6 +84,10 @@ class Revision:
     holds: set[str]
     """Holds that are not the channel's own, and so stay."""
     channel_holds: set[str]
+    overridden: set[str]
+    """Holds of the channel that an operator set aside: they stand no more, as often as it says them."""
+    expired: bool
+    """It waited too long for its payment: it is promised nothing until that is there."""
     trackings: frozenset[str]
     voids: Sequence[VoidParcel]
     rerouted: bool
@@ -89,8 +102,17 @@ class Revision:
         return {item for claim in self.claims() for item, _ in claim.parts or ()}
 
     @property
+    def said(self) -> set[str]:
+        """What the channel holds it for now, less what an operator set aside."""
+        return {hold.value for hold in self.order.holds} - self.overridden
+
+    @property
     def may_route(self) -> bool:
-        return self.moves_stock and not self.order.holds and not self.holds
+        return self.moves_stock and not self.said and not self.holds
+
+    @property
+    def may_reserve(self) -> bool:
+        return not self.expired or not self.said & UNPAID
 
 
 def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Listed]) -> list[Revision]:
@@ -104,9 +126,14 @@ def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Lis
     line_ids = [row.id for found in lines.values() for row in found.values()]
     parts = parts_of_lines(tx, line_ids, [row.item_id for found in lines.values() for row in found.values()])
     bound = load_bound(tx, line_ids)
-    holds: defaultdict[int, dict[str, set[str]]] = defaultdict(lambda: {"channel": set(), "": set()})
-    for row in tx.rows('SELECT order_id, hold, "by" FROM holds WHERE order_id IN :ids', ids=ids):
-        holds[row.order_id]["channel" if row.by == "channel" else ""].add(row.hold)
+    holds: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+    for row in tx.rows(
+        "SELECT order_id, hold, CASE WHEN \"by\" = 'channel' THEN 'channel' ELSE 'own' END AS kind FROM holds"
+        " WHERE order_id IN :ids UNION ALL SELECT order_id, hold, 'overridden' FROM overrides WHERE order_id IN :ids"
+        " UNION ALL SELECT order_id, '', 'expired' FROM expiries WHERE order_id IN :ids",
+        ids=ids,
+    ):
+        holds[row.order_id, row.kind].add(row.hold)
     trackings: defaultdict[int, set[str]] = defaultdict(set)
     parcels = tx.rows(
         "SELECT order_id, id, tracking, voided_at, void_shown FROM shipments WHERE order_id IN :ids"
@@ -132,8 +159,10 @@ def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Lis
             seen=seen,
             order=order,
             moves_stock=ours,
-            holds=holds[row.id][""],
-            channel_holds=holds[row.id]["channel"],
+            holds=holds[row.id, "own"],
+            channel_holds=holds[row.id, "channel"],
+            overridden=holds[row.id, "overridden"] & CHANNELS_OWN,
+            expired=bool(holds[row.id, "expired"]),
             trackings=frozenset(trackings[row.id]),
             voids=voids.get(row.id, ()),
             rerouted=to is not None and codes.get(row.id) not in (None, ("", ""), (to.country, to.postal_code)),
@@ -308,14 +337,24 @@ def _line_values(change: LineChange) -> tuple[Any, ...]:
 
 
 def _write_holds(tx: Tx, revisions: Sequence[Revision], now: int) -> None:
-    """The channel's holds become what it says now; one that comes or goes is told."""
+    """The channel's holds become what it says now; one that comes or goes is told.
+
+    One that an operator set aside is forgotten once the channel says it no more: said again, it is a new one.
+    """
     for revision in revisions:
-        stays = {hold.value for hold in revision.order.holds}
+        stays = revision.said
         revision.events += [("held", new) for new in sorted(stays - revision.channel_holds - revision.holds)]
         for gone in sorted(revision.channel_holds - stays):
             tx.run("DELETE FROM holds WHERE order_id = :id AND hold = :hold", id=revision.row.id, hold=gone)
             revision.events.append(("hold lifted", gone))
-    write_holds(tx, [(revision.row.id, hold) for revision in revisions for hold in revision.order.holds], now)
+        for over in sorted(revision.overridden - {hold.value for hold in revision.order.holds}):
+            tx.run("DELETE FROM overrides WHERE order_id = :id AND hold = :hold", id=revision.row.id, hold=over)
+            revision.events.append(("hold lifted", f"{over}, which was set aside before"))
+        if revision.expired and revision.may_reserve:
+            tx.run("DELETE FROM expiries WHERE order_id = :id", id=revision.row.id)
+            revision.events.append(REVIVED)
+    wanted = [(one.row.id, hold) for one in revisions for hold in one.order.holds if hold.value in one.said]
+    write_holds(tx, wanted, now)
 
 
 def _tell(tx: Tx, channel: Channel, revisions: Sequence[Revision], now: int) -> None:

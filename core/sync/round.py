@@ -19,7 +19,9 @@ from core.settings import ChannelSettings
 from core.store.database import Store, Tx
 from core.sync.backfill import work_on_backfill
 from core.sync.channel import Channel, Clock
+from core.sync.expire import expire
 from core.sync.hints import Answered, answer_hints, hints_wait, looked
+from core.sync.holds import lift_due
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku, read_listings
 from core.sync.observe import clean
@@ -68,6 +70,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     listings: int = 0
     taken_back: int = 0
     """Orders, of any channel, that lost a promise no location can keep."""
+    expired: int = 0
+    """Orders whose promise was given back as nobody pays for them."""
+    lifted: int = 0
+    """Holds that lifted as their time had come."""
     resumed: int = 0
     released: int = 0
     acknowledged: int = 0
@@ -160,6 +166,8 @@ def run_round(
         if outcome.pull_wait and not pages and channel.settings.poll_seconds > DEAR_POLL_SECONDS:
             pulled = Counts()  # as in the turns between two pulls: what follows the stock goes on
     outcome.orders = hinted.orders + (pulled or Counts())
+    outcome.expired = expire(store, channel, clock())
+    outcome.lifted = lift_due(store, channel, clock())
     lost = refit(store, clock())
     poke(store, sorted({one.channel_id for one in lost} - {channel.id}))
     outcome.taken_back = len(lost)

@@ -31,6 +31,19 @@ class Happening(msgspec.Struct, frozen=True, order=True):
     what: str
 
 
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an order, or one of its lines, may not ship yet."""
+
+    hold: str
+    """One of `core.model.Hold`; or unknown_sku, which holds its line alone."""
+    by: str
+    why: str
+    since: int
+    """Of an unknown SKU: when the order was taken in."""
+    until: int | None = None
+    """When it lifts by itself; None: when its cause is gone, or somebody lifts it."""
+
+
 class Work(msgspec.Struct, kw_only=True):
     """What one location was asked to send, and why it."""
 
@@ -108,7 +121,9 @@ class Story(msgspec.Struct, kw_only=True):
     to: dict[str, str]
     lines: Sequence[Any]
     """The lines' rows, each with its item's SKU as `item`."""
-    holds: Sequence[Any]
+    holds: list[Holding]
+    set_aside: Sequence[Any]
+    """The rows of the holds that an operator set aside and that their cause still asks for."""
     work: list[Work]
     parcels: list[Parcel]
     cancellations: list[CalledOff]
@@ -128,7 +143,7 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
     )
     names = {row.id: row.name for row in tx.rows("SELECT id, name FROM locations")}
     skus = {row.id: row.sku or row.title for row in lines}
-    holds = tx.rows("SELECT * FROM holds WHERE order_id = :id ORDER BY since, hold", id=order.id)
+    holds = _holds(tx, order, lines)
     pushes = tx.rows(
         "SELECT p.*, s.tracking FROM pushes p LEFT JOIN shipments s ON s.id = p.shipment_id"
         " WHERE p.order_id = :id ORDER BY p.id",
@@ -147,6 +162,7 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
         to=_to(tx, order.id, WHOLE if buyer else PLACE),
         lines=lines,
         holds=holds,
+        set_aside=tx.rows("SELECT * FROM overrides WHERE order_id = :id ORDER BY hold", id=order.id),
         work=work,
         parcels=parcels,
         cancellations=cancellations,
@@ -158,7 +174,7 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
                 Happening(order.placed_at, "placed at the channel"),
                 Happening(order.imported_at, "taken in"),
                 *(Happening(row.observed_at, "seen changed at the channel") for row in seen[1:]),
-                *(Happening(row.since, _hold(row)) for row in holds),
+                *_of_holds(holds, told),
                 *(Happening(row.at, f"{row.event}: {row.detail} ({row.actor})") for row in told),
                 *_of_work(work),
                 *_of_parcels(parcels),
@@ -175,8 +191,31 @@ def _to(tx: Tx, order_id: int, columns: Sequence[str]) -> dict[str, str]:
     return {} if row is None else {name: getattr(row, name) for name in columns}
 
 
-def _hold(row: Any) -> str:
-    return f"held: {row.hold} (by {row.by})" + (f": {row.why}" if row.why else "")
+def _holds(tx: Tx, order: Any, lines: Sequence[Any]) -> list[Holding]:
+    found = [
+        Holding(hold=row.hold, by=row.by, why=row.why, since=row.since, until=row.until)
+        for row in tx.rows("SELECT * FROM holds WHERE order_id = :id ORDER BY since, hold", id=order.id)
+    ]
+    found += [
+        Holding(
+            hold="unknown_sku",
+            by="ordersync",
+            why=f"{row.held} of {row.sku or 'a line without SKU'}: map it, see `ordersync listings map`",
+            since=order.imported_at,
+        )
+        for row in lines
+        if row.held and row.item_id is None
+    ]
+    return found
+
+
+def _of_holds(holds: Sequence[Holding], told: Sequence[Any]) -> Iterator[Happening]:
+    """Those of which the timeline says nothing else: they came with the order."""
+    known = {row.at for row in told if row.event == "held"}
+    for one in holds:
+        if one.since not in known:
+            why = f": {one.why}" if one.why else ""
+            yield Happening(one.since, f"held: {one.hold} (by {one.by}){why}")
 
 
 def _work(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str]) -> list[Work]:

@@ -189,7 +189,7 @@ def _store(
     for revision in revisions:
         revise(revision, stock, outside)
     wanting = [claim for revision in revisions for claim in revision.claims()]
-    reserve(wanting, stock)
+    reserve([claim for revision in revisions if revision.may_reserve for claim in revision.claims()], stock)
     reserve(claims, stock)
     routed = [(r, _parcel(r.row.id, r.order, r.claims())) for r in revisions if r.may_route]
     parcels = [parcel for _, parcel in routed]

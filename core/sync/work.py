@@ -56,6 +56,8 @@ def finished(
         "   UNION ALL SELECT due_at, state FROM pushes WHERE channel_id = :id"
         "    AND state IN ('queued','sent','unknown','accepted')"
         "   UNION ALL SELECT due_at, state FROM backfills WHERE channel_id = :id AND state = 'open'"
+        "   UNION ALL SELECT h.until, '' FROM holds h JOIN orders o ON o.id = h.order_id"
+        "    WHERE h.until IS NOT NULL AND o.channel_id = :id"
         "   UNION ALL SELECT CAST(:wake AS BIGINT), ''"
         "  ) AS waiting WHERE due_at > CASE WHEN state = 'accepted' THEN :began ELSE :now END)"
         " WHERE id = :id AND epoch = :epoch",

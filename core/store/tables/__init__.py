@@ -30,7 +30,18 @@ from core.store.tables.fulfilment import (
     shipment_lines,
     shipments,
 )
-from core.store.tables.orders import audit, buyers, documents, holds, lines, orders, quarantine, reservations
+from core.store.tables.orders import (
+    audit,
+    buyers,
+    documents,
+    expiries,
+    holds,
+    lines,
+    orders,
+    overrides,
+    quarantine,
+    reservations,
+)
 from core.store.tables.stock import incoming, items, kits, ledger, levels, listings, locations, stock, touched
 
 __all__ = [
@@ -42,6 +53,7 @@ __all__ = [
     "credentials",
     "differences",
     "documents",
+    "expiries",
     "fulfilment_lines",
     "fulfilment_orders",
     "heard",
@@ -58,6 +70,7 @@ __all__ = [
     "locations",
     "metadata",
     "orders",
+    "overrides",
     "own_stock",
     "pushes",
     "quarantine",

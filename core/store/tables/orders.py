@@ -121,7 +121,28 @@ holds = Table(
     words("by"),
     words("why"),
     big("since"),
+    big("until", null=True),  # when it lifts by itself
     PrimaryKeyConstraint("order_id", "hold"),
+    Index("ix_holds_until", "until", sqlite_where=text("until IS NOT NULL"),
+          postgresql_where=text("until IS NOT NULL")),
+)  # fmt: skip
+
+overrides = Table(
+    "overrides",  # holds an operator set aside: not set again while their cause lasts
+    metadata,
+    ref("order_id", "orders.id"),
+    Column("hold", Text, nullable=False),
+    words("by"),
+    words("why"),
+    big("since"),
+    PrimaryKeyConstraint("order_id", "hold"),
+)
+
+expiries = Table(
+    "expiries",  # orders that waited too long for their payment: promised nothing until they are paid
+    metadata,
+    Column("order_id", Id, ForeignKey("orders.id"), primary_key=True, autoincrement=False),
+    big("at"),
 )
 
 reservations = Table(
