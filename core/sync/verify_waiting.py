@@ -11,7 +11,8 @@ from core.sync.verify_breach import LOOK, MOST, Breach, Check, name_orders
 def expired_orders_hold_nothing(tx: Tx) -> Iterator[Breach]:
     """I2: an order whose promise has expired holds none, and still waits for its payment."""
     rows = tx.rows(
-        "SELECT e.order_id, (SELECT SUM(l.reserved) FROM lines l WHERE l.order_id = e.order_id) AS units FROM expiries e"
+        "SELECT e.order_id, (SELECT SUM(l.reserved) FROM lines l WHERE l.order_id = e.order_id) AS units"
+        " FROM expiries e"
         " WHERE EXISTS (SELECT 1 FROM lines l WHERE l.order_id = e.order_id AND l.reserved > 0)"
         " OR NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = e.order_id AND h.hold IN ('pending', 'payment'))"
         f" ORDER BY e.order_id LIMIT {MOST}"
