@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 
 import msgspec
@@ -40,6 +41,8 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     priority: int = 0
     km: int | None = None
     dropped: str = ""
+    by: str = ""
+    """The `Reason` of a location that was dropped and may be asked another time."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -57,18 +60,38 @@ class Decision(msgspec.Struct, frozen=True):
     rule: str
     short: tuple[int, ...] = ()
     """Locations that were passed over, as they do not hold everything."""
+    waits: Mapping[int, int] = {}
+    """Of the unplaced units, by line, those that keep their promise: a location has them that may not send them now."""
+    reason: Reason | None = None
+    """Why they wait."""
 
 
-def candidates(sites: Sequence[Site], rank: Sequence[str], country: str, postal_code: str) -> tuple[Candidate, ...]:
+class Reason(StrEnum):
+    """Why an order waits for a location."""
+
+    SPLIT = "split"
+    """No single location holds all of it, and it may not be split."""
+    REJECTED = "rejected"
+    """The locations that hold it have said they cannot send it."""
+
+
+def candidates(
+    sites: Sequence[Site], rank: Sequence[str], country: str, postal_code: str, left_out: Mapping[int, str] = {}
+) -> tuple[Candidate, ...]:
     """The channel's locations in order of preference, the dropped ones last with their reason.
 
-    `rank` names the criteria in order: `priority` (smaller first), `distance` (nearer first; unknown last).
+    `rank` names the criteria in order: `priority` (smaller first), `distance` (nearer first; unknown last). `left_out`:
+    the locations that are out of the question for the order, by id, and why.
     """
     ranked, dropped = [], []
     for site in sites:
         place = site.location
         if not place.active:
             dropped.append(Candidate(place.name, site.id, place.priority, dropped="not active"))
+            continue
+        if site.id in left_out:
+            why = left_out[site.id]
+            dropped.append(Candidate(place.name, site.id, place.priority, dropped=why, by=Reason.REJECTED.value))
             continue
         km = distance_km(place.country, place.postal_code, country or place.country, postal_code)
         ranked.append(Candidate(place.name, site.id, place.priority, None if km is None else round(km)))
@@ -99,7 +122,7 @@ def route(
             return Decision((Share(place, wanted),), 0, "holds everything", tuple(able[:passed]))
     if not split:
         rule = "no single location holds everything, and splitting is off"
-        return Decision((), sum(wanted.values()), rule, tuple(able))
+        return Decision((), sum(wanted.values()), rule, tuple(able), wanted, Reason.SPLIT)
     left = dict(free)
     shares: list[Share] = []
     while any(wanted.values()):
@@ -112,7 +135,27 @@ def route(
                 left[item, place] = left.get((item, place), 0) - per * units.get(piece.line_id, 0)
             wanted[piece.line_id] -= units.get(piece.line_id, 0)
         shares.append(Share(place, units))
-    return Decision(tuple(shares), sum(wanted.values()), "most units first", tuple(able))
+    unplaced = sum(wanted.values())
+    waits = _kept(pieces, wanted, left, [one.id for one in ranked if one.by]) if unplaced else {}
+    rule = "most units first" if shares else "no location may send it"
+    return Decision(tuple(shares), unplaced, rule, tuple(able), waits, Reason.REJECTED if waits else None)
+
+
+def _kept(
+    pieces: Sequence[Piece], wanted: Mapping[int, int], free: Mapping[tuple[int, int], int], places: Sequence[int]
+) -> dict[int, int]:
+    """What locations could send, of those that may not at present: nobody else is to be promised these units."""
+    open, left, kept = dict(wanted), dict(free), dict[int, int]()
+    for place in places:
+        units = _sendable(pieces, open, left, place)
+        for piece in pieces:
+            count = units.get(piece.line_id, 0)
+            open[piece.line_id] -= count
+            if count:
+                kept[piece.line_id] = kept.get(piece.line_id, 0) + count
+            for item, per in piece.parts:
+                left[item, place] = left.get((item, place), 0) - per * count
+    return kept
 
 
 def _best(

@@ -107,6 +107,8 @@ def _whole(story: Story) -> dict[str, Any]:
         "holds": [_dated(one, "since", "until") for one in story.holds],
         "set_aside": [{**row._mapping, "since": show.iso(row.since)} for row in story.set_aside],
         "fulfilment": [_dated(one, "created_at", "released_at") for one in story.work],
+        "waiting": None if story.waiting is None else _dated(story.waiting, "since", "due_at"),
+        "left_out": [_dated(one, "at") for one in story.left_out],
         "shipments": [_dated(one, "shipped_at", "voided_at") for one in story.parcels],
         "cancellations": [_dated(one, "decided_at") for one in story.cancellations],
         "refunds": [{**_dated(one, "at"), "amount": show.amount(one.amount)} for one in story.refunds],
@@ -175,6 +177,15 @@ def _print(story: Story) -> None:
         show.line(f"{work.location} was asked for {asked(work)} ({work.state})")
         for sentence in work.why:
             show.line(f"  {sentence}")
+    if story.waiting is not None:
+        show.line(f"waits for a location since {show.clock_time(story.waiting.since)}: {story.waiting.what}")
+        for sentence in story.waiting.why:
+            show.line(f"  {sentence}")
+    show.table(
+        ("location", "since", "by", "why"),
+        [(one.location, show.clock_time(one.at), one.actor, one.why) for one in story.left_out],
+        title="left out",
+    )
     show.table(
         ("parcel", "from", "carrier", "tracking", "units", "told", "reason"),
         [

@@ -171,6 +171,19 @@ class Stock:
         tx.update(tables.stock, ("item_id", "location_id"), ("on_hand+", "allocated+"), moved)
         write_ledger(tx, self._entries, now)
         touch(tx, {*self._touched, *(row[0] for row in items), *(row[0] for row in moved)})
+        freed = {row[0] for row in moved if row[2] > row[3]} | {row[0] for row in items if row[1] > row[2]}
+        if freed:
+            _wake(tx, freed, now)
+
+
+def _wake(tx: Tx, items: Iterable[int], now: int) -> None:
+    """Orders that wait for a location are looked at again: more is free of these items, or free elsewhere."""
+    tx.run(
+        "UPDATE parked SET due_at = :now WHERE EXISTS (SELECT 1 FROM lines l JOIN reservations r ON r.line_id = l.id"
+        " WHERE l.order_id = parked.order_id AND r.item_id IN :items)",
+        now=now,
+        items=sorted(items),
+    )
 
 
 def write_ledger(tx: Tx, entries: Iterable[Entry], now: int) -> None:

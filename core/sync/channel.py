@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from core.connector import Ability, Connector
 from core.errors import Fenced
 from core.model import Location, micros
 from core.routing import Site
-from core.settings import ChannelSettings, RoutingSettings
+from core.settings import ChannelSettings, RoutingSettings, Settings
 from core.store.database import Store, Tx
 from core.store.moves import Stock, touch
 from core.store.unbound import as_text
@@ -26,22 +28,44 @@ def clock() -> int:
 
 
 @dataclass(frozen=True)
-class Channel:
-    """One channel taken up: every transaction for it checks that `epoch` is still the row's."""
+class Desk:
+    """What orders of a channel are routed by: its locations and the rules. Nobody has to take the channel up for it."""
 
     id: int
+    """The channel's."""
     name: str
+    settings: ChannelSettings
+    """The connector's own subclass."""
+    sites: tuple[Site, ...]
+    """The locations that may ship for it."""
+    routing: RoutingSettings
+
+    @property
+    def ships_from(self) -> frozenset[int]:
+        """The ids of the locations that ship for it now; the others of `sites` are switched off."""
+        return frozenset(site.id for site in self.sites if site.location.active)
+
+    @cached_property
+    def rules(self) -> str:
+        """The digest of all that orders are routed by: an order parked by other rules is routed anew."""
+        told = [self.routing.model_dump_json(), *(repr(site) for site in self.sites)]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+    def stock(self, tx: Tx, items: Iterable[int], *, lock: bool = True) -> Stock:
+        """The items under lock; free is what this channel may have of them."""
+        return Stock(tx, items, self.ships_from, lock=lock)
+
+
+@dataclass(frozen=True)
+class Channel(Desk):
+    """One channel taken up: every transaction for it checks that `epoch` is still the row's."""
+
     epoch: int
     since: int
     """Orders placed before this instant do not move stock when they are first seen shipped (microseconds)."""
-    settings: ChannelSettings
-    """The connector's own subclass."""
     connector: Connector
-    sites: tuple[Site, ...]
-    """The locations that may ship for it."""
     places: dict[int, str]
     """The channel's own id of each of those locations."""
-    routing: RoutingSettings
 
     def wants(self, ability: Ability) -> bool:
         """Whether the channel is to be told of this: it can be, and the settings want it."""
@@ -59,21 +83,28 @@ class Channel:
         """Whether the channel is told of this now: it is to be, and the channel is no shadow."""
         return self.settings.mode == "live" and self.wants(ability)
 
-    @property
-    def ships_from(self) -> frozenset[int]:
-        """The ids of the locations that ship for it now; the others of `sites` are switched off."""
-        return frozenset(site.id for site in self.sites if site.location.active)
-
-    def stock(self, tx: Tx, items: Iterable[int], *, lock: bool = True) -> Stock:
-        """The items under lock; free is what this channel may have of them."""
-        return Stock(tx, items, self.ships_from, lock=lock)
-
     def fence(self, tx: Tx) -> Any:
         """Locks the channel's row and returns it; raises `Fenced` when another worker has taken it up since."""
         row = tx.row("SELECT * FROM channels WHERE id = :id /*lock*/", id=self.id)
         if row is None or row.epoch != self.epoch:
             raise Fenced(f"another worker has taken up {self.name}")
         return row
+
+
+def desk_of(tx: Tx, settings: Settings, name: str) -> Desk | None:
+    """The desk of a channel that may be another process's at this moment; None where it is not configured."""
+    own = settings.channels.get(name)
+    row = tx.row("SELECT id FROM channels WHERE name = :name", name=name)
+    if own is None or row is None:
+        return None
+    ids = write_locations(tx, [place.as_location() for place in settings.locations])
+    return Desk(
+        id=row.id,
+        name=name,
+        settings=own,
+        sites=tuple(Site(ids[p.name], p.as_location()) for p in settings.locations if p.name in own.locations),
+        routing=settings.routing,
+    )
 
 
 def take_up(

@@ -2,7 +2,8 @@
 
 Three kinds of waiting end here: backordered units when stock is free that the channel may have (`core.spare`), held
 units once their SKU means something, and promised units without a location once the order's holds are lifted or a
-location has the stock. Oldest orders first.
+location has the stock. Oldest orders first. An order that is parked is left alone until something it waits for has
+changed: stock of its items (`core.store.moves`), the rules or the locations, or the hour it is due at.
 """
 
 from __future__ import annotations
@@ -11,8 +12,17 @@ from collections.abc import Callable, Mapping
 
 from core.store.catalogue import look_up, parts_of
 from core.store.database import Store, Tx
-from core.sync.channel import Channel
-from core.sync.promise import TAKEN_BACK, Parcel, allocate, nowhere, reserve, write_bindings, write_reservations
+from core.sync.channel import Channel, Desk
+from core.sync.promise import (
+    TAKEN_BACK,
+    Parcel,
+    allocate,
+    load_left_out,
+    nowhere,
+    reserve,
+    write_reservations,
+    write_routed,
+)
 from core.sync.rows import tell
 from core.sync.stored import StoredLine, load_lines, write_claims
 
@@ -28,7 +38,9 @@ SELECT o.id FROM orders o WHERE o.id IN (
     l.sku IN (SELECT s.sku FROM listings s WHERE s.channel_id = :channel AND s.item_id IS NOT NULL)
     OR (:by_sku = 1 AND l.sku IN (SELECT i.sku FROM items i)))
   UNION SELECT l.order_id FROM lines l WHERE l.reserved > l.allocated
-    AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = l.order_id))
+    AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = l.order_id)
+    AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.order_id = l.order_id AND p.rules = :rules
+      AND (p.due_at IS NULL OR p.due_at > :now)))
  AND o.channel_id = :channel AND o.fulfiller = 'merchant' AND NOT o.test AND o.id > :after
 ORDER BY o.id LIMIT :batch
 """
@@ -69,7 +81,8 @@ def _there(tx: Tx, channel: Channel) -> list[int]:
 def _batch(tx: Tx, channel: Channel, there: list[int], after: int, now: int) -> tuple[int, int | None]:
     channel.fence(tx)
     by_sku = int(channel.settings.match == "sku")
-    rows = tx.rows(_WAITING, channel=channel.id, there=there, after=after, by_sku=by_sku, batch=BATCH)
+    rows = tx.rows(_WAITING, channel=channel.id, there=there, after=after, by_sku=by_sku, batch=BATCH,
+                   rules=channel.rules, now=now)  # fmt: skip
     ids = [row.id for row in rows]
     if not ids:
         return 0, None
@@ -77,8 +90,8 @@ def _batch(tx: Tx, channel: Channel, there: list[int], after: int, now: int) -> 
     return moved, ids[-1] if len(ids) == BATCH else None
 
 
-def resume(tx: Tx, channel: Channel, ids: list[int], now: int) -> int:
-    """Reserves and routes what these orders still want; returns how many moved on."""
+def resume(tx: Tx, channel: Desk, ids: list[int], now: int, event: str = "resumed") -> int:
+    """Reserves and routes what these orders still want; returns how many moved on. `event`: what timelines call it."""
     orders = {row.id: row for row in tx.rows("SELECT * FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=ids)}
     lines = load_lines(tx, ids)
     named = _name_unknown(tx, channel, [line for found in lines.values() for line in found])
@@ -91,23 +104,27 @@ def resume(tx: Tx, channel: Channel, ids: list[int], now: int) -> int:
     expired = {row.order_id for row in tx.rows("SELECT order_id FROM expiries WHERE order_id IN :ids", ids=ids)}
     queue = sorted(set(ids) - expired, key=lambda id: (orders[id].placed_at, id))
     reserve((line.claim for id in queue for line in lines[id]), stock)
-    parcels = [
-        Parcel(id, to[id].country, to[id].postal_code, [line.claim for line in lines[id]])
-        for id in ids
-        if id not in held
-    ]
-    bindings = allocate(channel, parcels, stock)
+    left_out = load_left_out(tx, ids)
+    free = [id for id in ids if id not in held]
+    routed = allocate(
+        channel,
+        [
+            Parcel(id, to[id].country, to[id].postal_code, [line.claim for line in lines[id]], left_out[id])
+            for id in free
+        ],
+        stock,
+    )
     changed = [claim for claim in claims if (claim.reserved, claim.allocated, claim.held) != before[claim.line_id]]
     write_claims(tx, changed)
     write_reservations(tx, changed, known=True)
-    write_bindings(tx, bindings, now)
+    write_routed(tx, channel, routed, free, now)
     stock.write(now)
-    _tell(tx, channel, lines, before, now)
+    _tell(tx, channel, lines, before, now, event)
     moved = {claim.line_id for claim in changed}
     return sum(any(line.claim.line_id in moved for line in lines[id]) for id in ids)
 
 
-def _name_unknown(tx: Tx, channel: Channel, lines: list[StoredLine]) -> list[StoredLine]:
+def _name_unknown(tx: Tx, channel: Desk, lines: list[StoredLine]) -> list[StoredLine]:
     """Gives held lines their item, where their SKU means one by now; returns those lines."""
     unknown = [line for line in lines if line.row.held and line.row.item_id is None]
     if not unknown:
@@ -121,7 +138,7 @@ def _name_unknown(tx: Tx, channel: Channel, lines: list[StoredLine]) -> list[Sto
 
 
 def _tell(
-    tx: Tx, channel: Channel, lines: Mapping[int, list[StoredLine]], before: Mapping[int, _Units], now: int
+    tx: Tx, channel: Desk, lines: Mapping[int, list[StoredLine]], before: Mapping[int, _Units], now: int, event: str
 ) -> None:
     """What moved on, and what had to be given back, on each order's timeline."""
     events: list[tuple[int, str, str]] = []
@@ -134,5 +151,5 @@ def _tell(
             elif (claim.reserved, claim.allocated, claim.held) != (reserved, *others):
                 resumed.append(f"{claim.reserved} of {line.row.sku} reserved, {claim.allocated} allocated")
         if resumed:
-            events.append((order_id, "resumed", "; ".join(resumed)))
+            events.append((order_id, event, "; ".join(resumed)))
     tell(tx, events, channel, now)

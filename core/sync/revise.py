@@ -17,7 +17,7 @@ from core.sync.channel import Channel
 from core.sync.confirm import Shown, confirm
 from core.sync.observe import Seen
 from core.sync.outside import Outside
-from core.sync.promise import TAKEN_BACK, Claim, nowhere
+from core.sync.promise import TAKEN_BACK, Claim, load_left_out, nowhere
 from core.sync.refunded import write_refunds
 from core.sync.rows import (
     BUYER_COLUMNS,
@@ -92,6 +92,8 @@ class Revision:
     voids: Sequence[VoidParcel]
     rerouted: bool
     """The address changed: what is not released yet is routed anew."""
+    left_out: Mapping[int, str]
+    """Locations that are out of the question for it, and why."""
     changes: list[LineChange] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
 
@@ -147,6 +149,7 @@ def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Lis
         row.order_id: (row.country, row.postal_code)
         for row in tx.rows("SELECT order_id, country, postal_code FROM buyers WHERE order_id IN :ids", ids=ids)
     }
+    left_out = load_left_out(tx, ids)
     added = iter(
         tx.ids(tables.lines, sum(line.number not in lines[row.id] for row, _, order in newer for line in order.lines))
     )
@@ -166,6 +169,7 @@ def load(tx: Tx, newer: Sequence[tuple[Any, Seen, Order]], listed: dict[str, Lis
             trackings=frozenset(trackings[row.id]),
             voids=voids.get(row.id, ()),
             rerouted=to is not None and codes.get(row.id) not in (None, ("", ""), (to.country, to.postal_code)),
+            left_out=left_out[row.id],
         )
         stored = lines[row.id]
         now_there = {line.number: line for line in order.lines}

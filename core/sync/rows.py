@@ -9,7 +9,7 @@ from typing import Any
 from core.model import ZERO, Hold, Line, Order, micros
 from core.store import tables
 from core.store.database import Tx
-from core.sync.channel import Channel
+from core.sync.channel import Channel, Desk
 from core.sync.observe import Seen
 from core.sync.promise import Claim
 
@@ -114,7 +114,7 @@ def want_acknowledgement(tx: Tx, channel: Channel, orders: Sequence[int], now: i
     tx.insert(tables.pushes, columns, rows, "ON CONFLICT DO NOTHING")
 
 
-def tell(tx: Tx, events: Iterable[tuple[int, str, str]], channel: Channel, now: int) -> None:
+def tell(tx: Tx, events: Iterable[tuple[int, str, str]], channel: Desk, now: int) -> None:
     """Appends to orders' timelines: (order's id, event, detail)."""
     rows = [(now, "ordersync", channel.id, order_id, event, detail) for order_id, event, detail in events]
     tx.insert(tables.audit, ("at", "actor", "channel_id", "order_id", "event", "detail"), rows)

@@ -135,8 +135,10 @@ def give_back(claim: Claim, bound: Sequence[Bound], stock: Stock, units: int) ->
     return asked
 
 
-def close_fulfilment(tx: Tx, bound: Sequence[Bound]) -> None:
-    """Writes changed fulfilment lines, and ends the fulfilment orders that have nothing left to send."""
+def close_fulfilment(tx: Tx, bound: Sequence[Bound], ended: str = "cancelled") -> None:
+    """Writes changed fulfilment lines, and ends the fulfilment orders that have nothing left to send: done where some
+    of it was sent, else as `ended` says.
+    """
     tx.update(
         tables.fulfilment_lines,
         ("fulfilment_order_id", "line_id"),
@@ -146,8 +148,9 @@ def close_fulfilment(tx: Tx, bound: Sequence[Bound]) -> None:
     ids = sorted({one.fulfilment_order_id for one in bound})
     tx.run(
         "UPDATE fulfilment_orders SET state = CASE WHEN (SELECT sum(l.shipped) FROM fulfilment_lines l"
-        " WHERE l.fulfilment_order_id = fulfilment_orders.id) > 0 THEN 'done' ELSE 'cancelled' END"
+        " WHERE l.fulfilment_order_id = fulfilment_orders.id) > 0 THEN 'done' ELSE :ended END"
         " WHERE id IN :ids AND state IN ('planned', 'released') AND NOT EXISTS (SELECT 1 FROM fulfilment_lines l"
         " WHERE l.fulfilment_order_id = fulfilment_orders.id AND l.shipped < l.quantity)",
         ids=ids,
+        ended=ended,
     )

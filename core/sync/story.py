@@ -58,6 +58,27 @@ class Work(msgspec.Struct, kw_only=True):
     """The decision in words: the rule, then each location as it was ranked or dropped."""
 
 
+class Waiting(msgspec.Struct, kw_only=True):
+    """Units wait for a location."""
+
+    reason: str
+    since: int
+    due_at: int | None
+    """When it is tried again; None: once stock, rules or locations change."""
+    what: str
+    why: list[str]
+    """The decision in words, as a work's."""
+
+
+class LeftOut(msgspec.Struct, kw_only=True):
+    """A location that is not asked for this order any more."""
+
+    location: str
+    why: str
+    actor: str
+    at: int
+
+
 class Parcel(msgspec.Struct, kw_only=True):
     """One shipment, and how far the channel has been told of it."""
 
@@ -125,6 +146,8 @@ class Story(msgspec.Struct, kw_only=True):
     set_aside: Sequence[Any]
     """The rows of the holds that an operator set aside and that their cause still asks for."""
     work: list[Work]
+    waiting: Waiting | None
+    left_out: list[LeftOut]
     parcels: list[Parcel]
     cancellations: list[CalledOff]
     refunds: list[GivenBack]
@@ -164,6 +187,8 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
         holds=holds,
         set_aside=tx.rows("SELECT * FROM overrides WHERE order_id = :id ORDER BY hold", id=order.id),
         work=work,
+        waiting=_waiting(tx, order.id),
+        left_out=_left_out(tx, order.id, names),
         parcels=parcels,
         cancellations=cancellations,
         refunds=refunds,
@@ -239,6 +264,21 @@ def _work(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str]) ->
             why=explain(row.decision, row.location_id),
         )
         for row in tx.rows("SELECT * FROM fulfilment_orders WHERE order_id = :id ORDER BY id", id=order_id)
+    ]
+
+
+def _waiting(tx: Tx, order_id: int) -> Waiting | None:
+    row = tx.row("SELECT * FROM parked WHERE order_id = :id", id=order_id)
+    if row is None:
+        return None
+    why = explain(row.decision, 0)
+    return Waiting(reason=row.reason, since=row.since, due_at=row.due_at, what=row.why, why=why)
+
+
+def _left_out(tx: Tx, order_id: int, names: Mapping[int, str]) -> list[LeftOut]:
+    return [
+        LeftOut(location=names[row.location_id], why=row.why, actor=row.actor, at=row.at)
+        for row in tx.rows("SELECT * FROM left_out WHERE order_id = :id ORDER BY at, location_id", id=order_id)
     ]
 
 

@@ -6,7 +6,7 @@ version of itself, or by a later look at the same version that shows something e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from core.sync.channel import Channel
 from core.sync.expect import Taken, expect
 from core.sync.observe import Seen, clean, digest, read
 from core.sync.outside import Outside
-from core.sync.promise import Claim, Parcel, allocate, reserve, write_bindings, write_reservations
+from core.sync.promise import Claim, Parcel, allocate, reserve, write_reservations, write_routed
 from core.sync.refunded import write_refunds
 from core.sync.revise import Revision, load, note_given_back, revise, write_revisions
 from core.sync.rows import (
@@ -191,11 +191,11 @@ def _store(
     wanting = [claim for revision in revisions for claim in revision.claims()]
     reserve([claim for revision in revisions if revision.may_reserve for claim in revision.claims()], stock)
     reserve(claims, stock)
-    routed = [(r, _parcel(r.row.id, r.order, r.claims())) for r in revisions if r.may_route]
-    parcels = [parcel for _, parcel in routed]
+    again = [(r, _parcel(r.row.id, r.order, r.claims(), r.left_out)) for r in revisions if r.may_route]
+    parcels = [parcel for _, parcel in again]
     parcels += [_parcel(one.id, one.order, [claim for _, claim in one.lines]) for one in fresh if not one.order.holds]
-    bindings = allocate(channel, parcels, stock)
-    for revision, parcel in routed:
+    routed = allocate(channel, parcels, stock)
+    for revision, parcel in again:
         note_given_back(revision, parcel.given_back)
 
     _write_fresh(tx, channel, fresh, observed_at, now)
@@ -203,7 +203,7 @@ def _store(
     outside.write(tx, now)
     write_reservations(tx, wanting, known=True)
     write_reservations(tx, claims)
-    write_bindings(tx, bindings, now)
+    write_routed(tx, channel, routed, [revision.row.id for revision, _ in again], now)
     stock.write(now)
     if Ability.PUSH_LEVELS in channel.connector.abilities:
         expect(tx, channel, _taken(fresh, revisions), listed, now)
@@ -239,9 +239,9 @@ def _is_ours(order: Order) -> bool:
     return order.fulfiller is Fulfiller.MERCHANT and not order.test
 
 
-def _parcel(order_id: int, order: Order, claims: Iterable[Claim]) -> Parcel:
+def _parcel(order_id: int, order: Order, claims: Iterable[Claim], left_out: Mapping[int, str] = {}) -> Parcel:
     to = order.ship_to
-    return Parcel(order_id, to.country if to else "", to.postal_code if to else "", list(claims))
+    return Parcel(order_id, to.country if to else "", to.postal_code if to else "", list(claims), left_out)
 
 
 def _write_fresh(tx: Tx, channel: Channel, fresh: Sequence[_Fresh], observed_at: int, now: int) -> None:

@@ -172,6 +172,46 @@ def parcels_stay_with_their_order(tx: Tx) -> Iterator[Breach]:
         yield Breach(name="I9", subject=subject, wrong=wrong, cure=LOOK.format(id=order_id), order_id=order_id)
 
 
+def what_is_parked_waits(tx: Tx) -> Iterator[Breach]:
+    """I9: an order that is kept as waiting for a location has promised units that no location is asked for."""
+    rows = tx.rows(
+        "SELECT p.order_id FROM parked p WHERE NOT EXISTS (SELECT 1 FROM lines l WHERE l.order_id = p.order_id"
+        f" AND l.reserved > l.allocated) ORDER BY p.order_id LIMIT {MOST}"
+    )
+    orders = name_orders(tx, [row.order_id for row in rows])
+    for row in rows:
+        yield Breach(
+            name="I9",
+            subject=orders[row.order_id],
+            wrong="kept as waiting for a location, and nothing of it does",
+            cure=f"`ordersync reroute {row.order_id}` looks at it anew",
+            order_id=row.order_id,
+        )
+
+
+def rejected_work_is_nobodys(tx: Tx) -> Iterator[Breach]:
+    """I9: work that counts as rejected was rejected by somebody, nothing of it was sent and nothing is asked for."""
+    rows = tx.rows(
+        "SELECT f.id, f.order_id, COALESCE(SUM(w.quantity), 0) AS asked, COALESCE(SUM(w.shipped), 0) AS sent,"
+        " (SELECT COUNT(*) FROM rejections r WHERE r.fulfilment_order_id = f.id) AS said"
+        " FROM fulfilment_orders f LEFT JOIN fulfilment_lines w ON w.fulfilment_order_id = f.id"
+        " WHERE f.state = 'rejected' GROUP BY f.id, f.order_id"
+        " HAVING COALESCE(SUM(w.quantity), 0) <> 0 OR COALESCE(SUM(w.shipped), 0) <> 0 OR"
+        " (SELECT COUNT(*) FROM rejections r WHERE r.fulfilment_order_id = f.id) = 0"
+        f" ORDER BY f.id LIMIT {MOST}"
+    )
+    orders = name_orders(tx, [row.order_id for row in rows])
+    for row in rows:
+        yield Breach(
+            name="I9",
+            subject=orders[row.order_id],
+            wrong=f"fulfilment order {row.id} counts as rejected, said {row.said} times,"
+            f" and asks for {row.asked} of which {row.sent} were sent",
+            cure=LOOK.format(id=row.order_id),
+            order_id=row.order_id,
+        )
+
+
 _MONEY = """
 SELECT o.id, o.money_off, o.due - o.total AS off FROM (
   SELECT o.id, o.money_off, o.total, SUM(1.0 * l.unit_price * l.ordered + l.tax - l.discount)
@@ -265,6 +305,8 @@ CHECKS: tuple[Check, ...] = (
     shipped_units_are_in_parcels,
     closed_lines_hold_nothing,
     parcels_stay_with_their_order,
+    what_is_parked_waits,
+    rejected_work_is_nobodys,
     money_is_what_it_was,
     nothing_is_dropped,
 )

@@ -63,3 +63,23 @@ def _parts(sql: str) -> list[str]:
             parts.append(inner[start:at].strip())
             start = at + 1
     return [*parts, inner[start:].strip()]
+
+
+def reword_check(table: str, name: str, old: str, new: str) -> None:
+    """The condition of a CHECK in other words, of a table that others may refer to.
+
+    No row is touched: SQLite keeps a table as the text that made it, and is given another (its own advice for changes
+    that do not concern what is stored); PostgreSQL looks the rows over. Rows must satisfy `new` already.
+    """
+    connection = op.get_bind()
+    if connection.dialect.name != "sqlite":
+        replace_check(table, name, new)
+        return
+    sql = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).scalar_one()
+    if sql.count(old) != 1:
+        raise ValueError(f"{table} does not say {old!r} once")
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    connection.exec_driver_sql("UPDATE sqlite_master SET sql = ? WHERE name = ?", (sql.replace(old, new), table))
+    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")  # other connections read it anew
+    connection.exec_driver_sql("PRAGMA writable_schema = OFF")

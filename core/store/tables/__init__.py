@@ -42,6 +42,7 @@ from core.store.tables.orders import (
     quarantine,
     reservations,
 )
+from core.store.tables.routing import left_out, parked, rejections
 from core.store.tables.stock import incoming, items, kits, ledger, levels, listings, locations, stock, touched
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "items",
     "kits",
     "ledger",
+    "left_out",
     "levels",
     "lines",
     "listings",
@@ -72,10 +74,12 @@ __all__ = [
     "orders",
     "overrides",
     "own_stock",
+    "parked",
     "pushes",
     "quarantine",
     "reconciliations",
     "refunds",
+    "rejections",
     "requests",
     "reservations",
     "return_lines",

@@ -28,7 +28,7 @@ fulfilment_orders = Table(
     words("decision", "{}"),  # JSON: every candidate with the rule that dropped or ranked it
     big("created_at"),
     big("released_at", null=True),
-    one_of("state", "planned", "released", "done", "cancelled"),
+    one_of("state", "planned", "released", "done", "cancelled", "rejected"),
     Index(None, "order_id"),
     Index("ix_fulfilment_orders_planned", "id", sqlite_where=text("state = 'planned'"),
           postgresql_where=text("state = 'planned'")),

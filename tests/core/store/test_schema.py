@@ -105,6 +105,43 @@ def test_an_outbox_of_before_cancellations_is_kept_both_ways(store: Store) -> No
             tx.run(statement)
 
 
+def test_rejected_work_of_before_is_cancelled_work(store: Store) -> None:
+    """The state's CHECK is reworded where lines of the work refer to it."""
+    with store.write() as tx:
+        tx.run("INSERT INTO channels (name, connector) VALUES ('shop', 'sandbox')")
+        tx.run(
+            "INSERT INTO orders (channel_id, number, digest, priced, acknowledged, test)"
+            " SELECT id, '1', :b, true, true, false FROM channels",
+            b=b"x",
+        )
+        tx.run("INSERT INTO lines (order_id, number, ordered, backordered) SELECT id, '1', 2, 2 FROM orders")
+        tx.run("INSERT INTO locations (name) VALUES ('east')")
+        for state in ("planned", "rejected"):
+            tx.run(
+                "INSERT INTO fulfilment_orders (order_id, location_id, state)"
+                " SELECT o.id, p.id, :state FROM orders o, locations p",
+                state=state,
+            )
+        tx.run(
+            "INSERT INTO fulfilment_lines (fulfilment_order_id, line_id, quantity)"
+            " SELECT f.id, l.id, 1 FROM fulfilment_orders f, lines l"
+        )
+    downgrade(store, "0011")
+    with pytest.raises(sa.exc.IntegrityError, match="ck_fulfilment_orders_state"), store.write() as tx:
+        tx.run("UPDATE fulfilment_orders SET state = 'rejected'")
+    migrate(store)
+    with store.read() as tx:
+        assert [row.state for row in tx.rows("SELECT state FROM fulfilment_orders ORDER BY id")] == [
+            "planned",
+            "cancelled",
+        ]
+        assert tx.value("SELECT count(*) FROM fulfilment_lines") == 2
+    with store.write() as tx:
+        tx.run("UPDATE fulfilment_orders SET state = 'rejected'")
+    with pytest.raises(sa.exc.IntegrityError, match="ck_fulfilment_orders_state"), store.write() as tx:
+        tx.run("UPDATE fulfilment_orders SET state = 'nonsense'")
+
+
 def test_opening_a_second_time_changes_nothing(store: Store) -> None:
     migrate(store)
     with store.read() as tx:

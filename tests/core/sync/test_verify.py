@@ -248,6 +248,16 @@ CORRUPTIONS = {
         "#6",
         "UPDATE fulfilment_orders SET order_id = {seven} WHERE order_id = {six}",
     ),
+    "an order parked that waits for nothing": (
+        "I9",
+        "#6",
+        "INSERT INTO parked (order_id, reason) VALUES ({six}, 'rejected')",
+    ),
+    "work rejected by nobody": (
+        "I9",
+        "#6",
+        "INSERT INTO fulfilment_orders (order_id, location_id, state) VALUES ({six}, {west}, 'rejected')",
+    ),
     "a level that was told otherwise": (
         "I10",
         "level of A at shop",

@@ -286,7 +286,7 @@ _CONSERVED = {
          GROUP BY l.line_id) w ON w.line_id = n.id WHERE n.allocated <> COALESCE(w.units, 0)""",
     "finished work asks for nothing": """
         SELECT f.id FROM fulfilment_orders f JOIN fulfilment_lines l ON l.fulfilment_order_id = f.id
-        WHERE f.state IN ('done', 'cancelled') AND l.quantity > l.shipped""",
+        WHERE f.state IN ('done', 'cancelled', 'rejected') AND l.quantity > l.shipped""",
     "open work asks for something": """
         SELECT f.id FROM fulfilment_orders f WHERE f.state IN ('planned', 'released') AND NOT EXISTS (
          SELECT 1 FROM fulfilment_lines l WHERE l.fulfilment_order_id = f.id AND l.quantity > l.shipped)""",
