@@ -16,6 +16,7 @@ from core.commands.given import Config, Json
 from core.settings import Settings
 from core.sync.channel import clock
 from core.sync.deadlines import Deadline, near
+from core.sync.issues import View, counts
 from core.sync.status import Hearing, Standing, Waiting, standing
 
 _TROUBLED = ("unavailable", "parked", "misconfigured")
@@ -100,15 +101,20 @@ def status(config: Config = given.FOLDER, json: Json = False) -> None:
             running = not sole
         told = _told(settings, found, now)
         soon = near(store, settings.channels, now)
+        with store.read() as tx:
+            issues = counts(tx, View.of(settings, now))
         for one in told:
             if one.channel in soon:
                 one.acknowledge_soon = soon[one.channel].orders
                 one.acknowledge_by = show.iso(soon[one.channel].by)
         if json:
-            show.document({"daemon_running": running, "items_to_compute": found.touched, "channels": told})
+            show.document(
+                {"daemon_running": running, "items_to_compute": found.touched, "issues": issues, "channels": told}
+            )
         else:
             _print(told, found, running, now)
             _print_deadlines(soon, now)
+            _print_issues(issues)
     if any(one.health in _TROUBLED or one.acknowledge_soon for one in told):
         raise typer.Exit(NeedsAttention.code)
 
@@ -249,6 +255,12 @@ def _print_deadlines(soon: Mapping[str, Deadline], now: int) -> None:
             f"{name}: {show.many(one.orders, 'order')} to be acknowledged, the first ({one.first}) {when}; if the next "
             f"turn does not, acknowledge there by hand: see `ordersync push list {name}`"
         )
+
+
+def _print_issues(issues: Mapping[str, int]) -> None:
+    if issues:
+        total = show.many(sum(issues.values()), "issue")
+        show.line(f"{total} for a person ({show.counts(issues)}); see `ordersync issues`")
 
 
 def _print_hints(channel: str, heard: Hearing, now: int) -> None:

@@ -255,12 +255,26 @@ class LogSettings(Table):
     """The least severe lines that are written."""
 
 
+class IssuesSettings(Table):
+    """When something becomes a person's to see to: see docs/issues.md."""
+
+    late_hours: Annotated[int, Field(ge=0, le=720)] = 24
+    """An order that has not left is an issue so long before the instant it has to ship by, in hours."""
+    backorder_days: Annotated[int, Field(ge=0, le=365)] = 7
+    """An order that waits for stock is an issue after so many days."""
+    stuck_hours: Annotated[int, Field(ge=1, le=720)] = 24
+    """What a channel is told and has not answered is an issue after so many hours."""
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """What nothing can mend any more, such as a cancellation that came after the parcel, is told for so many days."""
+
+
 class OrdersyncFile(Table):
-    """ordersync.toml: the store, the service, its receiver and its log."""
+    """ordersync.toml: the store, the service, its receiver, its issues and its log."""
 
     store: StoreSettings = StoreSettings()
     daemon: DaemonSettings = DaemonSettings()
     receiver: ReceiverSettings = ReceiverSettings()
+    issues: IssuesSettings = IssuesSettings()
     log: LogSettings = LogSettings()
 
 

@@ -18,6 +18,7 @@ from core.settings.keys import (
     NAME,
     ChannelSettings,
     DaemonSettings,
+    IssuesSettings,
     LocationSettings,
     LocationsFile,
     LogSettings,
@@ -53,6 +54,7 @@ class Settings:
     disabled: tuple[str, ...] = ()
     """The names of the sound channels that say `enabled = false`."""
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
+    issues: IssuesSettings = field(default_factory=IssuesSettings)
     problems: tuple[Problem, ...] = ()
     """Why channels were left out, and files nobody reads."""
 
@@ -125,6 +127,7 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
         channels=MappingProxyType(channels),
         disabled=tuple(disabled),
         receiver=main.receiver,
+        issues=main.issues,
         problems=tuple(found.problems),
     )
 

@@ -145,8 +145,7 @@ def book(
     except NeedOrders:
         told = "the orders that hold these items keep changing; nothing was booked, try again"
         raise UserError(told) from None
-    moved = {moved.sku for moved in booking.moved if moved.new}
-    poke_concerned(store, moved, [lost.channel_id for lost in booking.taken_back])
+    _poke(store, booking)
     return booking
 
 
@@ -289,11 +288,11 @@ def _why(asks: Sequence[Ask]) -> str:
     return f"{ask.sku} at {ask.location} was {said} {ask.units}"
 
 
-def poke_concerned(store: Store, skus: Iterable[str], also: Iterable[int] = ()) -> None:
-    """Makes due whoever waits for these items or offers them, and the channels of `also`."""
+def _poke(store: Store, booking: Booking) -> None:
+    """Makes due whoever waits for these items, offers them, or has lost some."""
     with store.read() as tx:
-        due = concerned(tx, skus)
-    poke(store, sorted(due.union(also)))
+        due = concerned(tx, {moved.sku for moved in booking.moved if moved.new})
+    poke(store, sorted(due.union(lost.channel_id for lost in booking.taken_back)))
 
 
 def concerned(tx: Tx, skus: Iterable[str]) -> set[int]:

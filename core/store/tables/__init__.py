@@ -32,6 +32,7 @@ from core.store.tables.fulfilment import (
 )
 from core.store.tables.orders import (
     audit,
+    breaches,
     buyers,
     documents,
     expiries,
@@ -48,6 +49,7 @@ from core.store.tables.stock import incoming, items, kits, ledger, levels, listi
 __all__ = [
     "audit",
     "backfills",
+    "breaches",
     "buyers",
     "channels",
     "corrections",

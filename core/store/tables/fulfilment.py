@@ -117,6 +117,8 @@ pushes = Table(
     Index(None, "order_id"),
     Index("ix_pushes_due", "channel_id", "kind", sqlite_where=text("state IN ('queued','sent','unknown','accepted')"),
           postgresql_where=text("state IN ('queued','sent','unknown','accepted')")),
+    Index("ix_pushes_refused", "channel_id", sqlite_where=text("state = 'refused'"),
+          postgresql_where=text("state = 'refused'")),
 )  # fmt: skip
 
 refunds = Table(

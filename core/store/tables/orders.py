@@ -51,6 +51,7 @@ orders = Table(
     big("acknowledge_by", null=True),
     UniqueConstraint("channel_id", "number"),
     one_of("fulfiller", "merchant", "channel"),
+    Index("ix_orders_money_off", "id", sqlite_where=text("money_off <> 0"), postgresql_where=text("money_off <> 0")),
 )
 
 lines = Table(
@@ -90,6 +91,7 @@ lines = Table(
     Index("ix_lines_unknown", "sku", sqlite_where=text("held > 0"), postgresql_where=text("held > 0")),
     Index("ix_lines_cancelling", "order_id", sqlite_where=text("cancelling > 0"),
           postgresql_where=text("cancelling > 0")),
+    Index("ix_lines_late", "order_id", sqlite_where=text("late > 0"), postgresql_where=text("late > 0")),
     Index("ix_lines_unrouted", "item_id", "order_id", sqlite_where=text("reserved > allocated"),
           postgresql_where=text("reserved > allocated")),
 )  # fmt: skip
@@ -176,6 +178,16 @@ quarantine = Table(
     one_of("kind", "order", "return"),
 )
 
+ASKS_A_PERSON = (
+    "shipped although cancelled",
+    "shipped without stock",
+    "address changed after release",
+    "gone at the channel",
+)
+"""Events of the audit that no later observation takes back: a person has to see to them."""
+
+_ASKS = "event IN (" + ", ".join(f"'{event}'" for event in ASKS_A_PERSON) + ")"
+
 audit = Table(
     "audit",
     metadata,
@@ -187,4 +199,17 @@ audit = Table(
     words("event"),
     words("detail"),
     Index(None, "order_id"),
+    Index("ix_audit_asks", "at", sqlite_where=text(_ASKS), postgresql_where=text(_ASKS)),
+)
+
+breaches = Table(
+    "breaches",  # what the last verification found; one that it finds no more is gone
+    metadata,
+    Column("name", Text, nullable=False),  # the invariant
+    Column("subject", Text, nullable=False),
+    words("wrong"),
+    words("cure"),
+    Column("order_id", Id),  # not a reference: what is broken may be just that
+    big("since"),  # when it was first found
+    PrimaryKeyConstraint("name", "subject"),
 )

@@ -1,0 +1,104 @@
+"""What happened after a parcel left, or without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.store.tables.orders import ASKS_A_PERSON
+from core.sync.issues.issue import NO_INSTANT, Query, Told, each
+from core.sync.late import UNDECIDED
+from core.sync.revise import LEFT_ALREADY, LESS_THAN_LEFT, TOO_LATE
+
+_OPEN = "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered + l.held > 0)"
+_OUT = "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.shipped > l.returned)"
+
+
+_CANCELLED_LATE = f"""
+SELECT o.number AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS subject,
+ (SELECT min(a.at) FROM audit a WHERE a.order_id = o.id AND a.event IN ('{LEFT_ALREADY}', '{LESS_THAN_LEFT}')) AS since,
+ {NO_INSTANT} AS deadline, w.units AS units, o.id AS order_id
+FROM (SELECT l.order_id, sum({UNDECIDED}) AS units FROM lines l WHERE l.late > 0 AND {UNDECIDED} > 0
+ GROUP BY l.order_id) AS w JOIN orders o ON o.id = w.order_id JOIN channels c ON c.id = o.channel_id
+"""
+
+
+def _event(condition: str, *events: str) -> str:
+    """One row for each order and event; what nothing ends is told for `keep_days`. By the small partial index."""
+    asks = ", ".join(f"'{event}'" for event in ASKS_A_PERSON)
+    some = ", ".join(f"'{event}'" for event in events)
+    return (
+        "SELECT o.number || ':' || a.event AS key, c.name AS channel,"
+        " COALESCE(NULLIF(o.name, ''), o.number) AS subject,"
+        f" min(a.at) AS since, {NO_INSTANT} AS deadline, a.event AS event, max(a.detail) AS detail, o.id AS order_id"
+        " FROM audit a JOIN orders o ON o.id = a.order_id JOIN channels c ON c.id = o.channel_id"
+        f" WHERE a.event IN ({asks}) AND a.event IN ({some}) AND a.at >= :kept AND {condition}"
+        " GROUP BY c.name, o.id, o.number, o.name, a.event"
+    )
+
+
+def _order(row: Any) -> str:
+    return f"ordersync order {row.order_id}"
+
+
+KINDS = (
+    Query(
+        name="cancelled_late",
+        means="a channel cancelled units after they had left, and nobody has decided what becomes of them",
+        sql=_CANCELLED_LATE,
+        tell=each(
+            lambda row: Told(
+                f"cancelled after it left: {row.units} of its units; stop the parcel, expect them back, or keep it so",
+                (
+                    _order(row),
+                    f"ordersync keep {row.order_id} --why WHY",
+                    f"ordersync void {row.order_id} --tracking NUMBER --why WHY",
+                ),
+            )
+        ),
+    ),
+    Query(
+        name="left_anyway",
+        means="units that were cancelled here left all the same",
+        sql=_event(_OUT, "shipped although cancelled"),
+        tell=each(lambda row: Told(f"cancelled here, and {row.detail}", (_order(row),))),
+    ),
+    Query(
+        name="shipped_unstocked",
+        means="units left that were not on hand here: a count is wrong",
+        sql=_event("1 = 1", "shipped without stock"),
+        tell=each(
+            lambda row: Told(f"{row.detail}; count the shelf", (_order(row), "ordersync stock count SKU LOCATION QTY"))
+        ),
+    ),
+    Query(
+        name="address_changed",
+        means="an address changed after a location was asked to send the order",
+        sql=_event(_OPEN, TOO_LATE),
+        tell=each(lambda row: Told(f"{TOO_LATE}: {row.detail}", (_order(row),))),
+    ),
+    Query(
+        name="gone",
+        means="the channel does not know an open order any more",
+        sql=_event(_OPEN, "gone at the channel"),
+        tell=each(
+            lambda row: Told(
+                "the channel does not know it any more; it keeps its stock until it is cancelled here",
+                (f"ordersync resync {row.channel} {row.subject}", f"ordersync cancel {row.order_id} --reason other"),
+            )
+        ),
+    ),
+    Query(
+        name="stray_return",
+        means="a return is under way whose order is not here",
+        sql="SELECT r.number AS key, c.name AS channel, r.number AS subject, r.requested_at AS since,"
+        f" {NO_INSTANT} AS deadline, r.order_number, r.state FROM returns r JOIN channels c ON c.id = r.channel_id"
+        " WHERE r.state IN ('requested', 'authorised', 'delivered') AND NOT EXISTS"
+        " (SELECT 1 FROM orders o WHERE o.channel_id = r.channel_id AND o.number = r.order_number)",
+        tell=each(
+            lambda row: Told(
+                f"it is {row.state}, and its order {row.order_number or '(none named)'} is not here",
+                (f"ordersync resync {row.channel} {row.order_number or 'ORDER'}", f"ordersync returns {row.channel}"),
+            )
+        ),
+    ),
+)
