@@ -1,4 +1,4 @@
-"""`ordersync stock expect`, `incoming` and `cancel`: what is to come."""
+"""`ordersync stock expect`, `transfer`, `incoming` and `cancel`: what is to come, and what moves about."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from core.commands import given, show
 from core.commands.given import Config, Json
 from core.errors import UserError
 from core.model import instant, micros
+from core.sync.call_off import call_off
 from core.sync.channel import clock
-from core.sync.incoming import Expected, cancel, expect, incoming
+from core.sync.incoming import Expected, expect, incoming
+from core.sync.transfer import transfer
 
 _DAY_ENDS = time(23, 59, 59, tzinfo=UTC)
 
@@ -24,6 +26,7 @@ Eta = Annotated[
 
 def register(group: typer.Typer) -> None:
     group.command("expect")(expected)
+    group.command("transfer")(transferred)
     group.command("incoming")(shown)
     group.command("cancel")(cancelled)
 
@@ -47,6 +50,41 @@ def expected(
     tell([found], json)
 
 
+def transferred(
+    sku: Annotated[str, typer.Argument(metavar="SKU", help="The item's SKU.")],
+    quantity: Annotated[int, typer.Argument(metavar="QTY", min=1, help="Units.")],
+    from_: Annotated[str, typer.Option("--from", metavar="LOCATION", help="Where they leave.")],
+    to: Annotated[str, typer.Option("--to", metavar="LOCATION", help="Where they go.")],
+    eta: Eta = "",
+    ref: Annotated[
+        str, typer.Option("--ref", metavar="TEXT", help="Yours: the same one moves them once, however often given.")
+    ] = "",
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the ledger.")] = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Units move between locations: at once, or with --eta on a journey that ends with `stock receive --ref`."""
+    due = due_at(eta)
+    with given.opened(config) as (settings, store):
+        given.write_places(store, settings)
+        done = transfer(store, sku, quantity, from_, to, clock(), eta=due, reference=ref, note=note)
+    if json:
+        way = None if done.on_the_way is None else told(done.on_the_way)
+        show.document({**msgspec.structs.asdict(done), "on_the_way": way})
+        return
+    show.table(
+        ("SKU", "units", "from", "to", "left there", ""),
+        [(done.sku, done.quantity, done.from_location, done.to_location, done.left_there,
+          "" if done.new else "booked before")],
+    )  # fmt: skip
+    if done.on_the_way is not None and done.on_the_way.state == "open":
+        one = done.on_the_way
+        show.line(
+            f"on its way until {day(one.eta)}; as it arrives: "
+            f"ordersync stock receive {one.sku} {one.location} {one.left} --ref {one.reference}"
+        )
+
+
 def shown(
     skus: Annotated[list[str] | None, typer.Argument(metavar="[SKU]...", help="Items; all when none is named.")] = None,
     closed: Annotated[bool, typer.Option("--all", help="Also what came already, or was cancelled.")] = False,
@@ -65,12 +103,13 @@ def cancelled(
     ref: Annotated[str, typer.Argument(metavar="REF", help="What it is expected as.")],
     sku: Annotated[str, typer.Option("--sku", metavar="SKU", help="Only this item of it.")] = "",
     at: Annotated[str, typer.Option("--at", metavar="LOCATION", help="Only what was to come there.")] = "",
+    lost: Annotated[bool, typer.Option("--lost", help="Of a transfer: the units are nowhere.")] = False,
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
-    """What is left of a purchase order does not come any more. What was received stays."""
+    """What is left of an order or a transfer does not come. Units on a transfer are on hand again where they left."""
     with given.opened(config) as (_, store):
-        found = cancel(store, ref, clock(), sku=sku, location=at)
+        found = call_off(store, ref, clock(), sku=sku, location=at, lost=lost)
     tell(found, json)
 
 

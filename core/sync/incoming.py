@@ -43,7 +43,9 @@ class Expected(msgspec.Struct, frozen=True):
     """Open, and its time has passed."""
 
 
-_SHOWN = """
+KEY = "reference = :reference AND item_id = :item AND location_id = :place"
+
+SHOWN = """
 SELECT n.*, i.sku, l.name AS location, f.name AS from_location FROM incoming n JOIN items i ON i.id = n.item_id
 JOIN locations l ON l.id = n.location_id LEFT JOIN locations f ON f.id = n.from_id
 """
@@ -56,12 +58,12 @@ def incoming(store: Store, skus: Sequence[str] = (), *, now: int, closed: bool =
     which += ["i.sku IN :skus"] if skus else []
     with store.read() as tx:
         rows = tx.rows(
-            _SHOWN
+            SHOWN
             + (f" WHERE {' AND '.join(which)}" if which else "")
             + " ORDER BY CASE WHEN n.eta IS NULL THEN 1 ELSE 0 END, n.eta, n.reference, i.sku, l.name",
             **({"skus": sorted(set(skus))} if skus else {}),
         )
-    return [_expected(row, now) for row in rows]
+    return [as_expected(row, now) for row in rows]
 
 
 def expect(
@@ -92,9 +94,8 @@ def expect(
         place = known_locations(tx, [location])[location]
         item = known_items(tx, [ask])[sku]
         tx.rows("SELECT id FROM items WHERE id = :id /*lock*/", id=item)  # the item's lock guards what is expected
-        was = tx.row(f"SELECT * FROM incoming WHERE {_KEY}", reference=reference, item=item, place=place)
-        if was is not None and was.source == "transfer":
-            raise UserError(f"{reference} is a transfer; give what you ordered another reference")
+        refuse_other_source(tx, reference, "purchase")
+        was = tx.row(f"SELECT * FROM incoming WHERE {KEY}", reference=reference, item=item, place=place)
         if was is not None and quantity < was.received:
             raise UserError(
                 f"{was.received} of {sku} came to {location} as {reference} already; expect as many at least, "
@@ -112,58 +113,18 @@ def expect(
             " eta = excluded.eta, note = excluded.note, state = excluded.state, actor = excluded.actor,"
             " updated_at = excluded.updated_at",
         )  # fmt: skip
-        return tx.row(f"{_SHOWN} WHERE n.{_KEY}", reference=reference, item=item, place=place)
+        return tx.row(f"{SHOWN} WHERE n.{KEY}", reference=reference, item=item, place=place)
 
-    return _expected(store.transact(work), now)
-
-
-def cancel(
-    store: Store, reference: str, now: int, *, sku: str = "", location: str = "", actor: str = "operator"
-) -> list[Expected]:
-    """What is left of `reference` does not come any more: all of it, or one item, or what was to come to one location.
-
-    What was received stays. Raises `UserError` where nothing of it is open, and for a transfer.
-    """
-
-    def work(tx: Tx) -> list[Any]:
-        rows = _open(tx, reference, sku, location)
-        if not rows:
-            raise UserError(f"nothing is open as {reference!r}; see `ordersync stock incoming --all`")
-        if any(row.source == "transfer" for row in rows):
-            raise UserError(f"{reference} is a transfer: its units left already; receive them where they are")
-        tx.rows("SELECT id FROM items WHERE id IN :ids ORDER BY id /*lock*/", ids=sorted({row.item_id for row in rows}))
-        rows = _open(tx, reference, sku, location)  # as they stand under the items' locks
-        tx.update(
-            tables.incoming,
-            ("id",),
-            ("state", "actor", "updated_at"),
-            [(row.id, "cancelled", actor, now) for row in rows],
-        )
-        return list(tx.rows(f"{_SHOWN} WHERE n.id IN :ids ORDER BY n.id", ids=[row.id for row in rows]))
-
-    return [_expected(row, now) for row in store.transact(work)]
-
-
-_KEY = "reference = :reference AND item_id = :item AND location_id = :place"
-
-
-def _open(tx: Tx, reference: str, sku: str, location: str) -> Sequence[Any]:
-    return tx.rows(
-        f"{_SHOWN} WHERE n.reference = :reference AND n.state = 'open' AND (:sku = '' OR i.sku = :sku)"
-        " AND (:location = '' OR l.name = :location) ORDER BY n.id",
-        reference=reference,
-        sku=sku,
-        location=location,
-    )
+    return as_expected(store.transact(work), now)
 
 
 def find_expected(tx: Tx, ask: Ask, item: int, place: int, reference: str) -> Any:
     """The row that units received as `reference` belong to; its item is locked. Refuses where nothing is expected."""
-    row = tx.row(f"SELECT * FROM incoming WHERE {_KEY}", reference=reference, item=item, place=place)
+    row = tx.row(f"SELECT * FROM incoming WHERE {KEY}", reference=reference, item=item, place=place)
     if row is not None and row.state != "cancelled":
         return row
     others = tx.rows(
-        f"{_SHOWN} WHERE n.reference = :reference AND n.state = 'open' ORDER BY i.sku, l.name", reference=reference
+        f"{SHOWN} WHERE n.reference = :reference AND n.state = 'open' ORDER BY i.sku, l.name", reference=reference
     )
     told = ", ".join(f"{other.sku} at {other.location}" for other in others[:5])
     known = f"it brings {told}" if told else "see `ordersync stock incoming`, or expect it (`ordersync stock expect`)"
@@ -196,13 +157,20 @@ def write_received(tx: Tx, entries: Sequence[Entry], now: int) -> None:
             )
 
 
+def refuse_other_source(tx: Tx, reference: str, source: str) -> None:
+    """A reference is a purchase order's or a transfer's, so that it is clear what calling it off means."""
+    if tx.row("SELECT 1 FROM incoming WHERE reference = :it AND source <> :source", it=reference, source=source):
+        other = "a transfer" if source == "purchase" else "a purchase order"
+        raise UserError(f"{reference} is {other} already; give this another reference")
+
+
 def check_reference(reference: str) -> None:
     """Refuses what cannot be said again: an empty reference, blanks around it, control characters."""
     if not is_name(reference):
         raise UserError(f"{reference!r} is no reference; write one such as PO-17, without blanks around it")
 
 
-def _expected(row: Any, now: int) -> Expected:
+def as_expected(row: Any, now: int) -> Expected:
     left = max(0, row.quantity - row.received - row.lost) if row.state == "open" else 0
     return Expected(
         sku=row.sku,

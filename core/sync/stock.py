@@ -145,7 +145,8 @@ def book(
     except NeedOrders:
         told = "the orders that hold these items keep changing; nothing was booked, try again"
         raise UserError(told) from None
-    _poke(store, booking)
+    moved = {moved.sku for moved in booking.moved if moved.new}
+    poke_concerned(store, moved, [lost.channel_id for lost in booking.taken_back])
     return booking
 
 
@@ -288,11 +289,11 @@ def _why(asks: Sequence[Ask]) -> str:
     return f"{ask.sku} at {ask.location} was {said} {ask.units}"
 
 
-def _poke(store: Store, booking: Booking) -> None:
-    """Makes due whoever waits for these items, offers them, or has lost some."""
+def poke_concerned(store: Store, skus: Iterable[str], also: Iterable[int] = ()) -> None:
+    """Makes due whoever waits for these items or offers them, and the channels of `also`."""
     with store.read() as tx:
-        due = concerned(tx, {moved.sku for moved in booking.moved if moved.new})
-    poke(store, sorted(due.union(lost.channel_id for lost in booking.taken_back)))
+        due = concerned(tx, skus)
+    poke(store, sorted(due.union(also)))
 
 
 def concerned(tx: Tx, skus: Iterable[str]) -> set[int]:

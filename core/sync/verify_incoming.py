@@ -26,8 +26,10 @@ def what_came_was_expected(tx: Tx) -> Iterator[Breach]:
     rows = tx.rows(
         f"""
         SELECT * FROM ({_MOVED} GROUP BY n.id) t
-        WHERE came <> received OR (state = 'received' AND received + lost < quantity)
-          OR sent <> CASE WHEN source = 'purchase' THEN 0 WHEN state = 'open' THEN quantity ELSE received + lost END
+        WHERE came <> received OR (state = 'received' AND received < quantity)
+          OR (state <> 'cancelled' AND lost <> 0)
+          OR sent <> CASE WHEN source = 'purchase' THEN 0 WHEN state = 'cancelled' THEN received + lost
+            ELSE quantity END
         ORDER BY id LIMIT {MOST}
         """
     )
@@ -84,5 +86,4 @@ def _counted(row: Any) -> tuple[int, int, int, str] | None:
         return None
     if row.state == "cancelled":
         return max(row.quantity, sent), came, sent - came, row.state
-    lost = min(row.lost, sent - came)
-    return sent, came, lost, "received" if came + lost == sent else "open"
+    return sent, came, 0, "received" if came == sent else "open"

@@ -149,3 +149,21 @@ def test_a_date_is_a_day_or_an_instant(desk: Desk) -> None:
         2,
         "ordersync: 'tomorrow' is no date; write 2026-12-01 or 2026-12-01T15:00:00+01:00",
     )
+
+
+def test_units_move_at_once_or_on_a_journey(desk: Desk, shop: FarEnd) -> None:
+    done = desk.ok("stock", "transfer", "TEE", 2, "--from", "east", "--to", "west")
+    assert (done["left_there"], done["on_the_way"]) == (8, None)
+    journey = ("stock", "transfer", "TEE", 3, "--from", "east", "--to", "west", "--eta", "2027-01-05", "--ref", "T")
+    sent = desk.run(*journey)
+    assert "on its way until 2027-01-05; as it arrives: ordersync stock receive TEE west 3 --ref T" in sent.out
+    assert on_hand(desk)["TEE"] == (7, 0, 7)
+    assert "booked before" in desk.run(*journey).out
+    desk.ok("stock", "receive", "TEE", "west", 1, "--ref", "T")
+    (back,) = desk.ok("stock", "cancel", "T")["incoming"]
+    assert (back["state"], back["from_location"], on_hand(desk)["TEE"]) == ("cancelled", "east", (10, 0, 10))
+    shop.place([("TEE", 4)])
+    desk.ok("round")
+    refused = desk.run("stock", "transfer", "TEE", 7, "--from", "east", "--to", "west")
+    assert refused.code == 2
+    assert "3 of TEE may leave east, the rest is promised: 4 to order #1001 of shop" in refused.told

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.errors import UserError
-from core.sync.incoming import Expected, cancel, expect, incoming
+from core.sync.call_off import call_off
+from core.sync.incoming import Expected, expect, incoming
 from core.sync.stock import count, receive
 from core.sync.verify import repair, verify
 from tests.core.sync.corrupt import corrupting
@@ -84,8 +85,8 @@ def test_one_purchase_order_brings_many_items_to_many_places(shop: World) -> Non
     assert _open(shop) == [("PO-1", "west", 4), ("PO-1", "east", 5), ("PO-1", "east", 3)]  # no date comes last
     assert _open(shop, "B") == [("PO-1", "east", 3)]
     assert shop.value("SELECT title FROM items WHERE sku = 'B'") == "New one"
-    assert [one.sku for one in cancel(shop.store, "PO-1", shop.now, location="west")] == ["A"]
-    assert [one.sku for one in cancel(shop.store, "PO-1", shop.now, sku="B")] == ["B"]
+    assert [one.sku for one in call_off(shop.store, "PO-1", shop.now, location="west")] == ["A"]
+    assert [one.sku for one in call_off(shop.store, "PO-1", shop.now, sku="B")] == ["B"]
     assert _open(shop) == [("PO-1", "east", 5)]
 
 
@@ -103,11 +104,11 @@ def test_said_again_it_is_replaced(shop: World) -> None:
 def test_what_is_left_is_cancelled_and_what_came_stays(shop: World) -> None:
     expect(shop.store, "A", "east", 5, "PO-1", shop.now)
     receive(shop.store, "A", "east", 2, shop.now, expected="PO-1")
-    (gone,) = cancel(shop.store, "PO-1", shop.now, actor="ann")
+    (gone,) = call_off(shop.store, "PO-1", shop.now, actor="ann")
     assert (gone.state, gone.received, gone.left) == ("cancelled", 2, 0)
     assert (_open(shop), shop.at("A")) == ([], {"east": (3, 0)})
     with pytest.raises(UserError, match="nothing is open as 'PO-1'"):
-        cancel(shop.store, "PO-1", shop.now)
+        call_off(shop.store, "PO-1", shop.now)
     with pytest.raises(UserError, match="no A is expected at east as 'PO-1'"):
         receive(shop.store, "A", "east", 1, shop.now, expected="PO-1")
     assert expect(shop.store, "A", "east", 5, "PO-1", shop.now).left == 3
