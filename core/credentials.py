@@ -15,8 +15,8 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -70,9 +70,18 @@ class Granted(msgspec.Struct, frozen=True):
         return f"Granted(life={self.life!r})"
 
 
+class Look(NamedTuple):
+    """The latest look at an order that was stored. Both are microseconds since 1970."""
+
+    version: int
+    """See `core.model.Order`."""
+    at: int
+    """When the channel was asked, by this machine's clock."""
+
+
 class Keeper(Protocol):
     """What is kept of one account beyond one connector's life: its tokens, by kind, who of all its workers may renew
-    them, and what is left of its budgets.
+    them, what is left of its budgets, and which of its orders were seen.
 
     `origin` says what a token was fetched with (see `origin`): one of another origin is never given out. Methods may be
     called from any thread, outside of database transactions. They raise `StoreError` where the store behind them
@@ -82,6 +91,12 @@ class Keeper(Protocol):
     @property
     def budgets(self) -> Budgets:
         """The same for everything in this process that speaks for the account."""
+        ...
+
+    def seen(self, numbers: Sequence[str]) -> Mapping[str, Look]:
+        """What is stored of the orders with these numbers; without those that are not stored.
+
+        So a pull that looks back need not read again what it has read."""
         ...
 
     def load(self, kind: str, origin: str) -> Grant | None:
@@ -102,13 +117,19 @@ class Keeper(Protocol):
 
 
 class Memory:
-    """A keeper for one process: what it holds ends with it."""
+    """A keeper for one process: what it holds ends with it. `seen` tells what is stored; by default nothing is."""
 
-    def __init__(self, budgets: Budgets | None = None) -> None:
+    def __init__(
+        self, budgets: Budgets | None = None, seen: Callable[[Sequence[str]], Mapping[str, Look]] | None = None
+    ) -> None:
         self.budgets = budgets or Budgets()
+        self._seen = seen
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[str, Grant]] = {}
         self._leases: dict[str, tuple[str, float]] = {}
+
+    def seen(self, numbers: Sequence[str]) -> Mapping[str, Look]:
+        return self._seen(numbers) if self._seen is not None else {}
 
     def load(self, kind: str, origin: str) -> Grant | None:
         with self._lock:

@@ -16,6 +16,7 @@ from connectors.shopify import (
     hints,
     orders,
     paging,
+    pulling,
     pushes_levels,
     pushes_tracking,
     queries,
@@ -141,6 +142,7 @@ class Shopify:
         self._names = {orders.gid("Location", place): place for place in settings.locations.values() if place}
         self._spent: set[str] = set()
         kept = keeper or Memory()
+        self._seen = kept.seen
         self._graph = Graph(
             name,
             endpoint(settings.shop, settings.base_url),
@@ -157,11 +159,11 @@ class Shopify:
         return len(self._names) > 1
 
     def pages(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
-        """Orders by the instant of their last change, oldest first; Shopify shows the last 60 days unless the app has
-        the scope read_all_orders."""
+        """Orders by the instant of their last change, oldest first; see `pulling`. Shopify shows 60 days back unless
+        the app has the scope read_all_orders."""
         begin = since or self.settings.since(datetime.now(UTC))
         overlap = timedelta(seconds=self.settings.overlap_seconds)
-        return reading.pages(self._graph, cursor, begin, overlap, places=self._places)
+        return pulling.pages(self._graph, cursor, begin, overlap, self._seen, places=self._places)
 
     def fetch(self, number: str) -> Observation:
         """One order as it stands now, by its number, its global id or its fulfilment order's. Raises `NotFound`."""

@@ -69,17 +69,35 @@ def changes(
     `document` takes $query, $after and $first and sorts by UPDATED_AT. A page that finds nothing is given where it
     moves the cursor.
     """
-    reached = begin if cursor is None else msgspec.json.decode(cursor, type=Cursor).updated_at
-    known = cursor is not None
+    reached = begin if cursor is None else position(cursor)
     bound = reached if cursor is None else reached - overlap
+    return onward(graph, document, first, glance, bound, reached, known=cursor is not None, most=most)
+
+
+def onward(
+    graph: Graph,
+    document: str,
+    first: int,
+    glance: Callable[[bytes], G],
+    bound: datetime,
+    reached: datetime,
+    *,
+    known: bool = True,
+    most: int = MOST_PAGED,
+    begin_with: int | None = None,
+) -> Iterator[tuple[Sequence[G], str]]:
+    """As `changes`, of what changed since `bound` where a pull has `reached` further already: no cursor goes back.
+
+    `begin_with`: rows of the first page, where few are expected.
+    """
     while True:
         served = 0
-        for nodes in window(graph, document, f"updated_at:>='{stamp(bound)}'", first):
+        for nodes in window(graph, document, f"updated_at:>='{stamp(bound)}'", first, begin_with):
             glances = [glance(node) for node in nodes]
             before, reached = reached, max([reached, *(one.changed for one in glances if one.changed)])
             if nodes or not known or reached != before:
                 known = True
-                yield glances, msgspec.json.encode(Cursor(reached)).decode()
+                yield glances, written(reached)
             served += len(nodes)
             if served > most - first:
                 break
@@ -88,6 +106,16 @@ def changes(
         if reached <= bound:
             raise Unavailable(f"more than {most} orders changed at one instant: Shopify does not page that far")
         bound = reached
+
+
+def position(cursor: str) -> datetime:
+    """How far the pull with this cursor had come."""
+    return msgspec.json.decode(cursor, type=Cursor).updated_at
+
+
+def written(reached: datetime) -> str:
+    """The cursor of a pull that has come so far."""
+    return msgspec.json.encode(Cursor(reached)).decode()
 
 
 class _Placed(Record):
@@ -134,18 +162,19 @@ def stamp(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def window(graph: Graph, document: str, query: str, first: int) -> Iterator[list[bytes]]:
-    """The pages of one query, each asked with the same parameters."""
+def window(graph: Graph, document: str, query: str, first: int, begin_with: int | None = None) -> Iterator[list[bytes]]:
+    """The pages of one query, `first` rows each; `begin_with` rows in the first one."""
     after: str | None = None
     last: list[bytes] = []
     stuck, more = 0, True
+    rows = min(first, begin_with or first)
     while more:
         try:
-            answer = graph.ask(document, {"query": query, "after": after, "first": first}, _Orders).orders
+            answer = graph.ask(document, {"query": query, "after": after, "first": rows}, _Orders).orders
         except TooCostly:
-            if first == 1:
+            if rows == 1:
                 raise
-            first //= 2
+            first = rows = rows // 2
             continue
         end, more = answer.page_info.end_cursor, answer.page_info.has_next_page
         if more and not end:
@@ -160,5 +189,5 @@ def window(graph: Graph, document: str, query: str, first: int) -> Iterator[list
                 continue
         else:
             stuck = 0
-        last, after = nodes, end
+        last, after, rows = nodes, end, first
         yield nodes

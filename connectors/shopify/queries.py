@@ -109,6 +109,11 @@ ROLL_CALL: Final = f"""query RollCall($query: String!, $after: String, $first: I
 }}"""
 """A page of orders by when they were placed, and nothing of them but that: $query, $after, $first."""
 
+CHANGES: Final = f"""query Changes($query: String!, $after: String, $first: Int!) {{
+  orders(query: $query, after: $after, first: $first, sortKey: UPDATED_AT) {{ nodes {{ id updatedAt }} {_ENDS} }}
+}}"""
+"""A page of orders by their last change, and nothing of them but that: $query, $after, $first."""
+
 MORE: Final = f"""query More($id: ID!, $after: String!) {{
   node(id: $id) {{
     ... on Order {{ lineItems(first: {ALL}, after: $after) {{ nodes {{ ...Line }} {_ENDS} }} }}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -12,7 +12,7 @@ from connectors.shopify import queries
 from connectors.shopify.documents import Instant, PageInfo, Record
 from connectors.shopify.graph import Graph
 from connectors.shopify.orders import gid, is_number, observe, short
-from connectors.shopify.paging import MOST_PAGED, Rows, changes
+from connectors.shopify.paging import MOST_PAGED, Rows, onward
 from core.errors import NotFound, Rejected, Unavailable
 from core.model import ChannelListing, LevelKey, Observation, Page
 
@@ -22,12 +22,20 @@ _TRIES = 3
 
 
 def pages(
-    graph: Graph, cursor: str | None, begin: datetime, overlap: timedelta, *, places: bool, most: int = MOST_PAGED
+    graph: Graph,
+    bound: datetime,
+    reached: datetime,
+    *,
+    places: bool,
+    known: bool,
+    expected: int | None = None,
+    most: int = MOST_PAGED,
 ) -> Iterator[Page]:
-    """Orders changed since `cursor` (None: since `begin`), oldest change first; see `paging.changes`."""
+    """Orders changed since `bound`, oldest change first, whole; see `paging.onward`. `expected`: about how many."""
     document, first = queries.orders(places), queries.PAGE_WITH_PLACES if places else queries.PAGE
-    for some, reached in changes(graph, document, first, _glance, cursor, begin, overlap, most=most):
-        yield Page(observations=tuple(_whole(graph, one, places=places) for one in some), cursor=reached)
+    found = onward(graph, document, first, _glance, bound, reached, known=known, most=most, begin_with=expected)
+    for some, cursor in found:
+        yield Page(observations=tuple(_whole(graph, one, places=places) for one in some), cursor=cursor)
 
 
 def order_of(graph: Graph, work: str) -> str:
@@ -76,16 +84,17 @@ class _Several(Record):
     nodes: list[msgspec.Raw]
 
 
-def wholes(graph: Graph, ids: Sequence[str], *, places: bool) -> dict[str, bytes]:
-    """Several orders with every row of their lists, by global id, read as points can be spared; deleted ones are left
-    out."""
+def wholes(graph: Graph, ids: Sequence[str], *, places: bool, hurry: bool = False) -> dict[str, bytes]:
+    """Several orders with every row of their lists, by global id; deleted ones are left out. Without `hurry` they are
+    read as points can be spared."""
     found = {}
     for some in batches(ids, queries.SPARE_ORDERS):
         for node in graph.ask(queries.wholes(places), {"ids": some}, _Several).nodes:
             if bytes(node) != b"null":
                 seen = complete(graph, bytes(node), places=places)
                 found[gid("Order", seen.number)] = seen.body
-        graph.spare()
+        if not hurry:
+            graph.spare()
     return found
 
 

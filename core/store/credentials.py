@@ -6,16 +6,29 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from core.budgets import Budgets
-from core.credentials import Grant
+from core.credentials import Grant, Look
 from core.errors import Unauthorized
 from core.store.database import Store, Tx
 from core.store.seal import Seal, Unsealable
 
 SECOND = 1_000_000
+
+
+def seen(store: Store, name: str, numbers: Sequence[str]) -> dict[str, Look]:
+    """What is stored of orders of the channel `name`, by number; see `core.credentials.Keeper`."""
+    with store.read() as tx:
+        rows = tx.rows(
+            "SELECT o.number, o.version, o.observed_at FROM orders o JOIN channels c ON c.id = o.channel_id"
+            " WHERE c.name = :name AND o.number IN :numbers",
+            name=name,
+            numbers=list(numbers),
+        )
+    return {row.number: Look(row.version, row.observed_at) for row in rows}
 
 
 class Kept:
@@ -26,6 +39,9 @@ class Kept:
         self._store = store
         self._name = name
         self._seal = seal
+
+    def seen(self, numbers: Sequence[str]) -> Mapping[str, Look]:
+        return seen(self._store, self._name, numbers)
 
     def load(self, kind: str, origin: str) -> Grant | None:
         with self._store.read() as tx:

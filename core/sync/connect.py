@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from core.budgets import Budgets, Left, read
 from core.connector import Connector, find
 from core.credentials import Keeper, Memory
 from core.settings import ChannelSettings, StoreSettings
-from core.store.credentials import Kept
+from core.store.credentials import Kept, seen
 from core.store.database import Store
 from core.store.seal import Seal
 
@@ -39,7 +40,9 @@ class Keepers:
             if name not in self._keepers:
                 budgets = Budgets(stood(self._store, name))
                 self._keepers[name] = (
-                    Memory(budgets) if self._seal is None else Kept(self._store, name, self._seal, budgets)
+                    Memory(budgets, partial(seen, self._store, name))
+                    if self._seal is None
+                    else Kept(self._store, name, self._seal, budgets)
                 )
             return self._keepers[name]
 

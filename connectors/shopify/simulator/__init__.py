@@ -69,13 +69,15 @@ class ShopifySimulator(Simulator):
         rotating: bool = False,
         token_seconds: float | None = None,
         hint_speed: float = 1.0,
+        whole_seconds: bool = True,
     ) -> None:
         """`plan_points` are what the shop's plan restores a second; `pace` multiplies them. `rotating`: the app's
         access tokens live an hour, and each refresh answers a new refresh token; see `Door`. `token_seconds` is
-        another life. `hint_speed` divides the waits between two tries of a webhook."""
+        another life. `hint_speed` divides the waits between two tries of a webhook. Without `whole_seconds` each change
+        has an instant of its own, which Shopify's have not: for tests that cannot wait."""
         if places is not None:
             self.places = tuple(places)
-        self.shop = Shop(name or self.connector, self.places)
+        self.shop = Shop(name or self.connector, self.places, whole_seconds=whole_seconds)
         super().__init__(name=name, listings=listings, faults=faults, seed=seed)
         self.answers_as = VERSION
         """The API version it says it answered by: another one once ours is retired."""

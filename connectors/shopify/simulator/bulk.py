@@ -33,7 +33,6 @@ from graphql import (
 from werkzeug.wrappers import Request, Response
 
 from connectors.shopify.simulator import reads
-from connectors.shopify.simulator.shop import text
 from connectors.shopify.simulator.world import World, user_error
 
 FOLDER = "/bulk-operation-outputs/"
@@ -90,7 +89,7 @@ class Bulk:
             return None, [user_error(wrong, "query", code="INVALID")]
         shop = self._world.shop
         due = time.monotonic() + self.seconds
-        made = Operation(shop.gid("BulkOperation"), query, grouped, due, text(shop.tick()))
+        made = Operation(shop.gid("BulkOperation"), query, grouped, due, shop.text(shop.tick()))
         self._operations.append(made)
         shop.nodes[made.id] = made
         return made, []

@@ -42,9 +42,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Shop:
     """One shop's state. Not safe for threads by itself: the simulator holds its lock."""
 
-    def __init__(self, name: str, places: Sequence[str]) -> None:
+    def __init__(self, name: str, places: Sequence[str], *, whole_seconds: bool = True) -> None:
         self._base = (zlib.crc32(name.encode()) % 9_000 + 1_000) * 1_000_000_000
         self.name = name
+        self._whole_seconds = whole_seconds
         self._made = 0
         self.locations = {place: Location(place, f"Warehouse {at}") for at, place in enumerate(places, start=1)}
         self.variants: dict[str, Variant] = {}
@@ -63,6 +64,13 @@ class Shop:
         self._made += 1
         return f"gid://shopify/{kind}/{self._base + self._made}"
 
+    def text(self, at: int) -> str:
+        """An instant as the API writes it: in whole seconds, so that two changes within one look alike."""
+        written = (_EPOCH + timedelta(microseconds=at)).isoformat(
+            timespec="seconds" if self._whole_seconds else "microseconds"
+        )
+        return written.replace("+00:00", "Z")
+
     def tick(self) -> int:
         """Now, in microseconds since 1970, and later than ever before."""
         self._clock = max(self._clock + 1, micros(datetime.now(UTC)))
@@ -72,7 +80,7 @@ class Shop:
         """The order has changed: it moves behind all others."""
         self.touched[order.number] = order
         order.changed = self.tick() if at is None else at
-        order.updatedAt = text(order.changed)
+        order.updatedAt = self.text(order.changed)
         bisect.insort(self._changes, (order.changed, order.number))
         if len(self._changes) > 2 * len(self.orders) + 1000:
             self._changes = [(when, number) for when, number in self._changes if self.orders[number].changed == when]
@@ -157,8 +165,8 @@ class Shop:
             id=gid,
             number=number,
             name=f"#{1000 + serial}",
-            createdAt=text(placed),
-            processedAt=text(placed),
+            createdAt=self.text(placed),
+            processedAt=self.text(placed),
             updatedAt="",
             created=placed,
             changed=0,
@@ -303,11 +311,6 @@ class Shop:
         to.available -= row.taken
         to.committed += row.taken
         row.level = to
-
-
-def text(at: int) -> str:
-    """An instant as the API writes it. Shopify counts whole seconds; here every change is told apart."""
-    return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def micros(instant: datetime) -> int:

@@ -20,7 +20,7 @@ import msgspec
 from connectors.deliveries import Deliveries, Delivery
 from connectors.shopify.simulator import bodies
 from connectors.shopify.simulator.records import Order
-from connectors.shopify.simulator.shop import Shop, text
+from connectors.shopify.simulator.shop import Shop
 from connectors.simulation import FaultPlan
 from core.model import Call
 from core.signature import as_base64, sha256
@@ -232,7 +232,7 @@ class Happenings:
         self._levels = {key: level.available for key, level in now.items()}
         for key, level in now.items() if known else ():
             if known.get(key) != level.available:
-                body = partial(bodies.level, self._shop.items[key[0]], level, text(self._shop.tick()))
+                body = partial(bodies.level, self._shop.items[key[0]], level, self._shop.text(self._shop.tick()))
                 self._webhooks.happened([("INVENTORY_LEVELS_UPDATE", body)])
 
 

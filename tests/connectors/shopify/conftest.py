@@ -11,7 +11,7 @@ from tests.connectors.shopify.given import connector, goods
 
 @pytest.fixture
 def simulator() -> Iterator[ShopifySimulator]:
-    with ShopifySimulator(listings=goods(), plan_points=2000) as started:
+    with ShopifySimulator(listings=goods(), plan_points=2000, whole_seconds=False) as started:
         assert isinstance(started, ShopifySimulator)
         yield started
 

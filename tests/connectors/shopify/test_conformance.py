@@ -28,7 +28,7 @@ class TestConformance(Conformance):
     @pytest.fixture
     def far_end(self, vendor: GraphQLSchema) -> Iterator[SimulatedFarEnd]:  # noqa: F811
         """All that is said while the contract is proven keeps to the vendor's schema as well."""
-        with ShopifySimulator(listings=goods(ShopifySimulator), plan_points=2000) as simulator:
+        with ShopifySimulator(listings=goods(ShopifySimulator), plan_points=2000, whole_seconds=False) as simulator:
             assert isinstance(simulator, ShopifySimulator)
             watch = Watch(simulator)
             yield SimulatedFarEnd(simulator)

@@ -118,12 +118,11 @@ def test_behind_25_000_orders_the_query_starts_anew(
         order = simulator.shop.orders[number]
         simulator.shop.touch(order, order.changed + at * 1_000_000)
     begin = datetime.now(UTC) - timedelta(minutes=5)
-    pages = list(reading.pages(shop._graph, None, begin, timedelta(0), places=False, most=9))
+    pages = list(reading.pages(shop._graph, begin, begin, places=False, known=False, most=9))
     assert {seen.number for page in pages for seen in page.observations} == set(numbers)
+    later = datetime.now(UTC) + timedelta(days=1)
     with pytest.raises(Unavailable, match="at one instant"):
-        list(
-            reading.pages(shop._graph, None, datetime.now(UTC) + timedelta(days=1), timedelta(0), places=False, most=0)
-        )
+        list(reading.pages(shop._graph, later, later, places=False, known=False, most=0))
 
 
 def test_a_500_line_order_is_read_whole(simulator: ShopifySimulator, shop: Shopify) -> None:
