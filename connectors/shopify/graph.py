@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -20,6 +22,7 @@ from core import http
 from core.budgets import Budget, Budgets, Reading
 from core.credentials import Tokens
 from core.errors import NotFound, Rejected, Throttled, Unauthorized, Unavailable
+from core.model import micros
 
 T = TypeVar("T")
 
@@ -111,6 +114,8 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         self._throttle: _Throttle | None = None
         self.date = ""
         """The instant of the last answer, by Shopify's clock, as its header has it."""
+        self.ahead = 0
+        """Microseconds by which Shopify's clock is ahead of ours, at least: its header counts whole seconds."""
         self._costs: dict[str, float] = {}
         self._client = http.client(
             account,
@@ -142,6 +147,7 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         except NotFound:
             raise Rejected(f"{self._account}: there is no such shop; check shop and base_url", status=404) from None
         self.date = response.headers.get("date", "")
+        self.ahead = _ahead(self.date)
         self._note_version(response.headers.get(VERSION_HEADER, VERSION))
         return response.content
 
@@ -258,6 +264,14 @@ class Graph(GraphQL):  # type: ignore[misc] # the library has no types
         if version != self.version:
             self.version = version
             _log.warning("Shopify answers as another API version", channel=self._account, asked=VERSION, got=version)
+
+
+def _ahead(date: str) -> int:
+    try:
+        there = parsedate_to_datetime(date)
+    except ValueError:
+        return 0
+    return micros(there.replace(tzinfo=UTC)) - micros(datetime.now(UTC))
 
 
 def _document(request: httpx.Request) -> str:

@@ -7,6 +7,8 @@ is read where the store has looked at that very change, long enough after it.
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,9 +26,9 @@ from core.credentials import Look
 from core.errors import Unavailable
 from core.model import Page, micros
 
-SETTLED: Final = 5_000_000
-"""Microseconds after a change from which on a look has seen all of it. Shopify dates changes by the second, so a second
-change within it does not show in the date; what is more allows for clocks that differ."""
+SETTLED: Final = 2_000_000
+"""Microseconds after a change, by Shopify's clock, from which on a look has seen all of it: Shopify dates changes by
+the second, so a second change within it does not show in the date."""
 
 SPARE_ROWS: Final = 10
 """Orders more than the list has shown that a first page asks for: some are placed meanwhile."""
@@ -52,11 +54,9 @@ def pages(
     reached = position(cursor)
     listed, ended = _list(graph, reached - overlap, reached, most)
     known = seen([short(one.id) for one in listed])
-    unseen = {at: one.id for at, one in enumerate(listed) if not _is_known(one, known.get(short(one.id)))}
-    start = len(listed) if ended else len(listed) - 1  # from there on all is read, in pages
-    while start - 1 in unseen:
-        start -= 1
-    late = [id for at, id in unseen.items() if at < start]
+    unseen = [at for at, one in enumerate(listed) if not _is_known(one, known.get(short(one.id)), graph.ahead)]
+    start = _start(unseen, len(listed), ended)
+    late = [listed[at].id for at in unseen if at < start]
     if late:  # shown among orders that were seen
         found = wholes(graph, late, places=places, hurry=True)
         yield Page(observations=tuple(observe(body) for body in found.values()), cursor=cursor)
@@ -65,6 +65,22 @@ def pages(
         yield from read(graph, bound, reached, places=places, known=True, expected=expected, most=most)
     elif listed and listed[-1].updated_at > reached:
         yield Page(observations=(), cursor=written(listed[-1].updated_at))
+
+
+def _start(unseen: Sequence[int], count: int, ended: bool) -> int:
+    """The row from which on all is read, page by page; what is `unseen` before is read by its id.
+
+    A page of many costs little a row, one read by its id all of its points: the start is where both together cost
+    least. What lies behind a list that has not `ended` is read in any case.
+    """
+    last = count if ended else count - 1
+    starts = [at for at in unseen if at < last]
+    return min([*starts, last], key=lambda start: (bisect_left(unseen, start) + weight(count - start), start))
+
+
+def weight(rows: int) -> int:
+    """As how many rows a page of so many counts; see `queries`."""
+    return max(1, int(2 * math.log(rows))) if rows else 0
 
 
 class _Changed(Record):
@@ -86,6 +102,7 @@ def _list(graph: Graph, bound: datetime, reached: datetime, most: int) -> tuple[
     return listed, True
 
 
-def _is_known(one: _Changed, look: Look | None) -> bool:
+def _is_known(one: _Changed, look: Look | None, ahead: int) -> bool:
+    """`ahead`: by how much Shopify's clock is ahead of the one that dates looks."""
     at = micros(one.updated_at)
-    return look is not None and look.version == at and look.at >= at + SETTLED
+    return look is not None and look.version == at and look.at + ahead >= at + SETTLED

@@ -26,7 +26,7 @@ class Store:
     def __init__(self) -> None:
         self.looks: dict[str, Look] = {}
 
-    def see(self, simulator: ShopifySimulator, *numbers: str, after: int = SETTLED) -> None:
+    def see(self, simulator: ShopifySimulator, *numbers: str, after: int = SETTLED + 2 * SECOND) -> None:
         """These orders as they stand, looked at so long after their change."""
         for number in numbers:
             changed = simulator.shop.orders[number].changed
@@ -85,14 +85,14 @@ def test_what_was_seen_too_soon_after_its_change_is_read_again(
 ) -> None:
     numbers = place(simulator, 5)
     store.see(simulator, *numbers)
-    store.see(simulator, numbers[2], after=SETTLED - 1)
+    store.see(simulator, numbers[2], after=SETTLED - 2 * SECOND)
     assert read(shop, cursor(simulator, numbers[-1])) == [numbers[2]]
 
 
 def test_a_newer_version_is_read(simulator: ShopifySimulator, shop: Shopify, store: Store) -> None:
     numbers = place(simulator, 5)
     since = cursor(simulator, numbers[-1])
-    store.see(simulator, *numbers)
+    store.see(simulator, *numbers, after=3600 * SECOND)
     simulator.shop.touch(simulator.shop.orders[numbers[1]], simulator.shop.tick() + 2 * SECOND)
     assert read(shop, since) == [numbers[1]]
 
@@ -133,6 +133,7 @@ def test_nothing_is_left_out_whatever_was_seen(
     simulator: ShopifySimulator, shop: Shopify, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "LISTINGS", 5)
+    monkeypatch.setattr(queries, "PAGE", 3)
     numbers = place(simulator, 23)
     dice = random.Random(7)
     for _ in range(25):
@@ -140,9 +141,26 @@ def test_nothing_is_left_out_whatever_was_seen(
         settled = {number for number in numbers if dice.random() < 0.6}
         store.see(simulator, *settled)
         hasty = {number for number in settled if dice.random() < 0.2}
-        store.see(simulator, *hasty, after=SETTLED - 1)
-        found = read(shop, cursor(simulator, dice.choice(numbers)))
-        assert set(found) >= set(numbers) - (settled - hasty)
+        store.see(simulator, *hasty, after=SETTLED - 2 * SECOND)
+        since = cursor(simulator, dice.choice(numbers))
+        pages = list(shop.pages(since))
+        assert {one.number for page in pages for one in page.observations} >= set(numbers) - (settled - hasty)
+        cursors = [position(one) for one in (since, *(page.cursor for page in pages))]
+        assert cursors == sorted(cursors)
+
+
+def test_many_unseen_among_the_seen_are_read_by_the_page(
+    simulator: ShopifySimulator, shop: Shopify, store: Store
+) -> None:
+    numbers = place(simulator, 40)
+    few, many = numbers[10:30:10], numbers[10:30:2]
+    for unseen, asked in ((few, "nodes"), (many, "orders")):
+        store.looks.clear()
+        store.see(simulator, *(number for number in numbers if number not in unseen))
+        simulator.calls.clear()
+        found = read(shop, cursor(simulator, numbers[-1]))
+        assert set(found) >= set(unseen)
+        assert simulator.calls[asked] == {"nodes": 1, "orders": 2}[asked]
 
 
 def test_a_first_pull_and_one_since_an_instant_read_all(
