@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -9,6 +10,10 @@ import typer
 
 from core.commands import given, show
 from core.commands.given import Config, Json, Order
+from core.expected import Expected
+from core.settings import Settings
+from core.store.database import Tx
+from core.sync.expected import expected
 from core.sync.find import find_order
 from core.sync.status import ORDER_STATUS, OrderStatus
 from core.sync.story import Parcel, Story, asked, tell, units
@@ -52,27 +57,46 @@ def orders(
     json: Json = False,
 ) -> None:
     """List orders, the newest first, with the status their lines give them."""
-    with given.opened(config) as (_, store), store.read() as tx:
+    with given.opened(config) as (settings, store), store.read() as tx:
         if channel:
             given.known_channel(tx, channel)
         rows = tx.rows(_LIST, channel=channel, status=status.value if status else "", limit=limit)
+        hopes = _hopes(tx, [row.id for row in rows if row.status in _WAITING], settings)
     if json:
-        show.document({"orders": [_brief(row) for row in rows]})
+        show.document({"orders": [_brief(row, hopes) for row in rows]})
         return
+    waits = ("expected",) if any(row.status in _WAITING for row in rows) else ()
     show.table(
-        ("id", "channel", "number", "name", "status", "placed", "units", "total", ""),
+        ("id", "channel", "number", "name", "status", *waits, "placed", "units", "total", ""),
         [
-            (row.id, row.channel, row.number, row.name, row.status, show.clock_time(row.placed_at), row.units,
-             show.amount(row.total), row.currency)
+            (row.id, row.channel, row.number, row.name, row.status, *(show.day(hopes.get(row.id)) for _ in waits),
+             show.clock_time(row.placed_at), row.units, show.amount(row.total), row.currency)
             for row in rows
         ],
     )  # fmt: skip
     show.line(show.many(len(rows), "order") + (f" (the newest {limit}; see --limit)" if len(rows) == limit else ""))
 
 
-def _brief(row: Any) -> dict[str, Any]:
+_WAITING = (OrderStatus.BACKORDERED.value, OrderStatus.PARTIALLY_BACKORDERED.value)
+
+
+def _hopes(tx: Tx, ids: list[int], settings: Settings) -> dict[int, int]:
+    """When the last units come that orders wait for, by order; those with units that nothing dated covers left out."""
+    found = expected(tx, ids, settings.channels) if ids else {}
+    hopes: dict[int, int] = {}
+    unknown = set()
+    for row in tx.rows("SELECT id, order_id FROM lines WHERE order_id IN :ids AND backordered > 0", ids=ids):
+        eta = found[row.id].eta if row.id in found else None
+        if eta is None:
+            unknown.add(row.order_id)
+        else:
+            hopes[row.order_id] = max(eta, hopes.get(row.order_id, 0))
+    return {id: eta for id, eta in hopes.items() if id not in unknown}
+
+
+def _brief(row: Any, hopes: Mapping[int, int]) -> dict[str, Any]:
     instants = {word: show.iso(getattr(row, word)) for word in ("placed_at", "imported_at", "ship_by")}
-    return {**row._mapping, **instants, "total": show.amount(row.total)}
+    return {**row._mapping, **instants, "total": show.amount(row.total), "expected_at": show.iso(hopes.get(row.id))}
 
 
 def order(
@@ -82,8 +106,8 @@ def order(
     json: Json = False,
 ) -> None:
     """Tell everything of one order: its lines, its holds, why it ships from where, its parcels, what happened."""
-    with given.opened(config) as (_, store), store.read() as tx:
-        story = tell(tx, find_order(tx, order), buyer=buyer)
+    with given.opened(config) as (settings, store), store.read() as tx:
+        story = tell(tx, find_order(tx, order), buyer=buyer, channels=settings.channels)
     if json:
         show.document(_whole(story))
     else:
@@ -103,7 +127,7 @@ def _whole(story: Story) -> dict[str, Any]:
         "status": story.status,
         "to": story.to,
         "documents": story.documents,
-        "lines": [_line(line) for line in story.lines],
+        "lines": [{**_line(line), **_hope(story.expected.get(line.id))} for line in story.lines],
         "holds": [_dated(one, "since", "until") for one in story.holds],
         "set_aside": [{**row._mapping, "since": show.iso(row.since)} for row in story.set_aside],
         "fulfilment": [_dated(one, "created_at", "released_at") for one in story.work],
@@ -115,6 +139,13 @@ def _whole(story: Story) -> dict[str, Any]:
         "acknowledgement": None if story.acknowledgement is None else story.acknowledgement.state,
         "timeline": [_dated(one, "at") for one in story.timeline],
     }
+
+
+def _hope(one: Expected | None) -> dict[str, Any]:
+    """What covers a line's waiting units."""
+    if one is None:
+        return {"expected": 0, "expected_at": None, "expected_from": []}
+    return {"expected": one.units, "expected_at": show.iso(one.eta), "expected_from": list(one.references)}
 
 
 def _dated(one: msgspec.Struct, *instants: str) -> dict[str, Any]:
@@ -162,6 +193,15 @@ def _print(story: Story) -> None:
             for line in story.lines
         ],
         title="lines",
+    )
+    show.table(
+        ("line", "SKU", "waiting", "expected", "last by", "from"),
+        [
+            (line.number, line.sku, line.backordered, hope.units, show.day(hope.eta), ", ".join(hope.references))
+            for line in story.lines
+            if (hope := story.expected.get(line.id))
+        ],
+        title="backordered",
     )
     show.table(
         ("hold", "by", "since", "until", "why"),

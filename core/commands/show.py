@@ -76,6 +76,11 @@ def clock_time(micros: int | None) -> str | None:
     return None if micros is None else f"{instant(micros):%Y-%m-%d %H:%M:%S}Z"
 
 
+def day(micros: int | None) -> str | None:
+    """The day of a stored instant: "2026-01-31"."""
+    return None if micros is None else f"{instant(micros):%Y-%m-%d}"
+
+
 def ago(micros: int | None, now: int) -> str | None:
     """How long ago a stored instant is: "3 min"."""
     return None if micros is None else span((now - micros) // SECOND)

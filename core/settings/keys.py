@@ -104,6 +104,13 @@ class ChannelSettings(Table):
     match: Literal["sku", "mapped"] = "sku"
     """sku: a channel SKU that equals an item's SKU is that item, unless mapped otherwise. mapped: only what was
     mapped by hand."""
+    backorder: Literal["partial", "whole", "never"] = "partial"
+    """What becomes of units that are ordered and not there. partial: they wait, and the order's other units ship.
+    whole: the order ships when all of it is there. never: they are cancelled at once, as out of stock."""
+    backorder_priority: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] = 100
+    """Who waits for stock gets it in turn: channels with a smaller number first, then what was to ship first."""
+    backorder_cancel_days: Annotated[int, Field(ge=1, le=3650, examples=[30])] | None = None
+    """Units that have waited for stock for so many days are cancelled, as out of stock. Not set: they wait on."""
     unpaid_expire_hours: Annotated[int, Field(ge=1, le=8760, examples=[48])] | None = None
     """Units promised to an order that is not paid or not confirmed are free for others after so many hours. Not set:
     they are kept for it for as long as it is open."""

@@ -40,6 +40,8 @@ class Decision:
     reference: str = ""
     """The decider's own: the same one of the same order is decided once, however often given."""
     actor: str = "operator"
+    told: str = ""
+    """Why, for the order's timeline alone."""
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +65,14 @@ def cancel(store: Store, decision: Decision, now: int) -> Cancelled:
     Raises `UserError` when the order is unknown or not ours to ship, when it has fewer units that have not shipped, and
     while its channel refuses an earlier cancellation.
     """
-    done, channel_id = store.transact(lambda tx: _cancel(tx, decision, now))
+    done, channel_id = store.transact(lambda tx: decide(tx, decision, now))
     if done.new:
         poke(store, [channel_id])
     return done
 
 
-def _cancel(tx: Tx, decision: Decision, now: int) -> tuple[Cancelled, int]:
+def decide(tx: Tx, decision: Decision, now: int) -> tuple[Cancelled, int]:
+    """As `cancel`, within a transaction; returns the channel's id, too."""
     order = tx.row("SELECT * FROM orders WHERE id = :id /*lock*/", id=decision.order_id)
     if order is None:
         raise UserError(f"there is no order {decision.order_id}; see `ordersync orders`")
@@ -186,8 +189,7 @@ def _write(tx: Tx, units: Sequence[tuple[StoredLine, int]]) -> None:
 def _told(decision: Decision, units: Sequence[tuple[StoredLine, int]], recalled: Mapping[str, int]) -> Iterator[str]:
     listed = ", ".join(f"{count} of {line.row.sku or line.row.number}" for line, count in units)
     yield f"{listed} ({decision.reason.value.replace('_', ' ')})"
-    if decision.note:
-        yield decision.note
+    yield from (said for said in (decision.told, decision.note) if said)
     for place, count in recalled.items():
         yield f"{place} was asked for {count} already: tell it"
 

@@ -15,6 +15,7 @@ from core.connector import Ability, find
 from core.settings import Settings
 from core.store.database import Store, Tx
 from core.sync.channel import Channel
+from core.sync.give_up import give_up
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku
 from core.sync.outbox import before
@@ -108,7 +109,9 @@ def plan(store: Store, settings: Settings, now: int) -> Plan:
         ids = {row.name: row for row in tx.rows("SELECT * FROM channels ORDER BY id /*lock*/")}
         known = {name: ids[name] for name in settings.channels if name in ids}
         for name, row in known.items():
-            map_by_sku(tx, _as_channel(settings, name, row))
+            channel = _as_channel(settings, name, row)
+            map_by_sku(tx, channel)
+            give_up(within, channel, now)
         touch_changed_rules(within, settings.channels)
         refresh(within, settings.channels, now)
         able = _told_levels(settings, known)

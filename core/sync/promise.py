@@ -43,6 +43,11 @@ class Claim(msgspec.Struct, gc=False):
         return self.open - self.reserved if self.parts is None else 0
 
 
+def is_complete(claims: Iterable[Claim]) -> bool:
+    """Whether all that is open of an order is promised."""
+    return all(claim.reserved == claim.open for claim in claims)
+
+
 class Parcel(msgspec.Struct, gc=False):
     """What one order still needs a location for."""
 
@@ -56,11 +61,17 @@ class Parcel(msgspec.Struct, gc=False):
     """By line: promised units that could be sent from nowhere, and so are promised no more."""
 
 
-def reserve(claims: Iterable[Claim], stock: Stock) -> None:
-    """Promises what is free, first come first served. What two lines take of one item is summed by construction."""
+def reserve(claims: Iterable[Claim], stock: Stock, most: Mapping[int, int] | None = None) -> None:
+    """Promises what is free, first come first served. What two lines take of one item is summed by construction.
+
+    `most`: by line, how many units it may get at this turn of it; the lines it does not name get none.
+    """
     for claim in claims:
-        if claim.parts is not None and claim.open > claim.reserved:
-            claim.reserved += stock.reserve(claim.parts, claim.open - claim.reserved)
+        wanted = claim.open - claim.reserved
+        if most is not None:
+            wanted = min(wanted, most.get(claim.line_id, 0))
+        if claim.parts is not None and wanted > 0:
+            claim.reserved += stock.reserve(claim.parts, wanted)
 
 
 class Binding(msgspec.Struct, frozen=True, gc=False):

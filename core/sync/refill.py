@@ -2,21 +2,24 @@
 
 Three kinds of waiting end here: backordered units when stock is free that the channel may have (`core.spare`), held
 units once their SKU means something, and promised units without a location once the order's holds are lifted or a
-location has the stock. Oldest orders first. An order that is parked is left alone until something it waits for has
-changed: stock of its items (`core.store.moves`), the rules or the locations, or the hour it is due at.
+location has the stock. Whose turn it is when stock is short, `core.sync.turns` says. An order that is parked is left
+alone until something it waits for has changed: stock of its items (`core.store.moves`), the rules or the locations, or
+the hour it is due at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from core.store.catalogue import look_up, parts_of
+from core.settings import ChannelSettings
+from core.store.catalogue import look_up
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Desk
 from core.sync.promise import (
     TAKEN_BACK,
     Parcel,
     allocate,
+    is_complete,
     load_left_out,
     nowhere,
     reserve,
@@ -25,6 +28,7 @@ from core.sync.promise import (
 )
 from core.sync.rows import tell
 from core.sync.stored import StoredLine, load_lines, write_claims
+from core.sync.turns import turns
 
 BATCH = 200
 """Orders looked at in one transaction."""
@@ -32,13 +36,12 @@ BATCH = 200
 # Driven by the three small partial indexes of what waits, never by the channel's orders.
 _WAITING = """
 SELECT o.id FROM orders o WHERE o.id IN (
-  SELECT l.order_id FROM lines l WHERE l.backordered > 0 AND l.item_id IN :there
-    AND NOT EXISTS (SELECT 1 FROM expiries e WHERE e.order_id = l.order_id)
-  UNION SELECT l.order_id FROM lines l WHERE l.held > 0 AND l.item_id IS NULL AND l.sku <> '' AND (
+  SELECT l.order_id FROM lines l WHERE l.held > 0 AND l.item_id IS NULL AND l.sku <> '' AND (
     l.sku IN (SELECT s.sku FROM listings s WHERE s.channel_id = :channel AND s.item_id IS NOT NULL)
     OR (:by_sku = 1 AND l.sku IN (SELECT i.sku FROM items i)))
   UNION SELECT l.order_id FROM lines l WHERE l.reserved > l.allocated
     AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = l.order_id)
+    AND (:whole = 0 OR NOT EXISTS (SELECT 1 FROM lines b WHERE b.order_id = l.order_id AND b.backordered + b.held > 0))
     AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.order_id = l.order_id AND p.rules = :rules
       AND (p.due_at IS NULL OR p.due_at > :now)))
  AND o.channel_id = :channel AND o.fulfiller = 'merchant' AND NOT o.test AND o.id > :after
@@ -50,48 +53,80 @@ _Units = tuple[int, int, int]
 """A line's reserved, allocated and held units."""
 
 
-def refill(store: Store, channel: Channel, clock: Callable[[], int]) -> int:
-    """Works off what can resume; returns how many orders moved on."""
-    with store.read() as tx:
-        there = _there(tx, channel)
-    moved = 0
+def refill(
+    store: Store,
+    channel: Channel,
+    clock: Callable[[], int],
+    channels: Mapping[str, ChannelSettings] | None = None,
+) -> int:
+    """Works off what can resume; returns how many orders moved on.
+
+    `channels`: those whose orders wait in turn with this channel's; all there are when not given.
+    """
+    moved = _serve(store, channel, clock, channels)
     after: int | None = 0
     while after is not None:
         start = after
-        step, after = store.transact(lambda tx: _batch(tx, channel, there, start, clock()))  # noqa: B023 - runs at once
+        step, after = store.transact(lambda tx: _batch(tx, channel, start, clock()))  # noqa: B023 - runs at once
         moved += step
     return moved
 
 
-def _there(tx: Tx, channel: Channel) -> list[int]:
-    """Of the items and kits that lines wait for, those of which this channel may have a unit now.
+def _serve(
+    store: Store, channel: Channel, clock: Callable[[], int], channels: Mapping[str, ChannelSettings] | None
+) -> int:
+    """Gives those who wait what is their turn. Who could not be sent it lets the next have it."""
+    served: set[int] = set()
+    moved = 0
+    while True:
+        with store.read() as tx:
+            found = turns(tx, channel, channels, but=served)
+        if not found:
+            return moved
+        for ids in batched(found):
+            most = {line: units for id in ids for line, units in found[id].items()}
 
-    So an order whose units stand where the channel does not ship from is not looked at in vain each round.
-    """
-    wanted = tx.rows(
-        "SELECT DISTINCT l.item_id FROM lines l JOIN items i ON i.id = l.item_id WHERE l.backordered > 0"
-        " AND (i.on_hand > i.reserved OR EXISTS (SELECT 1 FROM kits k WHERE k.kit_id = i.id))"
-        " AND NOT EXISTS (SELECT 1 FROM expiries e WHERE e.order_id = l.order_id)"
-    )
-    parts = parts_of(tx, [row.item_id for row in wanted])
-    stock = channel.stock(tx, {item for made_of in parts.values() for item, _ in made_of}, lock=False)
-    return sorted(item for item, made_of in parts.items() if stock.able(made_of))
+            def work(tx: Tx, ids: list[int] = ids, most: Mapping[int, int] = most) -> int:
+                channel.fence(tx)
+                return resume(tx, channel, ids, clock(), most=most)
+
+            moved += store.transact(work)
+        served |= set(found)
 
 
-def _batch(tx: Tx, channel: Channel, there: list[int], after: int, now: int) -> tuple[int, int | None]:
+def batched(ids: Iterable[int]) -> Iterator[list[int]]:
+    """Ids in their order, so many at a time as one transaction takes."""
+    left = list(ids)
+    for start in range(0, len(left), BATCH):
+        yield left[start : start + BATCH]
+
+
+def _batch(tx: Tx, channel: Channel, after: int, now: int) -> tuple[int, int | None]:
     channel.fence(tx)
     by_sku = int(channel.settings.match == "sku")
-    rows = tx.rows(_WAITING, channel=channel.id, there=there, after=after, by_sku=by_sku, batch=BATCH,
-                   rules=channel.rules, now=now)  # fmt: skip
+    rows = tx.rows(_WAITING, channel=channel.id, after=after, by_sku=by_sku, batch=BATCH,
+                   rules=channel.rules, now=now, whole=int(channel.settings.backorder == "whole"))  # fmt: skip
     ids = [row.id for row in rows]
     if not ids:
         return 0, None
-    moved = resume(tx, channel, ids, now)
+    moved = resume(tx, channel, ids, now, most={})
     return moved, ids[-1] if len(ids) == BATCH else None
 
 
-def resume(tx: Tx, channel: Desk, ids: list[int], now: int, event: str = "resumed") -> int:
-    """Reserves and routes what these orders still want; returns how many moved on. `event`: what timelines call it."""
+def resume(
+    tx: Tx,
+    channel: Desk,
+    ids: list[int],
+    now: int,
+    event: str = "resumed",
+    *,
+    most: Mapping[int, int] | None = None,
+) -> int:
+    """Reserves and routes what these orders still want; returns how many moved on. `event`: what timelines call it.
+
+    `most`: by line, the units it may get at this turn, in the order of `ids`; what was of an unknown SKU before gets
+    what is free. Not given: all get what is free, the oldest orders first.
+    """
     orders = {row.id: row for row in tx.rows("SELECT * FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=ids)}
     lines = load_lines(tx, ids)
     named = _name_unknown(tx, channel, [line for found in lines.values() for line in found])
@@ -102,10 +137,16 @@ def resume(tx: Tx, channel: Desk, ids: list[int], now: int, event: str = "resume
     before |= {line.row.id: (line.row.reserved, line.row.allocated, line.row.held) for line in named}
     stock = channel.stock(tx, {item for claim in claims for item, _ in claim.parts or ()})
     expired = {row.order_id for row in tx.rows("SELECT order_id FROM expiries WHERE order_id IN :ids", ids=ids)}
-    queue = sorted(set(ids) - expired, key=lambda id: (orders[id].placed_at, id))
-    reserve((line.claim for id in queue for line in lines[id]), stock)
+    queue = [id for id in ids if id not in expired]
+    if most is None:
+        queue.sort(key=lambda id: (orders[id].placed_at, id))
+    else:
+        most = {**most, **{line.row.id: line.row.held for line in named}}
+    reserve((line.claim for id in queue for line in lines[id]), stock, most)
     left_out = load_left_out(tx, ids)
     free = [id for id in ids if id not in held]
+    if channel.settings.backorder == "whole":
+        free = [id for id in free if is_complete(line.claim for line in lines[id])]
     routed = allocate(
         channel,
         [

@@ -14,7 +14,10 @@ def release(store: Store, channel: Channel, now: int) -> int:
         return tx.run(
             "UPDATE fulfilment_orders SET state = 'released', released_at = :now WHERE state = 'planned'"
             " AND EXISTS (SELECT 1 FROM orders o WHERE o.id = fulfilment_orders.order_id AND o.channel_id = :channel)"
-            " AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = fulfilment_orders.order_id)",
+            " AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = fulfilment_orders.order_id)"
+            " AND (:whole = 0 OR NOT EXISTS (SELECT 1 FROM lines l WHERE l.order_id = fulfilment_orders.order_id"
+            " AND l.backordered + l.held > 0))",
+            whole=int(channel.settings.backorder == "whole"),
             now=now,
             channel=channel.id,
         )

@@ -20,6 +20,7 @@ from core.store.database import Store, Tx
 from core.sync.backfill import work_on_backfill
 from core.sync.channel import Channel, Clock
 from core.sync.expire import expire
+from core.sync.give_up import give_up
 from core.sync.hints import Answered, answer_hints, hints_wait, looked
 from core.sync.holds import lift_due
 from core.sync.levels import refresh, touch_changed_rules
@@ -75,6 +76,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     lifted: int = 0
     """Holds that lifted as their time had come."""
     resumed: int = 0
+    given_up: int = 0
+    """Orders of which units were cancelled, as they waited for stock for too long."""
     released: int = 0
     acknowledged: int = 0
     cancelled: int = 0
@@ -157,6 +160,7 @@ def run_round(
     pulled: Counts | None = Counts()
     pulled_at = clock()
     if pulling:
+        outcome.resumed = refill(store, channel, clock, channels)  # who waits comes before who is new
         before = len(waits)
         with _explained(hinted.parked):
             pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=counted), None)
@@ -171,7 +175,8 @@ def run_round(
     lost = refit(store, clock())
     poke(store, sorted({one.channel_id for one in lost} - {channel.id}))
     outcome.taken_back = len(lost)
-    outcome.resumed = refill(store, channel, clock)
+    outcome.resumed += refill(store, channel, clock, channels)
+    outcome.given_up = give_up(store, channel, clock())
     outcome.acknowledged = attempt(lambda: push_acknowledgements(store, channel, clock), 0)
     outcome.cancelled = attempt(lambda: push_cancellations(store, channel, clock), 0)
     outcome.released = release(store, channel, clock())

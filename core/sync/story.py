@@ -12,9 +12,12 @@ from typing import Any
 
 import msgspec
 
+from core.expected import Expected
 from core.model import Cancellation, Refund
+from core.settings import ChannelSettings
 from core.store.database import Tx
 from core.sync.confirm import told_number
+from core.sync.expected import expected
 from core.sync.rows import millionths
 from core.sync.said import amount_of, decoded
 from core.sync.status import ORDER_STATUS
@@ -142,6 +145,8 @@ class Story(msgspec.Struct, kw_only=True):
     to: dict[str, str]
     lines: Sequence[Any]
     """The lines' rows, each with its item's SKU as `item`."""
+    expected: Mapping[int, Expected]
+    """By line: what covers the units that wait for stock."""
     holds: list[Holding]
     set_aside: Sequence[Any]
     """The rows of the holds that an operator set aside and that their cause still asks for."""
@@ -157,8 +162,8 @@ class Story(msgspec.Struct, kw_only=True):
     timeline: list[Happening]
 
 
-def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
-    """The story of an order, given its row."""
+def tell(tx: Tx, order: Any, *, buyer: bool = False, channels: Mapping[str, ChannelSettings] | None = None) -> Story:
+    """The story of an order, given its row. `channels` says whose orders are served before whose."""
     lines = tx.rows(
         "SELECT l.*, i.sku AS item FROM lines l LEFT JOIN items i ON i.id = l.item_id"
         " WHERE l.order_id = :id ORDER BY l.id",
@@ -184,6 +189,7 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False) -> Story:
         status=str(tx.value(f"SELECT {ORDER_STATUS} FROM orders o WHERE o.id = :id", id=order.id)),
         to=_to(tx, order.id, WHOLE if buyer else PLACE),
         lines=lines,
+        expected=expected(tx, [order.id], channels),
         holds=holds,
         set_aside=tx.rows("SELECT * FROM overrides WHERE order_id = :id ORDER BY hold", id=order.id),
         work=work,

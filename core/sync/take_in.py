@@ -20,7 +20,7 @@ from core.sync.channel import Channel
 from core.sync.expect import Taken, expect
 from core.sync.observe import Seen, clean, digest, read
 from core.sync.outside import Outside
-from core.sync.promise import Claim, Parcel, allocate, reserve, write_reservations, write_routed
+from core.sync.promise import Claim, Parcel, allocate, is_complete, reserve, write_reservations, write_routed
 from core.sync.refunded import write_refunds
 from core.sync.revise import Revision, load, note_given_back, revise, write_revisions
 from core.sync.rows import (
@@ -192,8 +192,12 @@ def _store(
     reserve([claim for revision in revisions if revision.may_reserve for claim in revision.claims()], stock)
     reserve(claims, stock)
     again = [(r, _parcel(r.row.id, r.order, r.claims(), r.left_out)) for r in revisions if r.may_route]
+    if channel.settings.backorder == "whole":
+        again = [(revision, parcel) for revision, parcel in again if is_complete(parcel.claims)]
     parcels = [parcel for _, parcel in again]
     parcels += [_parcel(one.id, one.order, [claim for _, claim in one.lines]) for one in fresh if not one.order.holds]
+    if channel.settings.backorder == "whole":
+        parcels = [parcel for parcel in parcels if is_complete(parcel.claims)]
     routed = allocate(channel, parcels, stock)
     for revision, parcel in again:
         note_given_back(revision, parcel.given_back)

@@ -77,3 +77,17 @@ def test_a_line_of_an_unknown_sku_is_told_as_a_hold(desk: Desk, shop: FarEnd) ->
     (held,) = desk.ok("order", placed)["holds"]
     assert (held["hold"], held["by"]) == ("unknown_sku", "ordersync")
     assert held["why"].startswith("2 of NOBODY: map it")
+
+
+def test_a_backordered_order_says_what_it_waits_for(desk: Desk, shop: FarEnd) -> None:
+    placed = shop.place([("MUG", 3)])
+    desk.ok("round")
+    assert desk.ok("orders", "--status", "partially_backordered")["orders"][0]["expected_at"] is None
+    desk.ok("stock", "expect", "MUG", "5", "--at", "west", "--ref", "PO7", "--eta", "2031-03-01T12:00:00")
+    (told,) = desk.ok("orders", "--status", "partially_backordered")["orders"]
+    assert told["expected_at"] == "2031-03-01T12:00:00Z"
+    (waiting,) = desk.ok("order", placed)["lines"]
+    assert (waiting["backordered"], waiting["expected"], waiting["expected_from"]) == (2, 2, ["PO7"])
+    assert waiting["expected_at"] == "2031-03-01T12:00:00Z"
+    assert "2031-03-01" in desk.run("orders").out
+    assert "PO7" in desk.run("order", placed).out

@@ -140,7 +140,9 @@ def test_orders_that_cannot_be_served_are_not_looked_at_again_and_again(
     )
     looked = []
     resume = refilling.resume
-    monkeypatch.setattr(refilling, "resume", lambda tx, own, ids, now: looked.append(ids) or resume(tx, own, ids, now))
+    monkeypatch.setattr(
+        refilling, "resume", lambda tx, o, ids, n, **more: looked.append(ids) or resume(tx, o, ids, n, **more)
+    )
     world.refill(own)
     assert looked == []
     world.take(other, edited(waits, lines=(line(1, "A", 1, cancelled=1),)))
