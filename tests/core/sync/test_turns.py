@@ -198,7 +198,7 @@ ARRIVALS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=12, deadline=None, suppress_health_check=QUIET)
 @given(orders=ORDERS, arrivals=ARRIVALS, priority=st.integers(99, 101))
 def test_whatever_comes_the_queue_is_kept_nothing_is_promised_twice_and_no_hold_releases(
     store: Store, orders: list[tuple[Any, ...]], arrivals: list[tuple[str, int, bool]], priority: int
