@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from core.commands import (
+    aside,
+    back,
     backfill,
     cancel,
     check,
@@ -70,6 +72,8 @@ _MODULES = (
     reconcile,
     backfill,
     returns,
+    back,
+    aside,
     verify,
     simulate,
 )

@@ -136,6 +136,8 @@ def _whole(story: Story) -> dict[str, Any]:
         "shipments": [_dated(one, "shipped_at", "voided_at") for one in story.parcels],
         "cancellations": [_dated(one, "decided_at") for one in story.cancellations],
         "refunds": [{**_dated(one, "at"), "amount": show.amount(one.amount)} for one in story.refunds],
+        "returns": [msgspec.structs.asdict(one) for one in story.returns],
+        "receipts": [_dated(one, "at") for one in story.receipts],
         "acknowledgement": None if story.acknowledgement is None else story.acknowledgement.state,
         "timeline": [_dated(one, "at") for one in story.timeline],
     }
@@ -251,6 +253,16 @@ def _print(story: Story) -> None:
         ],
         title="refunds",
     )  # fmt: skip
+    show.table(
+        ("return", "state", "announced", "received", "reason"),
+        [(r.name, r.state.replace("_", " "), r.announced, r.received, r.reason) for r in story.returns],
+        title="returns",
+    )
+    show.table(
+        ("received", "return", "units", "SKU", "disposition", "at", "note"),
+        [(show.clock_time(r.at), r.rma, r.quantity, r.sku, r.disposition, r.location, r.note) for r in story.receipts],
+        title="came back",
+    )
     show.table(
         ("when", "what"),
         [(show.clock_time(happening.at), happening.what) for happening in story.timeline],

@@ -21,6 +21,7 @@ from core.sync.expected import expected
 from core.sync.rows import millionths
 from core.sync.said import amount_of, decoded
 from core.sync.status import ORDER_STATUS
+from core.sync.story_back import CameBack, Expected, receipts_of, returns_of
 
 PLACE = ("city", "region", "postal_code", "country")
 WHOLE = ("name", "company", "line1", "line2", *PLACE, "phone", "email")
@@ -156,6 +157,8 @@ class Story(msgspec.Struct, kw_only=True):
     parcels: list[Parcel]
     cancellations: list[CalledOff]
     refunds: list[GivenBack]
+    returns: list[Expected]
+    receipts: list[CameBack]
     acknowledgement: Any
     """The row of its push, or None."""
     documents: int
@@ -198,6 +201,8 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False, channels: Mapping[str, Chan
         parcels=parcels,
         cancellations=cancellations,
         refunds=refunds,
+        returns=returns_of(tx, order),
+        receipts=receipts_of(tx, order.id, names),
         acknowledgement=next((row for row in pushes if row.kind == "acknowledge"), None),
         documents=len(seen),
         timeline=sorted(

@@ -1,4 +1,4 @@
-"""The invariants of what comes back: parcels that never left.
+"""The invariants of what comes back: parcels that never left, receipts of returns, units set aside.
 
 All hold at every commit: whatever brings units back writes its ledger rows in the same transaction.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.store.database import Tx
-from core.sync.verify_breach import LOOK, MOST, Breach, Check, name_items, name_orders
+from core.sync.verify_breach import LOOK, MOST, Breach, Check, name_items, name_lines, name_locations, name_orders
 
 
 def void_parcels_are_back(tx: Tx) -> Iterator[Breach]:
@@ -53,4 +53,113 @@ def void_parcels_are_silent(tx: Tx) -> Iterator[Breach]:
         )
 
 
-CHECKS: tuple[Check, ...] = (void_parcels_are_back, void_parcels_are_silent)
+def receipts_are_where_they_say(tx: Tx) -> Iterator[Breach]:
+    """I1: what was restocked came on hand, what was set aside stands aside, at the receipt's location, and disposed
+    units came nowhere; nothing else came on hand or aside by a return."""
+    rows = tx.rows(
+        f"""
+        SELECT cause, MAX(id) AS id, MAX(units) AS units, MAX(disposition) AS disposition, SUM(shelf) AS shelf,
+          SUM(beside) AS beside FROM (
+          SELECT 'return:' || id AS cause, id, quantity AS units, disposition, location_id, 0 AS shelf, 0 AS beside
+          FROM receipts
+          UNION ALL
+          SELECT substr(cause, 1, length(cause) - length(CAST(item_id AS text)) - 1), NULL, NULL, NULL, location_id,
+            on_hand, 0 FROM ledger WHERE kind = 'return' AND cause LIKE 'return:%'
+          UNION ALL
+          SELECT substr(cause, 1, length(cause) - length(CAST(item_id AS text)) - 1), NULL, NULL, NULL, location_id, 0,
+            units FROM aside WHERE kind = 'receive'
+        ) t GROUP BY cause HAVING MAX(id) IS NULL OR MIN(location_id) <> MAX(location_id)
+          OR (SUM(shelf) < MAX(units) OR SUM(shelf) % MAX(units) <> 0) <> (MAX(disposition) <> 'restock')
+          OR (SUM(beside) < MAX(units) OR SUM(beside) % MAX(units) <> 0)
+            <> (MAX(disposition) NOT IN ('quarantine', 'damaged'))
+          OR (SUM(shelf) <> 0 AND SUM(beside) <> 0)
+        ORDER BY cause LIMIT {MOST}
+        """
+    )
+    for row in rows:
+        yield Breach(
+            name="I1",
+            subject=f"receipt {row.cause.removeprefix('return:')}",
+            wrong=f"{row.units} came back ({row.disposition}), {row.shelf} of them on hand and {row.beside} aside",
+            cure="count the item where they were put (`ordersync stock count`, `ordersync aside list`)",
+        )
+
+
+def returned_units_are_receipts(tx: Tx) -> Iterator[Breach]:
+    """I8: a line's returned units are those of its receipts."""
+    rows = tx.rows(
+        f"""
+        SELECT line_id, SUM(returned) AS returned, SUM(received) AS received FROM (
+          SELECT id AS line_id, returned, 0 AS received FROM lines WHERE returned <> 0
+          UNION ALL SELECT line_id, 0, quantity FROM receipts WHERE line_id IS NOT NULL
+        ) t GROUP BY line_id HAVING SUM(returned) <> SUM(received) ORDER BY line_id LIMIT {MOST}
+        """
+    )
+    lines = name_lines(tx, [row.line_id for row in rows])
+    for row in rows:
+        order_id, subject = lines[row.line_id]
+        wrong = f"{row.returned} returned, but {row.received} were received"
+        yield Breach(name="I8", subject=subject, wrong=wrong, cure=LOOK.format(id=order_id), order_id=order_id)
+
+
+def returns_stay_with_their_order(tx: Tx) -> Iterator[Breach]:
+    """I9: what was announced and received of a return are lines of its order."""
+    rows = tx.rows(
+        f"""
+        SELECT l.id, m.id AS rma FROM rmas m JOIN rma_lines a ON a.rma_id = m.id JOIN lines l ON l.id = a.line_id
+        WHERE m.order_id IS NULL OR l.order_id <> m.order_id
+        UNION SELECT l.id, m.id FROM rmas m JOIN receipts r ON r.rma_id = m.id JOIN lines l ON l.id = r.line_id
+        WHERE m.order_id IS NULL OR l.order_id <> m.order_id ORDER BY 1 LIMIT {MOST}
+        """
+    )
+    lines = name_lines(tx, [row.id for row in rows])
+    for row in rows:
+        order_id, subject = lines[row.id]
+        wrong = f"it is in return {row.rma}, which is another order's"
+        yield Breach(name="I9", subject=subject, wrong=wrong, cure=LOOK.format(id=order_id), order_id=order_id)
+
+
+def asides_are_there(tx: Tx) -> Iterator[Breach]:
+    """I1: no fewer than none stand aside, and what was released is on hand where it stood, once."""
+    skus_at = tx.rows(
+        "SELECT item_id, location_id, condition, SUM(units) AS units FROM aside"
+        f" GROUP BY item_id, location_id, condition HAVING SUM(units) < 0 ORDER BY item_id, location_id LIMIT {MOST}"
+    )
+    skus, places = name_items(tx, [row.item_id for row in skus_at]), name_locations(tx)
+    for row in skus_at:
+        yield Breach(
+            name="I1",
+            subject=f"{skus[row.item_id]} at {places[row.location_id]}",
+            wrong=f"{row.units} stand aside ({row.condition})",
+            cure="count what stands aside there, and tell whoever released or disposed of more",
+        )
+    rows = tx.rows(
+        f"""
+        SELECT item_id, location_id, SUM(gone) AS gone, SUM(came) AS came FROM (
+          SELECT cause, item_id, location_id, -units AS gone, 0 AS came FROM aside WHERE kind = 'release'
+          UNION ALL
+          SELECT substr(cause, 7), item_id, location_id, 0, on_hand FROM ledger
+          WHERE kind = 'return' AND cause LIKE 'aside:%'
+        ) t GROUP BY cause, item_id, location_id HAVING SUM(gone) <> SUM(came)
+        ORDER BY item_id, location_id LIMIT {MOST}
+        """
+    )
+    skus = name_items(tx, [row.item_id for row in rows])
+    for row in rows:
+        yield Breach(
+            name="I1",
+            subject=f"{skus[row.item_id]} at {places[row.location_id]}",
+            wrong=f"{row.gone} were released, and {row.came} came on hand",
+            cure="count the item there (`ordersync stock count`)",
+            item_id=None,
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    void_parcels_are_back,
+    void_parcels_are_silent,
+    receipts_are_where_they_say,
+    returned_units_are_receipts,
+    returns_stay_with_their_order,
+    asides_are_there,
+)

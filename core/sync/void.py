@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from core.errors import UserError
-from core.model import Order
+from core.model import Order, Parts
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
@@ -24,6 +24,9 @@ from core.store.unbound import as_sites
 from core.sync.promise import reserve, write_reservations
 from core.sync.stored import StoredLine, load_lines
 from core.sync.work import poke
+
+_TOGETHER = 10_000
+"""How far apart the ledger's rows of one transaction may stand, with those of others between them."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def _back(tx: Tx, order: Any, parcel: Any) -> list[_Back]:
 
 def _move(tx: Tx, order: Any, parcel: Any, back: Sequence[_Back], wish: Void) -> Stock:
     """The units on hand again, exactly those the ledger took for this parcel, and promised to their lines again."""
-    moved = left_of(tx, parcel.id)
+    moved = left_of(tx, parcel.id, {one.line.row.id: one.line.claim.parts or () for one in back})
     parts = {item for one in back for item, _ in one.line.claim.parts or ()}
     sites = as_sites(tx.value("SELECT sites FROM channels WHERE id = :id", id=order.channel_id))
     stock = Stock(tx, parts.union(row.item_id for row in moved), sites)
@@ -189,13 +192,21 @@ def _move(tx: Tx, order: Any, parcel: Any, back: Sequence[_Back], wish: Void) ->
     return stock
 
 
-def left_of(tx: Tx, shipment_id: int) -> Sequence[Any]:
+def left_of(tx: Tx, shipment_id: int, parts: Mapping[int, Parts]) -> Sequence[Any]:
     """The ledger's rows of a parcel that left from here: what it took off the shelf, a kit's parts as they were then.
 
-    Reads the whole ledger where the database cannot search it by the beginning of a cause: for a person's command only.
+    `parts` of its lines as they are now lead to the rows: all of one parcel were written together. Where none does,
+    the whole ledger is read.
     """
+    causes = [f"ship:{shipment_id}:{line}:{item}" for line, made_of in parts.items() for item, _ in made_of]
+    found = tx.rows("SELECT id FROM ledger WHERE cause IN :causes", causes=causes)
+    first, last = (min(row.id for row in found), max(row.id for row in found)) if found else (0, 0)
     return tx.rows(
-        "SELECT * FROM ledger WHERE kind = 'ship' AND cause LIKE :cause ORDER BY id", cause=f"ship:{shipment_id}:%"
+        "SELECT * FROM ledger WHERE kind = 'ship' AND cause LIKE :cause"
+        + (" AND id BETWEEN :first AND :last ORDER BY id" if found else " AND :first = :last ORDER BY id"),
+        cause=f"ship:{shipment_id}:%",
+        first=first - _TOGETHER if found else 0,
+        last=last + _TOGETHER if found else 0,
     )
 
 

@@ -6,6 +6,7 @@ databases alike (docs/decisions/0001). Counters of units are 32-bit integers.
 
 from __future__ import annotations
 
+from core.store.tables.back import aside, exchanges, receipts, rma_lines, rma_refunds, rmas
 from core.store.tables.base import metadata
 from core.store.tables.channels import (
     backfills,
@@ -47,6 +48,7 @@ from core.store.tables.routing import left_out, parked, rejections
 from core.store.tables.stock import incoming, items, kits, ledger, levels, listings, locations, stock, touched
 
 __all__ = [
+    "aside",
     "audit",
     "backfills",
     "breaches",
@@ -56,6 +58,7 @@ __all__ = [
     "credentials",
     "differences",
     "documents",
+    "exchanges",
     "expiries",
     "fulfilment_lines",
     "fulfilment_orders",
@@ -79,6 +82,7 @@ __all__ = [
     "parked",
     "pushes",
     "quarantine",
+    "receipts",
     "reconciliations",
     "refunds",
     "rejections",
@@ -86,6 +90,9 @@ __all__ = [
     "reservations",
     "return_lines",
     "returns",
+    "rma_lines",
+    "rma_refunds",
+    "rmas",
     "shipment_lines",
     "shipments",
     "stock",

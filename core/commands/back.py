@@ -1,0 +1,146 @@
+"""`ordersync return …`: returns at the desk, from what is announced to what becomes of each unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from core.commands import given, show
+from core.commands.given import Config, Json, Order, Reference
+from core.errors import UserError
+from core.sync.channel import clock
+from core.sync.find import find_order
+from core.sync.received import Came, Disposition, Receiving
+from core.sync.received import receive as book
+from core.sync.rma import Opening, close_return, find, open_return
+
+Target = Annotated[
+    str,
+    typer.Argument(metavar="RETURN", help="RMA-3, the channel's number, or CHANNEL:NUMBER where several have it."),
+]
+Lines = Annotated[
+    list[str] | None, typer.Option("--line", metavar="SKU=QTY", help="Units by SKU or by the order's line number.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="What buyers send back: announced, received, with what became of each unit.")
+    group.command("open")(open_)
+    group.command("receive")(receive)
+    group.command("close")(close)
+    app.add_typer(group, name="return")
+
+
+def open_(
+    order: Order,
+    line: Lines = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why they come back.")] = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Open a return of your own, where the channel has none; all that left and is not back if no line is named.
+
+    No channel is told. Never for more units than have left and are neither back nor announced.
+    """
+    units = given.quantities(line or [])
+    with given.opened(config) as (_, store):
+        with store.read() as tx:
+            row = find_order(tx, order)
+        opened = open_return(store, Opening(order_id=row.id, reason=reason, units=units or None), clock())
+    if json:
+        document = {"return": opened.name, "order": row.id, "channel": row.channel, "number": row.number}
+        show.document({**document, "lines": [{"line": n, "quantity": c} for n, c in opened.units.items()]})
+        return
+    told = ", ".join(f"{count} of line {number}" for number, count in opened.units.items())
+    show.line(f"{opened.name} of order {row.name or row.number} is open: {told}")
+
+
+def receive(
+    target: Annotated[
+        str, typer.Argument(metavar="RETURN|ORDER", help="The return; or the order, where at most one is open.")
+    ],
+    line: Annotated[
+        list[str],
+        typer.Option(
+            "--line", metavar="SKU=QTY[:DISPOSITION]", help="What is in the box, by SKU or by the order's line number."
+        ),
+    ],
+    disposition: Annotated[
+        Disposition, typer.Option("--disposition", help="What becomes of units whose line does not say it.")
+    ] = Disposition.QUARANTINE,
+    at: Annotated[
+        str, typer.Option("--at", metavar="LOCATION", help="Where they are now; where they had left from if not given.")
+    ] = "",
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What was seen.")] = "",
+    reference: Reference = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Book units that came back. Only restocked ones are for sale again; no money moves.
+
+    Quarantined and damaged units stand aside (`ordersync aside`). Never more than left and is not back yet.
+    """
+    came = _came(line, disposition)
+    with given.opened(config) as (settings, store):
+        given.write_places(store, settings)
+        wish = Receiving(target=target, came=came, location=at, reference=reference, note=note)
+        done = book(store, wish, clock())
+    if json:
+        rows = [
+            {"sku": one.name, "quantity": one.units, "disposition": one.disposition.value, "location": place}
+            for one, place in zip(done.rows, done.locations, strict=True)
+        ]
+        show.document({"return": done.name, "new": done.new, "complete": done.done, "received": rows})
+        return
+    if not done.new:
+        show.line(f"{reference} was booked already for {done.name}; nothing changed")
+        return
+    show.table(
+        ("SKU", "units", "disposition", "at"),
+        [
+            (one.name, one.units, one.disposition.value, place)
+            for one, place in zip(done.rows, done.locations, strict=True)
+        ],
+        title=f"received of {done.name}, {done.whose}",
+    )
+    show.line("all that was announced has come" if done.done else "more is to come, or nothing was announced")
+
+
+def close(
+    target: Target,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why nothing more is expected.")] = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Expect nothing more of a return. What comes all the same can be received still."""
+    with given.opened(config) as (_, store):
+        with store.read() as tx:
+            found = find(tx, target)
+        closed = close_return(store, found, why, clock())
+    if json:
+        show.document({"return": found.name, "new": closed})
+    else:
+        show.line(f"{found.name} is closed" if closed else f"{found.name} was closed already; nothing changed")
+
+
+def _came(pairs: Sequence[str], disposition: Disposition) -> list[Came]:
+    found: list[Came] = []
+    for pair in pairs:
+        units, colon, word = pair.rpartition(":")
+        if not colon or "=" not in units:  # a SKU may hold a colon itself
+            units, word = pair, disposition.value
+        if word not in {one.value for one in Disposition}:
+            raise UserError(f"{word!r} is no disposition; write one of {', '.join(one.value for one in Disposition)}")
+        ((name, count),) = given.quantities([units]).items()
+        if any(one.name == name and one.disposition == word for one in found):
+            raise UserError(f"{name} is named twice as {word}; name it once, with all its units")
+        found.append(Came(name=name, units=count, disposition=Disposition(word)))
+    return found
+
+
+def told(row: Any) -> dict[str, Any]:
+    """A receipt, as commands print it."""
+    words = ("sku", "quantity", "disposition", "location", "note", "actor")
+    return {**{word: getattr(row, word) for word in words}, "at": show.iso(row.at)}
