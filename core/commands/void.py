@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from core.sync.channel import clock
 from core.sync.find import find_order
 from core.sync.late import Keep
 from core.sync.late import keep as leave
-from core.sync.void import Void
+from core.sync.void import Void, settle
 from core.sync.void import void as take_back
 
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; it stands on the order's timeline.")]
@@ -27,6 +27,9 @@ def void(
     order: Order,
     tracking: Annotated[str, typer.Option("--tracking", metavar="NUMBER", help="The parcel's tracking number.")],
     why: Why,
+    settled: Annotated[
+        bool, typer.Option("--settled", help="It is void already, and somebody has seen to it at the channel.")
+    ] = False,
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
@@ -37,6 +40,10 @@ def void(
     with given.opened(config) as (_, store):
         with store.read() as tx:
             row = find_order(tx, order)
+        if settled:
+            new = settle(store, Void(order_id=row.id, tracking=tracking, why=why), clock())
+            _print_settled(row, tracking, new, json)
+            return
         done = take_back(store, Void(order_id=row.id, tracking=tracking, why=why), clock())
         with store.read() as tx:
             skus = {one.number: one.sku for one in tx.rows("SELECT * FROM lines WHERE order_id = :id", id=row.id)}
@@ -68,6 +75,14 @@ def void(
             f"{row.channel} was told of it: take it back there by hand where the channel lets you, or give the buyer "
             "the number of the parcel that leaves instead"
         )
+
+
+def _print_settled(row: Any, tracking: str, new: bool, json: bool) -> None:
+    if json:
+        show.document({"new": new, "order": row.id, "channel": row.channel, "number": row.number, "settled": True})
+    else:
+        what = "is settled at the channel" if new else "was settled already; nothing changed"
+        show.line(f"void parcel {tracking} of order {row.name or row.number} {what}")
 
 
 def keep(

@@ -96,6 +96,33 @@ def _void(tx: Tx, wish: Void, now: int) -> tuple[Voided, int]:
     return done, order.channel_id
 
 
+def settle(store: Store, wish: Void, now: int) -> bool:
+    """Somebody has seen to a void parcel at its channel, as far as that could be done; False where that was so already.
+
+    Raises `UserError` when the order has no such void parcel.
+    """
+
+    def work(tx: Tx) -> bool:
+        order = tx.row("SELECT * FROM orders WHERE id = :id /*lock*/", id=wish.order_id)
+        if order is None:
+            raise UserError(f"there is no order {wish.order_id}; see `ordersync orders`")
+        parcel = _parcel(tx, order, wish.tracking.strip())
+        if parcel.voided_at is None:
+            raise UserError(f"parcel {parcel.tracking} is not void; say first that it never left, without --settled")
+        if parcel.void_settled:
+            return False
+        tx.update(tables.shipments, ("id",), ("void_settled",), [(parcel.id, True)])
+        told = f"{parcel.carrier} {parcel.tracking}; {wish.why}"
+        tx.insert(
+            tables.audit,
+            ("at", "actor", "channel_id", "order_id", "event", "detail"),
+            [(now, wish.actor, order.channel_id, order.id, "void parcel settled", told)],
+        )
+        return True
+
+    return store.transact(work)
+
+
 def _parcel(tx: Tx, order: Any, tracking: str) -> Any:
     """The order's parcel of this number, also by a number it had before it was corrected."""
     rows = tx.rows("SELECT * FROM shipments WHERE order_id = :id ORDER BY id", id=order.id)

@@ -61,6 +61,7 @@ shipments = Table(
     big("voided_at", null=True),  # it never left after all: its units came back
     words("void_why"),
     Column("void_shown", Boolean, nullable=False, server_default=text("false")),  # its channel shows it all the same
+    Column("void_settled", Boolean, nullable=False, server_default=text("false")),  # and somebody has seen to that
     UniqueConstraint("order_id", "tracking"),
     one_of("origin", "operator", "warehouse", "channel"),
 )

@@ -50,6 +50,7 @@ KINDS = (
                 f"cancelled after it left: {row.units} of its units; stop the parcel, expect them back, or keep it so",
                 (
                     _order(row),
+                    f"ordersync return open {row.order_id} --line SKU=QTY",
                     f"ordersync keep {row.order_id} --why WHY",
                     f"ordersync void {row.order_id} --tracking NUMBER --why WHY",
                 ),
@@ -88,16 +89,36 @@ KINDS = (
         ),
     ),
     Query(
+        name="void_shown",
+        means="a parcel is void here, and its channel was told of it or shows it",
+        sql="SELECT o.number || ':' || s.tracking AS key, c.name AS channel,"
+        f" COALESCE(NULLIF(o.name, ''), o.number) AS subject, s.voided_at AS since, {NO_INSTANT} AS deadline,"
+        " s.carrier, s.tracking, s.void_why, o.id AS order_id FROM shipments s JOIN orders o ON o.id = s.order_id"
+        " JOIN channels c ON c.id = o.channel_id WHERE s.void_shown AND NOT s.void_settled",
+        tell=each(
+            lambda row: Told(
+                f"parcel {row.carrier} {row.tracking} never left ({row.void_why}), and the channel was told of it: "
+                "take it back there where it lets you, and say so here",
+                (_order(row), f"ordersync void {row.order_id} --tracking {row.tracking} --settled --why WHY"),
+            )
+        ),
+    ),
+    Query(
         name="stray_return",
         means="a return is under way whose order is not here",
         sql="SELECT r.number AS key, c.name AS channel, r.number AS subject, r.requested_at AS since,"
         f" {NO_INSTANT} AS deadline, r.order_number, r.state FROM returns r JOIN channels c ON c.id = r.channel_id"
         " WHERE r.state IN ('requested', 'authorised', 'delivered') AND NOT EXISTS"
-        " (SELECT 1 FROM orders o WHERE o.channel_id = r.channel_id AND o.number = r.order_number)",
+        " (SELECT 1 FROM orders o WHERE o.channel_id = r.channel_id AND o.number = r.order_number)"
+        " AND NOT EXISTS (SELECT 1 FROM rmas m WHERE m.return_id = r.id AND m.closed_at IS NOT NULL)",
         tell=each(
             lambda row: Told(
                 f"it is {row.state}, and its order {row.order_number or '(none named)'} is not here",
-                (f"ordersync resync {row.channel} {row.order_number or 'ORDER'}", f"ordersync returns {row.channel}"),
+                (
+                    f"ordersync resync {row.channel} {row.order_number or 'ORDER'}",
+                    f"ordersync return receive {row.channel}:{row.key} --line SKU=QTY --at LOCATION",
+                    f"ordersync return close {row.channel}:{row.key}",
+                ),
             )
         ),
     ),

@@ -14,6 +14,7 @@ Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.add_column("shipments", sa.Column("void_settled", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.create_table(
         "rmas",
         sa.Column("id", Id, nullable=False),
@@ -128,3 +129,4 @@ def downgrade() -> None:
     op.drop_table("exchanges")
     op.drop_index(op.f("ix_rmas_order_id"), table_name="rmas")
     op.drop_table("rmas")
+    op.drop_column("shipments", "void_settled")

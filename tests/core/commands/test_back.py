@@ -1,0 +1,111 @@
+"""`ordersync void`, `keep`, `return …` and `aside …`: what an operator types and reads."""
+
+from __future__ import annotations
+
+from connectors.sandbox import FarEnd
+from tests.core.commands.desk import Desk
+
+
+def ship(desk: Desk, number: str, tracking: str = "T1", told: bool = True) -> None:
+    desk.ok("ship", number, "--location", "east", "--carrier", "UPS", "--tracking", tracking)
+    if told:
+        desk.ok("round")
+
+
+def test_a_parcel_that_never_left(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 2)])
+    desk.ok("round")
+    ship(desk, number, told=False)
+    void = ("void", number, "--tracking", "T1", "--why", "label bought twice")
+    done = desk.ok(*void)
+    assert (done["new"], done["location"], done["shown"]) == (True, "east", False)
+    assert [(one["sku"], one["quantity"]) for one in done["lines"]] == [("TEE", 2)]
+    assert "was void already; nothing changed" in desk.run(*void).out
+    desk.ok("round")
+    (line,) = desk.ok("order", number)["lines"]
+    assert (line["shipped"], line["allocated"]) == (0, 2)
+    assert "void since" in desk.run("order", number).out
+    ran = desk.run("void", number, "--tracking", "T9", "--why", "x")
+    assert (ran.code, "has no parcel 'T9'" in ran.told) == (2, True)
+
+
+def test_a_void_parcel_the_channel_was_told_of_is_settled_there(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 1)])
+    desk.ok("round")
+    ship(desk, number)
+    void = ("void", number, "--tracking", "T1", "--why", "never left")
+    assert "shop was told of it" in desk.run(*void).out
+    desk.ok("round")
+    (parcel,) = desk.ok("order", number)["shipments"]
+    assert (parcel["void_shown"], parcel["void_why"]) == (True, "never left")
+    (issue,) = desk.ok("issues", "--kind", "void_shown")["issues"]
+    assert issue["subject"] == "#1001"
+    assert desk.ok(*void, "--settled")["new"]
+    assert "was settled already" in desk.run(*void, "--settled").out
+    assert desk.ok("issues", "--kind", "void_shown")["issues"] == []
+
+
+def test_units_cancelled_too_late_stay_with_the_buyer(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 2)])
+    desk.ok("round")
+    ship(desk, number, told=False)
+    shop.cancel(number)
+    desk.ok("round")
+    (line,) = desk.ok("order", number)["lines"]
+    assert line["late"] == 2
+    assert "late" in desk.run("order", number).out
+    assert list(desk.ok("keep", number, "--why", "a gift", "--line", "TEE=1")["lines"].values()) == [1]
+    assert "left with the buyer" in desk.run("keep", number, "--why", "a gift").out
+    ran = desk.run("keep", number, "--why", "a gift")
+    assert (ran.code, "waits for a decision" in ran.told) == (2, True)
+
+
+def test_a_return_from_its_opening_to_the_shelf(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 4)])
+    desk.ok("round")
+    ship(desk, number)
+    opened = desk.ok("return", "open", number, "--line", "TEE=4", "--reason", "too small")
+    assert opened["return"] == "RMA-1"
+    received = desk.ok("return", "receive", "RMA-1", "--line", "TEE=1:restock", "--line", "TEE=1:damaged")
+    assert [(one["quantity"], one["disposition"], one["location"]) for one in received["received"]] == [
+        (1, "restock", "east"),
+        (1, "damaged", "east"),
+    ]
+    out = desk.run("return", "receive", number, "--line", "TEE=2", "--at", "west", "--note", "no box").out
+    assert "all that was announced has come" in out
+    assert [(one["condition"], one["location"], one["units"]) for one in desk.ok("aside", "list")["aside"]] == [
+        ("damaged", "east", 1),
+        ("quarantine", "west", 2),
+    ]
+    assert desk.ok("aside", "release", "TEE=2", "--at", "west", "--reference", "look 1")["new"]
+    assert "booked already" in desk.run("aside", "release", "TEE=2", "--at", "west", "--reference", "look 1").out
+    assert "1 TEE gone at east" in desk.run("aside", "dispose", "TEE=1", "--at", "east").out
+    assert "0 units stand aside" in desk.run("aside", "list").out
+    tee = next(one for one in desk.ok("stock", "show")["stock"] if one["sku"] == "TEE")
+    assert tee["on_hand"] == 9
+    (rma,) = desk.ok("returns")["rmas"]
+    assert (rma["return"], len(rma["received"]), rma["closed_at"] is not None) == ("RMA-1", 3, True)
+    assert "RMA-1" in desk.run("returns").out
+    story = desk.ok("order", number)
+    assert story["status"] == "returned"
+    assert [(one["name"], one["announced"], one["received"]) for one in story["returns"]] == [("RMA-1", 4, 4)]
+    assert [one["disposition"] for one in story["receipts"]] == ["restock", "damaged", "quarantine"]
+    assert "no box" in desk.run("order", number).out
+
+
+def test_a_channels_return_is_received_and_closed(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 2)])
+    returned = shop.send_back(number, "TEE", 2)
+    desk.ok("round")
+    ship(desk, number)
+    first = ("return", "receive", returned, "--line", "TEE=1", "--disposition", "restock", "--reference", "box")
+    assert desk.ok(*first)["complete"] is False
+    assert desk.ok(*first)["new"] is False
+    (told,) = desk.ok("returns")["returns"]
+    assert (told["number"], told["received"]) == (returned, 1)
+    assert f"{returned} is closed" in desk.run("return", "close", returned, "--why", "kept one").out
+    assert desk.ok("return", "close", returned) == {"return": returned, "new": False}
+    ran = desk.run("return", "receive", returned, "--line", "TEE=2:shelf")
+    assert (ran.code, "'shelf' is no disposition" in ran.told) == (2, True)
+    ran = desk.run("return", "receive", returned, "--line", "TEE=2")
+    assert (ran.code, "2 of TEE cannot have come back" in ran.told) == (2, True)
