@@ -21,7 +21,7 @@ from core.sync.expected import expected
 from core.sync.rows import millionths
 from core.sync.said import amount_of, decoded
 from core.sync.status import ORDER_STATUS
-from core.sync.story_back import CameBack, Expected, receipts_of, returns_of
+from core.sync.story_back import CameBack, Coming, receipts_of, returns_of
 
 PLACE = ("city", "region", "postal_code", "country")
 WHOLE = ("name", "company", "line1", "line2", *PLACE, "phone", "email")
@@ -157,7 +157,7 @@ class Story(msgspec.Struct, kw_only=True):
     parcels: list[Parcel]
     cancellations: list[CalledOff]
     refunds: list[GivenBack]
-    returns: list[Expected]
+    returns: list[Coming]
     receipts: list[CameBack]
     acknowledgement: Any
     """The row of its push, or None."""

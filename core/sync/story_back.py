@@ -25,7 +25,7 @@ class CameBack(msgspec.Struct, kw_only=True):
     note: str
 
 
-class Expected(msgspec.Struct, kw_only=True):
+class Coming(msgspec.Struct, kw_only=True):
     """A return of the order, opened here or told by its channel."""
 
     name: str
@@ -36,9 +36,9 @@ class Expected(msgspec.Struct, kw_only=True):
     reason: str
 
 
-def returns_of(tx: Tx, order: Any) -> list[Expected]:
+def returns_of(tx: Tx, order: Any) -> list[Coming]:
     return [
-        Expected(
+        Coming(
             name=one.found.name,
             state="closed" if one.over else one.found.told.state if one.found.told is not None else "open",
             announced=sum(one.units.values()),
