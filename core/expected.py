@@ -31,7 +31,7 @@ class Waiter(msgspec.Struct, frozen=True):
     """Where it may ship from."""
 
 
-class Expected(msgspec.Struct, frozen=True):
+class Hope(msgspec.Struct, frozen=True):
     """What a line that waits may hope for."""
 
     units: int
@@ -42,7 +42,7 @@ class Expected(msgspec.Struct, frozen=True):
     """What covers them, the soonest first."""
 
 
-def cover(queue: Iterable[Waiter], coming: Iterable[Coming]) -> dict[int, Expected]:
+def cover(queue: Iterable[Waiter], coming: Iterable[Coming]) -> dict[int, Hope]:
     """What covers each line of `queue`, whose first is served first: the soonest that is not spoken for, what has no
     date last. Lines that nothing covers are left out. Of a kit, all parts must come.
     """
@@ -57,7 +57,7 @@ def cover(queue: Iterable[Waiter], coming: Iterable[Coming]) -> dict[int, Expect
             used = [one for item, per in waiter.parts for one in _take(shelves[item], units * per, waiter.sites)]
             used.sort(key=lambda one: (one.eta is None, one.eta or 0))
             last = used[-1].eta if units == waiter.units else None
-            found[waiter.line_id] = Expected(units, last, tuple(dict.fromkeys(one.reference for one in used)))
+            found[waiter.line_id] = Hope(units, last, tuple(dict.fromkeys(one.reference for one in used)))
     return found
 
 

@@ -10,7 +10,7 @@ import typer
 
 from core.commands import given, show
 from core.commands.given import Config, Json, Order
-from core.expected import Expected
+from core.expected import Hope
 from core.settings import Settings
 from core.store.database import Tx
 from core.sync.expected import expected
@@ -143,7 +143,7 @@ def _whole(story: Story) -> dict[str, Any]:
     }
 
 
-def _hope(one: Expected | None) -> dict[str, Any]:
+def _hope(one: Hope | None) -> dict[str, Any]:
     """What covers a line's waiting units."""
     if one is None:
         return {"expected": 0, "expected_at": None, "expected_from": []}

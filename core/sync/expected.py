@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core.expected import Coming, Expected, Waiter, cover
+from core.expected import Coming, Hope, Waiter, cover
 from core.settings import ChannelSettings
 from core.store.catalogue import parts_of
 from core.store.database import Tx
@@ -12,7 +12,7 @@ from core.store.unbound import as_sites
 from core.sync.turns import WAITING, in_turn
 
 
-def expected(tx: Tx, orders: Sequence[int], channels: Mapping[str, ChannelSettings] | None) -> dict[int, Expected]:
+def expected(tx: Tx, orders: Sequence[int], channels: Mapping[str, ChannelSettings] | None) -> dict[int, Hope]:
     """What the waiting lines of `orders` may hope for, by line; those that nothing covers are left out.
 
     All who wait for the same items are served in their turn; what is free already and only not given out yet is not

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from core.expected import Expected
+from core.expected import Hope
 from core.model import Cancellation, Refund
 from core.settings import ChannelSettings
 from core.store.database import Tx
@@ -146,7 +146,7 @@ class Story(msgspec.Struct, kw_only=True):
     to: dict[str, str]
     lines: Sequence[Any]
     """The lines' rows, each with its item's SKU as `item`."""
-    expected: Mapping[int, Expected]
+    expected: Mapping[int, Hope]
     """By line: what covers the units that wait for stock."""
     holds: list[Holding]
     set_aside: Sequence[Any]

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.expected import Coming, Expected, Waiter, cover
+from core.expected import Coming, Hope, Waiter, cover
 
 A, B = 1, 2
 EAST, WEST = 10, 20
@@ -19,37 +19,37 @@ def coming(units: int, eta: int | None, reference: str = "", item: int = A, at: 
 def test_the_first_in_turn_is_covered_by_what_comes_first() -> None:
     queue = [Waiter(1, ONE, 2, None), Waiter(2, ONE, 2, None)]
     assert cover(queue, [coming(3, 9), coming(2, 5)]) == {
-        1: Expected(2, 5, ("PO5",)),
-        2: Expected(2, 9, ("PO9",)),
+        1: Hope(2, 5, ("PO5",)),
+        2: Hope(2, 9, ("PO9",)),
     }
 
 
 def test_a_line_covered_by_several_has_the_last_ones_date() -> None:
-    assert cover([Waiter(1, ONE, 3, None)], [coming(2, 5), coming(2, 9)]) == {1: Expected(3, 9, ("PO5", "PO9"))}
+    assert cover([Waiter(1, ONE, 3, None)], [coming(2, 5), coming(2, 9)]) == {1: Hope(3, 9, ("PO5", "PO9"))}
 
 
 def test_a_line_not_covered_whole_has_no_date() -> None:
-    assert cover([Waiter(1, ONE, 3, None)], [coming(2, 5)]) == {1: Expected(2, None, ("PO5",))}
+    assert cover([Waiter(1, ONE, 3, None)], [coming(2, 5)]) == {1: Hope(2, None, ("PO5",))}
     assert cover([Waiter(1, ONE, 3, None)], []) == {}
 
 
 def test_what_has_no_date_comes_last_and_gives_none() -> None:
     queue = [Waiter(1, ONE, 1, None), Waiter(2, ONE, 1, None)]
     assert cover(queue, [coming(1, None, "some day"), coming(1, 5)]) == {
-        1: Expected(1, 5, ("PO5",)),
-        2: Expected(1, None, ("some day",)),
+        1: Hope(1, 5, ("PO5",)),
+        2: Hope(1, None, ("some day",)),
     }
 
 
 def test_what_comes_where_the_channel_does_not_ship_from_covers_nothing() -> None:
     queue = [Waiter(1, ONE, 1, frozenset({WEST})), Waiter(2, ONE, 1, frozenset({EAST}))]
-    assert cover(queue, [coming(1, 5)]) == {2: Expected(1, 5, ("PO5",))}
+    assert cover(queue, [coming(1, 5)]) == {2: Hope(1, 5, ("PO5",))}
 
 
 def test_a_kit_waits_for_its_last_part() -> None:
     kit = Waiter(1, ((A, 2), (B, 1)), 1, None)
-    assert cover([kit], [coming(2, 5), coming(1, 9, item=B)]) == {1: Expected(1, 9, ("PO5", "PO9"))}
-    assert cover([kit, Waiter(2, ONE, 1, None)], [coming(1, 5)]) == {2: Expected(1, 5, ("PO5",))}
+    assert cover([kit], [coming(2, 5), coming(1, 9, item=B)]) == {1: Hope(1, 9, ("PO5", "PO9"))}
+    assert cover([kit, Waiter(2, ONE, 1, None)], [coming(1, 5)]) == {2: Hope(1, 5, ("PO5",))}
 
 
 SITES = st.sampled_from([None, frozenset({EAST}), frozenset({EAST, WEST})])
