@@ -54,6 +54,8 @@ class Hold(StrEnum):
     """The channel reports a status this version does not know."""
     TEST = "test"
     """A test order: imported and marked, never shipped."""
+    PREORDER = "preorder"
+    """It is sold before it is there: until its day, or until its units have come."""
     OPERATOR = "operator"
 
 

@@ -56,7 +56,11 @@ class Done(msgspec.Struct, kw_only=True, omit_defaults=False):
     quarantined: int = 0
     listings: int | None = None
     taken_back: int | None = None
+    expired: int | None = None
+    held: int | None = None
+    lifted: int | None = None
     resumed: int | None = None
+    given_up: int | None = None
     released: int | None = None
     acknowledged: int | None = None
     cancelled: int | None = None
@@ -243,7 +247,11 @@ def _told(done: Outcome | Trouble) -> Done:
         **msgspec.structs.asdict(done.orders),
         listings=done.listings,
         taken_back=done.taken_back,
+        expired=done.expired,
+        held=done.held,
+        lifted=done.lifted,
         resumed=done.resumed,
+        given_up=done.given_up,
         released=done.released,
         acknowledged=done.acknowledged,
         cancelled=done.cancelled,
@@ -259,7 +267,11 @@ _COUNTS = ("received", "stored", "repeated", "quarantined")
 _DEEDS = {
     "listings": "listings read",
     "taken_back": "orders backordered again, as no location can send them",
+    "expired": "unpaid orders that lost their stock",
+    "held": "pre-orders held",
+    "lifted": "holds lifted",
     "resumed": "orders resumed",
+    "given_up": "orders given up for want of stock",
     "released": "pieces of work released",
     "acknowledged": "orders acknowledged",
     "cancelled": "cancellations told",

@@ -58,9 +58,16 @@ def _cancel(tx: Tx, channel: Channel, ids: list[int], days: int, now: int) -> in
     tx.rows("SELECT id FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=ids)
     still = {row.id for row in _due(tx, channel, now - days * DAY, ids[0] - 1, len(ids))}  # as they are under lock
     lines = load_lines(tx, [id for id in ids if id in still])
+    # What may be sold although it is not there is waited for, whatever the channel says.
+    kept = {row.item_id for row in tx.rows("SELECT item_id FROM presales")} if not days else set()
     waited = f"waited for stock for {days} days" if days else "out of stock, and the channel waits for none"
+    done = 0
     for id, found in lines.items():
-        units = {line.row.number: line.claim.backordered for line in found if line.claim.backordered}
+        lost = [line for line in found if line.claim.backordered and line.row.item_id not in kept]
+        units = {line.row.number: line.claim.backordered for line in lost}
+        if not units:
+            continue
+        done += 1
         decision = Decision(order_id=id, reason=CancelReason.OUT_OF_STOCK, units=units, actor="ordersync", told=waited)
         decide(tx, decision, now)
-    return len(lines)
+    return done

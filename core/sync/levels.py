@@ -19,6 +19,7 @@ from core.store.catalogue import parts_of
 from core.store.database import Store, Tx
 from core.store.moves import touch
 from core.store.unbound import unbound
+from core.sync.ahead import write
 
 BATCH = 2_000
 """Touched items worked off in one transaction."""
@@ -77,6 +78,7 @@ def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple
         return 0, set()
     touched = [row.item_id for row in marks]
     kits = [row.kit_id for row in tx.rows("SELECT kit_id FROM kits WHERE component_id IN :ids", ids=touched)]
+    write(tx, [*touched])
     wanted = desired(tx, _in_force(tx, rules(tx, channels)), [*touched, *kits])
     changed = _differing(tx, wanted)
     tx.insert(
@@ -141,6 +143,8 @@ class _Shelves:
         asked = [item for item, units in self._waiting.items() if units > 0]
         alike = tx.value("SELECT count(DISTINCT sites) FROM channels") < 2
         self._unbound = unbound(tx, asked) if asked and not alike else {}
+        sold_ahead = tx.rows("SELECT item_id, ahead FROM presales WHERE ahead <> 0 AND item_id IN :ids", ids=ids)
+        self._ahead = {row.item_id: row.ahead for row in sold_ahead}
         self._seen: dict[frozenset[int], tuple[Mapping[int, int], Mapping[tuple[int, int], int]]] = {}
 
     def of(self, sites: frozenset[int]) -> tuple[Mapping[int, int], Mapping[tuple[int, int], int]]:
@@ -148,8 +152,18 @@ class _Shelves:
         if sites not in self._seen:
             others = {item: {by: n for by, n in told.items() if by != sites} for item, told in self._unbound.items()}
             others = {item: told for item, told in others.items() if told}
-            self._seen[sites] = self._without(others, sites) if others else (self._waiting, self._free_at)
+            seen = self._without(others, sites) if others else (self._waiting, self._free_at)
+            self._seen[sites] = self._with_ahead(*seen, sites) if self._ahead and sites else seen
         return self._seen[sites]
+
+    def _with_ahead(
+        self, waiting: Mapping[int, int], free_at: Mapping[tuple[int, int], int], sites: frozenset[int]
+    ) -> tuple[Mapping[int, int], Mapping[tuple[int, int], int]]:
+        """Units that may be sold although they are not there stand at one of the locations, as if they were."""
+        place = min(sites)
+        more = {(item, place): max(0, units) + free_at.get((item, place), 0) for item, units in self._ahead.items()}
+        less = {item: max(0, -units) + waiting.get(item, 0) for item, units in self._ahead.items()}
+        return {**waiting, **less}, {**free_at, **more}
 
     def _without(
         self, others: Mapping[int, Mapping[Sites, int]], sites: frozenset[int]

@@ -41,7 +41,7 @@ TOO_LATE = "address changed after release"
 UNPAID = frozenset({Hold.PENDING.value, Hold.PAYMENT.value})
 """The holds of an order that is not paid, or not confirmed, yet."""
 
-CHANNELS_OWN = frozenset(hold.value for hold in Hold) - {Hold.OPERATOR.value}
+CHANNELS_OWN = frozenset(hold.value for hold in Hold) - {Hold.OPERATOR.value, Hold.PREORDER.value}
 """The holds a channel may set."""
 
 REVIVED = ("paid after its promise expired", "it is promised stock again, as far as there is any")

@@ -17,6 +17,7 @@ import msgspec
 from core.errors import ChannelError, Throttled, Unauthorized, Unavailable
 from core.settings import ChannelSettings
 from core.store.database import Store, Tx
+from core.sync.ahead import watch
 from core.sync.backfill import work_on_backfill
 from core.sync.channel import Channel, Clock
 from core.sync.expire import expire
@@ -27,6 +28,7 @@ from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku, read_listings
 from core.sync.observe import clean
 from core.sync.own_stock import read_own_stock
+from core.sync.preorders import hold_preorders
 from core.sync.pull import Progress, pull, pull_orders, wanted_numbers
 from core.sync.push import (
     push_acknowledgements,
@@ -73,8 +75,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Orders, of any channel, that lost a promise no location can keep."""
     expired: int = 0
     """Orders whose promise was given back as nobody pays for them."""
+    held: int = 0
+    """Orders held as their items are sold before they are there."""
     lifted: int = 0
-    """Holds that lifted as their time had come."""
+    """Holds that lifted as their time, or what they waited for, had come."""
     resumed: int = 0
     given_up: int = 0
     """Orders of which units were cancelled, as they waited for stock for too long."""
@@ -171,11 +175,10 @@ def run_round(
             pulled = Counts()  # as in the turns between two pulls: what follows the stock goes on
     outcome.orders = hinted.orders + (pulled or Counts())
     outcome.expired = expire(store, channel, clock())
-    outcome.lifted = lift_due(store, channel, clock())
     lost = refit(store, clock())
     poke(store, sorted({one.channel_id for one in lost} - {channel.id}))
     outcome.taken_back = len(lost)
-    outcome.resumed += refill(store, channel, clock, channels)
+    _resume(store, channel, channels, clock, outcome)
     outcome.given_up = give_up(store, channel, clock())
     outcome.acknowledged = attempt(lambda: push_acknowledgements(store, channel, clock), 0)
     outcome.cancelled = attempt(lambda: push_cancellations(store, channel, clock), 0)
@@ -215,10 +218,26 @@ def _reconcile(store: Store, channel: Channel, clock: Clock, pulled_at: int) -> 
         reconcile(store, channel, clock, pulled_at)
 
 
+def _resume(
+    store: Store, channel: Channel, channels: Mapping[str, ChannelSettings], clock: Clock, outcome: Outcome
+) -> None:
+    """Holds come and go by themselves, and who waits gets what came; what came lifts the holds that waited for it."""
+    outcome.lifted = lift_due(store, channel, clock())
+    for _ in range(2):
+        held, lifted = hold_preorders(store, channel, clock())
+        resumed = refill(store, channel, clock, channels)
+        outcome.held += held
+        outcome.lifted += lifted
+        outcome.resumed += resumed
+        if not resumed:
+            break
+
+
 def _follow(
     store: Store, channel: Channel, channels: Mapping[str, ChannelSettings], clock: Clock, woken: Callable[[], None]
 ) -> set[int]:
     """Levels follow the stock: pokes the other channels whose levels are due by it, and returns their ids."""
+    watch(store)
     others = refresh(store, channels, clock()) - {channel.id}
     if others:
         poke(store, sorted(others))

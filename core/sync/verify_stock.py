@@ -192,15 +192,17 @@ def applied_levels_are_told(tx: Tx) -> Iterator[Breach]:
 
 
 def levels_offer_what_is_free(tx: Tx) -> Iterator[Breach]:
-    """I10: a channel is offered no more of a listing than is free of it (for a kit, of its scarcest component).
+    """I10: a channel is offered no more of a listing than is free of it (for a kit, of its scarcest component), or
+    may be sold although it is not there.
 
     Left out are items whose levels are still to be computed, and places a channel's rules do not name any more.
     """
     rules = tx.rows("SELECT id, rules FROM channels WHERE rules <> ''")
     places = [f"{row.id}@{place}" for row in rules for place in _places(row.rules)]
+    free = "(t.on_hand - t.reserved + CASE WHEN s.ahead > 0 THEN s.ahead ELSE 0 END) / p.per"
     rows = tx.rows(
         f"""
-        SELECT i.sku, i.item_id, c.name AS channel, o.units AS units, MIN((t.on_hand - t.reserved) / p.per) AS free
+        SELECT i.sku, i.item_id, c.name AS channel, o.units AS units, MIN({free}) AS free
         FROM (
           SELECT v.listing_id, SUM(v.desired) AS units FROM levels v
           WHERE CAST(v.channel_id AS text) || '@' || v.place IN :places AND v.desired > 0 GROUP BY v.listing_id
@@ -211,10 +213,11 @@ def levels_offer_what_is_free(tx: Tx) -> Iterator[Breach]:
           FROM items n LEFT JOIN kits k ON k.kit_id = n.id
         ) p ON p.item_id = i.item_id
         JOIN items t ON t.id = p.part_id
+        LEFT JOIN presales s ON s.item_id = p.part_id
         LEFT JOIN touched m ON m.item_id = i.item_id LEFT JOIN touched n ON n.item_id = p.part_id
         WHERE i.fulfiller = 'merchant'
         GROUP BY i.id, i.sku, i.item_id, c.name, o.units
-        HAVING o.units > MIN((t.on_hand - t.reserved) / p.per) AND COUNT(m.item_id) + COUNT(n.item_id) = 0
+        HAVING o.units > MIN({free}) AND COUNT(m.item_id) + COUNT(n.item_id) = 0
         ORDER BY i.id LIMIT {MOST}
         """,
         places=places,

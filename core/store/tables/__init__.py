@@ -45,7 +45,7 @@ from core.store.tables.orders import (
     reservations,
 )
 from core.store.tables.routing import left_out, parked, rejections
-from core.store.tables.stock import incoming, items, kits, ledger, levels, listings, locations, stock, touched
+from core.store.tables.stock import incoming, items, kits, ledger, levels, listings, locations, presales, stock, touched
 
 __all__ = [
     "aside",
@@ -80,6 +80,7 @@ __all__ = [
     "overrides",
     "own_stock",
     "parked",
+    "presales",
     "pushes",
     "quarantine",
     "receipts",

@@ -127,6 +127,8 @@ holds = Table(
     PrimaryKeyConstraint("order_id", "hold"),
     Index("ix_holds_until", "until", sqlite_where=text("until IS NOT NULL"),
           postgresql_where=text("until IS NOT NULL")),
+    Index("ix_holds_preorder", "order_id", sqlite_where=text("hold = 'preorder'"),
+          postgresql_where=text("hold = 'preorder'")),
 )  # fmt: skip
 
 overrides = Table(

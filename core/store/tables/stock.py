@@ -164,6 +164,24 @@ levels = Table(
           postgresql_where=text("state <> 'applied'")),
 )  # fmt: skip
 
+presales = Table(
+    "presales",  # items that may be sold although they are not there
+    metadata,
+    Column("item_id", Id, ForeignKey("items.id"), primary_key=True, autoincrement=False),
+    words("kind", "preorder"),
+    big("until", null=True),  # of a pre-order: when it is over
+    Column("cap", Integer),  # most units promised before they are there; null: no more is offered than is there
+    words("ships", "date"),  # of a pre-order: on its date, or once stock is there
+    words("by"),
+    big("since"),
+    count("ahead"),  # units offered beside what is free, as the levels were computed last; below zero: fewer
+    one_of("kind", "preorder", "backorder"),
+    one_of("ships", "date", "stock"),
+    *not_negative("cap"),
+    CheckConstraint("(kind = 'preorder') = (until IS NOT NULL)", name="preorders_end"),
+    CheckConstraint("kind = 'preorder' OR cap IS NOT NULL", name="backorders_are_capped"),
+)
+
 touched = Table(
     "touched",
     metadata,

@@ -30,7 +30,8 @@ def test_the_commands_are_those_that_are_promised() -> None:
         "round", "run", "check", "status", "resync", "plan", "orders", "order", "ship", "stock show", "stock set",
         "stock receive", "stock adjust", "stock count", "stock kit", "listings list", "listings map", "listings unmap",
         "listings read", "quarantine list", "quarantine show", "quarantine retry", "verify", "simulate", "doctor",
-        "reconcile", "backfill", "returns", "listings report", "hold", "release", "reject", "reroute",
+        "reconcile", "backfill", "returns", "listings report", "hold", "release",
+        "stock preorder", "stock backorder", "stock ahead", "reject", "reroute",
     }  # fmt: skip
     assert promised <= set(COMMANDS)
     absent = {"return", "metrics"}
