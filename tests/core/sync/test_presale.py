@@ -329,6 +329,7 @@ def test_as_long_as_buyers_keep_to_what_is_offered_no_more_is_sold_than_the_cap(
         assert total <= (cap if kind == "preorder" else cap + came)
         assert level(world, sku, name) == (cap if kind == "preorder" else cap + came) - total
         if kind == "preorder":
-            assert not world.rows("SELECT 1 FROM fulfilment_orders WHERE state = 'released'")
+            released = "SELECT 1 FROM fulfilment_orders f JOIN orders o ON o.id = f.order_id WHERE f.state = 'released'"
+            assert not world.rows(f"{released} AND o.channel_id = :id", id=shop.id)
         check(store)
     assert verify(store, file=False) == []
