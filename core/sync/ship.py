@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.errors import UserError
@@ -26,6 +26,8 @@ class Departure:
     shipped_at: int
     units: Mapping[str, int] | None = None
     """Units by SKU or line number; None: everything the location was asked for and has not sent."""
+    short: Mapping[str, int] = field(default_factory=dict)
+    """Units by SKU or line number that the location was asked for and does not send; see `core.sync.short`."""
     service: str = ""
     tracking_url: str = ""
     origin: str = "operator"
@@ -83,10 +85,17 @@ def _ship(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
 
 
 def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -> list[tuple[StoredLine, int]]:
-    """How many of each line leave; refuses more than the line has reserved."""
+    """How many of each line leave; refuses more than the line has reserved, and to be short of what was not asked."""
+    asked = {line.row.id: sum(one.open for one in line.bound if one.location_id == place) for line in lines}
     if parcel.units is None:
-        asked = [(line, sum(one.open for one in line.bound if one.location_id == place)) for line in lines]
-        units = [(line, count) for line, count in asked if count]
+        short = _short(order, lines, parcel, asked)
+        units = [(line, asked[line.row.id] - short.get(line.row.id, 0)) for line in lines]
+        units = [(line, count) for line, count in units if count]
+        if not units and short:
+            raise UserError(
+                f"nothing is left to leave {parcel.location} in this parcel; if it sends nothing, say "
+                f"`ordersync reject {order.id} --location {parcel.location}`"
+            )
         if not units:
             raise UserError(
                 f"{parcel.location} was not asked to send anything of order {order.name} that it has not sent; "
@@ -95,7 +104,7 @@ def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -
         return units
     if not parcel.units:
         raise UserError("nothing was named that left; name it with --line SKU=QTY")
-    return spread(
+    units = spread(
         order,
         lines,
         parcel.units,
@@ -105,6 +114,25 @@ def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -
             "ship those, or receive stock first where it may leave for its channel"
         ),
     )
+    for line, count in units:
+        asked[line.row.id] = max(0, asked[line.row.id] - count)
+    _short(order, lines, parcel, asked)
+    return units
+
+
+def _short(order: Any, lines: list[StoredLine], parcel: Departure, asked: Mapping[int, int]) -> dict[int, int]:
+    """By line, what the location does not send of what it was asked for."""
+    taken = spread(
+        order,
+        lines,
+        parcel.short,
+        lambda line: asked[line.row.id],
+        lambda name, wanted, able: (
+            f"{parcel.location} cannot be short of {wanted} of {name}: it is asked for {able} of it in order "
+            f"{order.name} besides what left"
+        ),
+    )
+    return {line.row.id: count for line, count in taken}
 
 
 def _leave(line: StoredLine, count: int, place: int, parcel: Departure, stock: Stock, cause: str) -> None:

@@ -109,3 +109,23 @@ def test_a_channels_return_is_received_and_closed(desk: Desk, shop: FarEnd) -> N
     assert (ran.code, "'shelf' is no disposition" in ran.told) == (2, True)
     ran = desk.run("return", "receive", returned, "--line", "TEE=2")
     assert (ran.code, "2 of TEE cannot have come back" in ran.told) == (2, True)
+
+
+def test_a_parcel_that_is_short(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("stock", "receive", "TEE", "west", 5)
+    number = shop.place([("TEE", 4)])
+    desk.ok("round")
+    ship = ("ship", number, "--location", "east", "--carrier", "UPS", "--tracking", "T1", "--short", "TEE=1")
+    assert "asked for by now: west (1)" in desk.run(*ship).out
+    again = desk.ok(*ship)
+    assert (again["new"], again["rest"]["new"], again["rest"]["asked"]) == (False, False, {"west": 1})
+    second = ("--location", "west", "--carrier", "UPS", "--tracking", "T2", "--short", "TEE=1")
+    ran = desk.run("ship", number, *second)
+    assert (ran.code, "ordersync reject" in ran.told) == (2, True)
+    other = shop.place([("TEE", 2)])
+    desk.ok("round")
+    cancel = desk.ok("ship", other, *ship[2:], "--rest", "cancel")
+    assert (cancel["rest"]["rest"], cancel["rest"]["cancel_push"] is not None) == ("cancel", True)
+    third = shop.place([("TEE", 2)])
+    desk.ok("round")
+    assert "off its shelf" in desk.run("ship", third, *ship[2:], "--rest", "backorder").out

@@ -15,6 +15,7 @@ from core.sync.ask import answers, ask_levels, ask_orders, ask_since, ask_turn, 
 from core.sync.find import find_order, numbers_at
 from core.sync.mapping import map_listing, read_again, unmap_listing
 from core.sync.plan import plan
+from core.sync.received import Came, Disposition, Receiving, receive
 from core.sync.reread import reread
 from core.sync.status import ORDER_STATUS, OrderStatus, standing
 from core.sync.story import tell
@@ -82,11 +83,10 @@ def test_what_came_back_whole_is_returned(small_world: World) -> None:
     shop = world.channel()
     world.take(shop, order("1", line(1, "TEE", 2)))
     world.ship("1")
-    with world.store.write() as tx:
-        tx.run("UPDATE lines SET returned = 1")
+    came = [Came(name="TEE", units=1, disposition=Disposition.DAMAGED)]
+    receive(world.store, Receiving(target="1", came=came), world.now)
     assert statuses(world) == {"1": "shipped"}
-    with world.store.write() as tx:
-        tx.run("UPDATE lines SET returned = 2")
+    receive(world.store, Receiving(target="1", came=came), world.now)
     assert statuses(world) == {"1": "returned"}
 
 

@@ -241,6 +241,9 @@ def test_a_return_whose_order_is_not_here_is_received_by_its_skus(world: World, 
         come(world, "R1", at="west", A=2)
     with pytest.raises(UserError, match="announces 0"):
         come(world, "R1", at="west", B=1)
+    both = [Came(name="A", units=1, disposition=one) for one in (RESTOCK, DAMAGED)]
+    with pytest.raises(UserError, match="announces 2 and 2 came"):
+        receive(world.store, Receiving(target="R1", came=both, location="west"), world.now)
     assert come(world, "R1", at="west", A=1).done
     assert world.at("A") == {"east": (9, 0), "west": (2, 0)}
     assert aside(world) == {("A", "west", "quarantine"): 1}
