@@ -9,19 +9,25 @@ from json import loads
 from typing import Annotated, Any
 
 import typer
+from msgspec import structs
 
 from core.commands import given, show
 from core.commands.edge import NeedsAttention
 from core.commands.given import Channel, Channels, Config, Json
 from core.commands.rounds import Done, Wait, channel_id
 from core.commands.rounds import read as read_listings
+from core.errors import UserError
 from core.store.database import Store
+from core.sync.channel import clock
+from core.sync.listing_rules import KEPT, own_of, set_rule
+from core.sync.listing_rules import told as rules_of
 from core.sync.mapping import map_listing, unmap_listing
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="As the channel names it.")]
 
 _LIST = """
-SELECT c.name AS channel, l.sku, i.sku AS item, l.mapped_by, l.fulfiller, l.listed, l.title
+SELECT c.name AS channel, l.sku, i.sku AS item, l.mapped_by, l.fulfiller, l.listed, l.title,
+ l.buffer, l.cap, l.percent, l.stopped
 FROM listings l JOIN channels c ON c.id = l.channel_id LEFT JOIN items i ON i.id = l.item_id
 WHERE c.name IN :channels AND (:unmapped = 0 OR l.item_id IS NULL) ORDER BY c.name, l.sku
 """
@@ -33,6 +39,7 @@ def register(app: typer.Typer) -> None:
     group.command("report")(report)
     group.command("map")(mapped)
     group.command("unmap")(unmapped)
+    group.command("rule")(rule)
     group.command("read")(read)
     app.add_typer(group, name="listings")
 
@@ -49,12 +56,14 @@ def listed(
         with store.read() as tx:
             rows = tx.rows(_LIST, channels=names, unmapped=int(unmapped))
     if json:
-        show.document({"listings": [{**row._mapping, "listed": bool(row.listed)} for row in rows]})
+        made = [{**row._mapping, "listed": bool(row.listed), "stopped": bool(row.stopped)} for row in rows]
+        show.document({"listings": made})
         return
     show.table(
-        ("channel", "SKU", "item", "mapped by", "shipped by", "shown", "title"),
+        ("channel", "SKU", "item", "mapped by", "shipped by", "shown", "rules", "title"),
         [
-            (row.channel, row.sku, row.item, row.mapped_by, row.fulfiller, _shown(row), row.title)
+            (row.channel, row.sku, row.item, row.mapped_by, row.fulfiller, _shown(row), rules_of(own_of(row)),
+             row.title)
             for row in rows
         ],
     )  # fmt: skip
@@ -178,6 +187,48 @@ def unmapped(channel: Channel, sku: Sku, config: Config = given.FOLDER, json: Js
         show.document({"channel": name, "sku": sku, "item": None, "was": was})
     else:
         show.line(f"{sku} at {name} is not mapped any more (was {was}); the channel is told 0 of it")
+
+
+_CHANNELS = "channel"
+"""What gives a rule back to the channel."""
+
+
+def rule(
+    channel: Channel,
+    sku: Sku,
+    buffer: Annotated[
+        str, typer.Option("--buffer", metavar="UNITS", help="Never offer so many; 'channel': as the channel has it.")
+    ] = "",
+    cap: Annotated[str, typer.Option("--cap", metavar="UNITS", help="Offer no more than so many; or 'channel'.")] = "",
+    percent: Annotated[
+        str, typer.Option("--percent", metavar="1-100", help="Offer this share of what is left; or 'channel'.")
+    ] = "",
+    stop: Annotated[
+        bool | None, typer.Option("--stop/--no-stop", help="Offer nothing of it, until --no-stop.", show_default=False)
+    ] = None,
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Give one listing level rules of its own, in place of its channel's; without options, show them."""
+    buffer_, cap_, percent_ = _value("buffer", buffer), _value("cap", cap), _value("percent", percent)
+    with given.opened(config) as (settings, store):
+        (name,) = given.chosen(settings, [channel])
+        id = channel_id(store, settings, name)
+        own = set_rule(store, id, sku, clock(), buffer=buffer_, cap=cap_, percent=percent_, stopped=stop)
+    if json:
+        show.document({"channel": name, "sku": sku, **structs.asdict(own)})
+    else:
+        show.line(f"{sku} at {name}: {rules_of(own) or 'the rules of its channel'}")
+
+
+def _value(name: str, text: str) -> int | None:
+    if not text:
+        return KEPT.percent
+    if text == _CHANNELS:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 10:
+        raise UserError(f"--{name} {text!r} is no number; write a whole number, or 'channel'")
+    return int(text)
 
 
 def read(channels: Channels = None, config: Config = given.FOLDER, json: Json = False, wait: Wait = 600) -> None:

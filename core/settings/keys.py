@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -69,6 +69,12 @@ Instant = Annotated[
 """An instant with its zone, kept in UTC."""
 
 
+def _buffer(value: object) -> object:
+    if value == "auto" or (type(value) is int and 0 <= value <= MAX_QUANTITY):
+        return value
+    raise wrong("no buffer", 'write a whole number from 0, or "auto"')
+
+
 class ChannelSettings(Table):
     """One seller account. A connector's `Settings` is a subclass with the keys its channel needs besides."""
 
@@ -95,8 +101,13 @@ class ChannelSettings(Table):
         Mapping[Annotated[str, Field(pattern=NAME)], str], Field(examples=[{"east": "", "west": ""}])
     ] = Field(default_factory=dict)
     """The locations that ship for this channel and the channel's own id of each; "" where the channel knows none."""
-    buffer: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] = 0
-    """Safety stock: so many units of every item are never offered here."""
+    buffer: Annotated[
+        Annotated[int, Field(ge=0, le=MAX_QUANTITY)] | Literal["auto"], BeforeValidator(_buffer), Field(examples=[2])
+    ] = 0
+    """Safety stock: so many units of every item are never offered here. "auto": of each item as many as its demand at
+    the other channels asks for until this one knows of it; see docs/stock.md."""
+    buffer_quantile: Annotated[float, Field(ge=0.5, le=0.9999)] = 0.95
+    """How often a buffer of "auto" has to suffice: 0.95 is in all but five of a hundred cases."""
     cap: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] | None = Field(default=None, examples=[50])
     """Never offer more than this many units of an item. Not set: no limit."""
     percent: Annotated[int, Field(ge=1, le=100)] = 100

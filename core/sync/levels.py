@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from core.levels import Rule, levels
+from core.levels import Own, Rule, levels, ruled
+from core.model import Parts
 from core.settings import ChannelSettings
 from core.spare import Sites, spare
 from core.store import tables
@@ -20,6 +21,7 @@ from core.store.database import Store, Tx
 from core.store.moves import touch
 from core.store.unbound import unbound
 from core.sync.ahead import write
+from core.sync.demand import learn
 
 BATCH = 2_000
 """Touched items worked off in one transaction."""
@@ -35,7 +37,9 @@ def rules(tx: Tx, channels: Mapping[str, ChannelSettings]) -> dict[int, Rule]:
         for location, place in settings.locations.items():
             places[place] += [spots[location]] if location in spots else []  # a closed one offers nothing
         if name in ids and settings.push_levels:
-            found[ids[name]] = Rule(dict(places), settings.buffer, settings.cap, settings.percent)
+            auto = settings.buffer_quantile if settings.buffer == "auto" else None
+            fixed = 0 if settings.buffer == "auto" else settings.buffer
+            found[ids[name]] = Rule(dict(places), fixed, settings.cap, settings.percent, auto)
     return found
 
 
@@ -64,6 +68,10 @@ def touch_changed_rules(store: Store, channels: Mapping[str, ChannelSettings]) -
 def refresh(store: Store, channels: Mapping[str, ChannelSettings], now: int) -> set[int]:
     """Works off the touched items; returns the ids of the channels that have levels due by it."""
     due: set[int] = set()
+    if any(settings.buffer == "auto" for settings in channels.values()):
+        with store.read() as tx:
+            by = in_force(tx, rules(tx, channels))
+        learn(store, channels, by, now)
     while True:
         count, more = store.transact(lambda tx: _refresh(tx, channels, now))
         due |= more
@@ -79,13 +87,14 @@ def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple
     touched = [row.item_id for row in marks]
     kits = [row.kit_id for row in tx.rows("SELECT kit_id FROM kits WHERE component_id IN :ids", ids=touched)]
     write(tx, [*touched])
-    wanted = desired(tx, _in_force(tx, rules(tx, channels)), [*touched, *kits])
+    wanted = desired(tx, in_force(tx, rules(tx, channels)), [*touched, *kits])
     changed = _differing(tx, wanted)
     tx.insert(
         tables.levels,
-        ("listing_id", "place", "channel_id", "desired", "due_at"),
-        [(*key, channel, units, now) for key, (channel, units) in sorted(changed.items())],
+        ("listing_id", "place", "channel_id", "desired", "due_at", "wanted_at"),
+        [(*key, channel, units, now, now) for key, (channel, units) in sorted(changed.items())],
         "ON CONFLICT (listing_id, place) DO UPDATE SET desired = excluded.desired, revision = levels.revision + 1,"
+        " wanted_at = COALESCE(levels.wanted_at, excluded.wanted_at),"
         " attempts = 0, reason = '', due_at = CASE WHEN levels.state = 'accepted' THEN levels.due_at"
         " ELSE excluded.due_at END,"
         # One in flight is left to land first: a lower revision must never land after a higher one.
@@ -95,7 +104,7 @@ def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple
     return len(marks), {channel for channel, _ in changed.values()}
 
 
-def _in_force(tx: Tx, by: Mapping[int, Rule]) -> dict[int, Rule]:
+def in_force(tx: Tx, by: Mapping[int, Rule]) -> dict[int, Rule]:
     """The rules the stored levels were computed by, where there are any: a long round may still hold older ones."""
     stored = {row.id: row.rules for row in tx.rows("SELECT id, rules FROM channels")}
     return {id: msgspec.json.decode(stored[id], type=Rule) if stored.get(id) else rule for id, rule in by.items()}
@@ -112,22 +121,45 @@ def desired(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> dict[Key, t
     """
     ids = sorted(set(items))
     listings = tx.rows(
-        "SELECT id, channel_id, item_id FROM listings WHERE item_id IN :ids AND fulfiller = 'merchant' ORDER BY id",
+        "SELECT id, channel_id, item_id, buffer, cap, percent, stopped FROM listings"
+        " WHERE item_id IN :ids AND fulfiller = 'merchant' ORDER BY id",
         ids=ids,
     )
-    parts = parts_of(tx, [item for _, _, item in listings])
-    shelves = _Shelves(tx, {item for found in parts.values() for item, _ in found})
+    parts = parts_of(tx, [row[2] for row in listings])
+    shelves = Shelves(tx, {item for found in parts.values() for item, _ in found})
     sites = {id: frozenset(spot for spots in rule.places.values() for spot in spots) for id, rule in by.items()}
     seen = {id: shelves.of(sites[id]) for id in by}
+    buffers = buffers_of(tx, by, parts.values())
     found: dict[Key, tuple[int, int]] = {}
-    for listing, channel, item in listings:
+    for listing, channel, item, buffer, cap, percent, stopped in listings:
         if channel in by:
-            for place, units in levels(parts[item], by[channel], *seen[channel]).items():
+            rule = by[channel]
+            if stopped or not (buffer is None and cap is None and percent is None):
+                rule = ruled(rule, Own(buffer, cap, percent, bool(stopped)))
+            for place, units in levels(parts[item], rule, *seen[channel], buffers[channel]).items():
                 found[listing, place] = channel, units
     return found
 
 
-class _Shelves:
+OWN_RULES = "(stopped OR buffer IS NOT NULL OR cap IS NOT NULL OR percent IS NOT NULL)"
+"""SQL: a listing that has rules of its own."""
+
+
+def buffers_of(tx: Tx, by: Mapping[int, Rule], parts: Iterable[Parts]) -> dict[int, dict[int, int]]:
+    """The buffers that follow demand: units by item, by channel."""
+    found: dict[int, dict[int, int]] = {id: {} for id in by}
+    auto = [id for id, rule in by.items() if rule.quantile is not None]
+    if auto:
+        for channel, item, units in tx.rows(
+            "SELECT channel_id, item_id, units FROM buffers WHERE channel_id IN :auto AND item_id IN :items",
+            auto=auto,
+            items=sorted({item for found in parts for item, _ in found}),
+        ):
+            found[channel][item] = units
+    return found
+
+
+class Shelves:
     """What is free of some items, as each list of locations sees it."""
 
     def __init__(self, tx: Tx, items: Iterable[int]) -> None:

@@ -14,6 +14,7 @@ from core.model import Ack, AckState, Level, LevelKey
 from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock
+from core.sync.demand import note_told
 from core.sync.levels import Key
 from core.sync.observe import clean
 from core.sync.work import SECOND
@@ -240,8 +241,12 @@ def _book(store: Store, channel: Channel, acks: Sequence[Ack], asked: int | None
                 ids=sorted({listing for listing, _ in keys.values()}),
             )
         }
-        columns = ("state", "told", "expected", "known_at", "ticket", "reason", "attempts", "due_at")
-        changes = [(*keys[ack.key], *_after(rows[keys[ack.key]], ack, asked, now)) for ack in acks]
+        columns = ("state", "told", "expected", "known_at", "ticket", "reason", "attempts", "due_at", "wanted_at")
+        changes = [
+            (*keys[ack.key], *_after(row := rows[keys[ack.key]], ack, asked, now), _wanted(row, ack, asked, now))
+            for ack in acks
+        ]
+        note_told(tx, channel, [(rows[keys[ack.key]], ack) for ack in acks], now)
         tx.update(tables.levels, ("listing_id", "place"), columns, sorted(changes, key=lambda row: row[:2]))
 
     store.transact(work)
@@ -264,6 +269,13 @@ def _after(row: Any, ack: Ack, asked: int | None, now: int) -> tuple[Any, ...]:
         soon = now + int(min(60.0, 0.1 * 2.0 ** min(row.attempts, 10)) * SECOND)  # read again before that
         return "queued", row.told, None, row.known_at, "", "the channel held another quantity", row.attempts, soon
     return "queued", row.told, row.expected, row.known_at, "", reason, row.attempts, now + RETRY_SECONDS * SECOND
+
+
+def _wanted(row: Any, ack: Ack, asked: int | None, now: int) -> int | None:
+    """Since when the level is not as the channel was told."""
+    if ack.state is not AckState.APPLIED:
+        return row.wanted_at  # type: ignore[no-any-return]
+    return None if row.revision <= row.sent_revision else (now if asked is None else asked)
 
 
 def _requeue(

@@ -10,6 +10,7 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock
 from core.sync.evidence import Cause, Difference, Reconciliation
+from core.sync.levels import OWN_RULES
 from core.sync.pull import pull
 
 Place = tuple[int, str]
@@ -106,13 +107,21 @@ def _tell_again(store: Store, channel: Channel, rows: Sequence[Any], now: int) -
         store.transact(work)
 
 
+def _has_own_rules(store: Store, channel: Channel) -> bool:
+    with store.read() as tx:
+        return (
+            tx.row(f"SELECT 1 FROM listings WHERE channel_id = :id AND {OWN_RULES} LIMIT 1", id=channel.id) is not None
+        )
+
+
 def _by_rules(store: Store, channel: Channel, rows: Sequence[Any]) -> list[Difference]:
     """One line for everything that is told less than there is on purpose."""
     own = channel.settings
     said = ", ".join(
         text
         for text, on in (
-            (f"a buffer of {own.buffer}", own.buffer),
+            ("a buffer that follows demand" if own.buffer == "auto" else f"a buffer of {own.buffer}", own.buffer),
+            ("rules of single listings", _has_own_rules(store, channel)),
             (f"a cap of {own.cap}", own.cap is not None),
             (f"{own.percent} %", own.percent < 100),
         )

@@ -65,16 +65,20 @@ BROKEN = {
         "ordersync.toml: log: unknown key `levle`; did you mean `level`?",
     ),
     "a wrong type": (
-        ("channels/shop.toml", "buffer = 2", 'buffer = "2"'),
-        "channels/shop.toml: buffer: a whole number is expected; write for example buffer = 0",
+        ("channels/shop.toml", "buffer = 2", 'cap = "2"'),
+        "channels/shop.toml: cap: a whole number is expected; write for example cap = 50",
     ),
     "a number that is none": (
-        ("channels/shop.toml", "buffer = 2", "buffer = true"),
-        "channels/shop.toml: buffer: a whole number is expected; write for example buffer = 0",
+        ("channels/shop.toml", "buffer = 2", "cap = true"),
+        "channels/shop.toml: cap: a whole number is expected; write for example cap = 50",
     ),
     "a negative number": (
-        ("channels/shop.toml", "buffer = 2", "buffer = -1"),
-        "channels/shop.toml: buffer: too small; write at least 0",
+        ("channels/shop.toml", "buffer = 2", "cap = -1"),
+        "channels/shop.toml: cap: too small; write at least 0",
+    ),
+    "a buffer that is neither a number nor auto": (
+        ("channels/shop.toml", "buffer = 2", 'buffer = "often"'),
+        'channels/shop.toml: buffer: no buffer; write a whole number from 0, or "auto"',
     ),
     "a share over 100": (
         ("channels/shop.toml", "buffer = 2", "percent = 101"),

@@ -45,17 +45,34 @@ from core.store.tables.orders import (
     reservations,
 )
 from core.store.tables.routing import left_out, parked, rejections
-from core.store.tables.stock import incoming, items, kits, ledger, levels, listings, locations, presales, stock, touched
+from core.store.tables.stock import (
+    buffers,
+    demand,
+    incoming,
+    items,
+    kits,
+    ledger,
+    levels,
+    listings,
+    locations,
+    marks,
+    presales,
+    stock,
+    touched,
+    windows,
+)
 
 __all__ = [
     "aside",
     "audit",
     "backfills",
     "breaches",
+    "buffers",
     "buyers",
     "channels",
     "corrections",
     "credentials",
+    "demand",
     "differences",
     "documents",
     "exchanges",
@@ -75,6 +92,7 @@ __all__ = [
     "lines",
     "listings",
     "locations",
+    "marks",
     "metadata",
     "orders",
     "overrides",
@@ -98,4 +116,5 @@ __all__ = [
     "shipments",
     "stock",
     "touched",
+    "windows",
 ]

@@ -133,10 +133,16 @@ listings = Table(
     words("shown", "{}"),  # JSON: the quantities it showed then, by place
     count("twins"),  # other listings of the same SKU there
     Column("mixed", Boolean, nullable=False, server_default=text("false")),  # some by the channel, some by the merchant
+    Column("buffer", Integer),  # its own rules; null: the channel's
+    Column("cap", Integer),
+    Column("percent", Integer),
+    Column("stopped", Boolean, nullable=False, server_default=text("false")),  # nothing of it is offered
     UniqueConstraint("channel_id", "sku"),
     Index(None, "item_id"),
     one_of("fulfiller", "merchant", "channel"),
     one_of("mapped_by", "nobody", "sku", "operator"),
+    *not_negative("buffer", "cap"),
+    CheckConstraint("percent BETWEEN 1 AND 100", name="percent"),
 )
 
 levels = Table(
@@ -157,6 +163,7 @@ levels = Table(
     count("attempts"),
     big("due_at"),
     big("known_at"),  # when `expected` was true; orders placed later lower it
+    big("wanted_at", null=True),  # since when it is not as the channel was told; null when it is
     PrimaryKeyConstraint("listing_id", "place"),
     *not_negative("desired", "told"),
     one_of("state", "queued", "sent", "accepted", "applied", "refused"),
@@ -187,4 +194,47 @@ touched = Table(
     metadata,
     Column("item_id", Id, ForeignKey("items.id"), primary_key=True, autoincrement=False),
     big("mark", "1"),
+)
+
+# How large buffers must be: see core.demand. Kept only while some channel's buffer follows demand.
+
+demand = Table(
+    "demand",
+    metadata,
+    ref("item_id", "items.id"),
+    ref("channel_id", "channels.id"),
+    big("at"),
+    big("since"),
+    big("slow_units"),  # sums in millionths
+    big("slow_squares"),
+    big("fast_units"),
+    big("fast_squares"),
+    PrimaryKeyConstraint("item_id", "channel_id"),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True, autoincrement=False),
+    words("intake", "{}"),  # JSON: how long its orders took until they were here, counts by class
+    words("told", "{}"),  # likewise, how long its levels took until it had accepted them
+)
+
+buffers = Table(
+    "buffers",
+    metadata,
+    ref("channel_id", "channels.id"),
+    ref("item_id", "items.id"),
+    Column("units", Integer, nullable=False),
+    PrimaryKeyConstraint("channel_id", "item_id"),
+    CheckConstraint("units > 0", name="units_positive"),
+    Index(None, "item_id"),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),  # of something done every now and then
+    big("at"),  # when it was done last
+    big("reached"),  # how far it came: an id
 )

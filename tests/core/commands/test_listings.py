@@ -126,3 +126,26 @@ def test_a_report_names_what_is_sold_two_ways(desk: Desk, shop: FarEnd) -> None:
     desk.change("UPDATE listings SET fulfiller = 'channel', listed = TRUE WHERE sku = 'TEE-FBA'")
     told = desk.ok("listings", "report")["remarks"]
     assert {one["sku"] for one in told if one["remark"] == "both"} == {"TEE", "TEE-FBA"}
+
+
+def test_a_listing_has_rules_of_its_own_and_its_level_is_explained(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    own = desk.ok("listings", "rule", "shop", "TEE", "--buffer", "2", "--percent", "50")
+    assert own == {"channel": "shop", "sku": "TEE", "buffer": 2, "cap": None, "percent": 50, "stopped": False}
+    assert "buffer 2, percent 50" in desk.run("listings", "list").out
+    told = desk.ok("levels", "explain", "shop", "TEE")
+    assert [(one["units"], one["desired"], one["told"]) for one in told["offers"]] == [(4, 10, 10)]
+    assert told["own"] == ["buffer", "percent"]
+    desk.ok("round")
+    assert shop.levels()["TEE", ""] == 4
+    assert "then 50 % of it; its own: buffer, percent" in desk.run("levels", "explain", "shop", "TEE").out
+    assert "stopped" in desk.run("listings", "rule", "shop", "TEE", "--stop").out
+    desk.ok("round")
+    assert shop.levels()["TEE", ""] == 0
+    assert "stopped: nothing of it is offered" in desk.run("levels", "explain", "shop", "TEE").out
+    gone = ("--buffer", "channel", "--percent", "channel", "--no-stop")
+    assert "the rules of its channel" in desk.run("listings", "rule", "shop", "TEE", *gone).out
+    for wrong in ("1.5", "-1", "many"):
+        ran = desk.run("listings", "rule", "shop", "TEE", "--cap", wrong)
+        assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert desk.run("levels", "explain", "shop", "none").code == 2
