@@ -268,7 +268,7 @@ _DEEDS = {
     "listings": "listings read",
     "taken_back": "orders backordered again, as no location can send them",
     "expired": "unpaid orders that lost their stock",
-    "held": "pre-orders held",
+    "held": "orders held",
     "lifted": "holds lifted",
     "resumed": "orders resumed",
     "given_up": "orders given up for want of stock",

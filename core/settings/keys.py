@@ -115,6 +115,9 @@ class ChannelSettings(Table):
     match: Literal["sku", "mapped"] = "sku"
     """sku: a channel SKU that equals an item's SKU is that item, unless mapped otherwise. mapped: only what was
     mapped by hand."""
+    check_addresses: bool = True
+    """Hold an order whose address cannot be right: something lacks, or its postal code is none of its region. Where
+    that cannot be judged, nothing is held, and an address is never changed."""
     backorder: Literal["partial", "whole", "never"] = "partial"
     """What becomes of units that are ordered and not there. partial: they wait, and the order's other units ship.
     whole: the order ships when all of it is there. never: they are cancelled at once, as out of stock."""

@@ -123,7 +123,8 @@ def take_up(
 
     def work(tx: Tx) -> Channel:
         tx.run(
-            "INSERT INTO channels (name, connector, since) VALUES (:name, :connector, :since) ON CONFLICT DO NOTHING",
+            "INSERT INTO channels (name, connector, since, judged_to) VALUES (:name, :connector, :since,"
+            " (SELECT COALESCE(MAX(id), 0) FROM documents)) ON CONFLICT DO NOTHING",
             name=name,
             connector=settings.connector,
             since=now if settings.import_since is None else micros(settings.import_since),

@@ -157,7 +157,7 @@ def lift(store: Store, order_id: int, kind: Hold | None, now: int, *, why: str =
         if row.by == "channel":
             event = SET_ASIDE
             _refuse_firm(order, wanted, why)
-        if row.by != "operator":
+        if row.by == "channel" or wanted == Hold.PREORDER:  # who judged an address remembers which
             _set_aside(tx, order_id, wanted, actor, why.strip(), now)
         tx.run("DELETE FROM holds WHERE order_id = :id AND hold = :hold", id=order_id, hold=wanted)
         _audit(tx, order, actor, event, wanted + (f": {why.strip()}" if why.strip() else ""), now)

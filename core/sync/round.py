@@ -17,6 +17,7 @@ import msgspec
 from core.errors import ChannelError, Throttled, Unauthorized, Unavailable
 from core.settings import ChannelSettings
 from core.store.database import Store, Tx
+from core.sync.addresses import judge_addresses
 from core.sync.ahead import watch
 from core.sync.backfill import work_on_backfill
 from core.sync.channel import Channel, Clock
@@ -76,7 +77,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     expired: int = 0
     """Orders whose promise was given back as nobody pays for them."""
     held: int = 0
-    """Orders held as their items are sold before they are there."""
+    """Orders held as their items are sold before they are there, or as their address cannot be right."""
     lifted: int = 0
     """Holds that lifted as their time, or what they waited for, had come."""
     resumed: int = 0
@@ -223,6 +224,7 @@ def _resume(
 ) -> None:
     """Holds come and go by themselves, and who waits gets what came; what came lifts the holds that waited for it."""
     outcome.lifted = lift_due(store, channel, clock())
+    outcome.held = judge_addresses(store, channel, clock())
     for _ in range(2):
         held, lifted = hold_preorders(store, channel, clock())
         resumed = refill(store, channel, clock, channels)

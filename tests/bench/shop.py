@@ -34,7 +34,10 @@ HOT = ["HOT-0", "HOT-1"]
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 """When order 0 was placed; the others follow, a hundred a second."""
 _STEP = timedelta(milliseconds=10)
-_ZIPS = ("10001", "60601", "73301", "94110", "64106", "33101", "98101")
+_PLACES = (
+    ("NY", "10001"), ("IL", "60601"), ("TX", "73301"), ("CA", "94110"), ("MO", "64106"), ("FL", "33101"),
+    ("WA", "98101"),
+)  # fmt: skip
 _DRAWS = 65_536
 _MARKS = {"ORDERNUMBER": "o", "FIRSTLINE": "a", "SECONDLINE": "b", "PARTNUMBER": "p", "FIRSTSKU": "s", "SECONDSKU": "t"}
 
@@ -51,6 +54,7 @@ class Press:
     def order(self, goods: str, number: int) -> bytes:
         """One order as JSON."""
         first, second = HOT if goods == "hot" else self._two(number)
+        region, code = _PLACES[number % len(_PLACES)]
         at = (BEGIN + number * _STEP).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
         return self._form % {
             b"o": b"%d" % (8_000_000_000_000 + number),
@@ -60,7 +64,8 @@ class Press:
             b"s": first.encode(),
             b"t": second.encode(),
             b"at": at,
-            b"zip": _ZIPS[number % len(_ZIPS)].encode(),
+            b"zip": code.encode(),
+            b"region": region.encode(),
         }
 
     def page(self, goods: str, begin: int, end: int, last: bool) -> bytes:
@@ -98,10 +103,10 @@ def _form() -> bytes:
     first["id"], second["id"] = "gid://shopify/LineItem/FIRSTLINE", "gid://shopify/LineItem/SECONDLINE"
     node["fulfillmentOrders"]["nodes"][0]["id"] = "gid://shopify/FulfillmentOrder/PARTNUMBER"
     node["createdAt"] = node["updatedAt"] = "INSTANT"
-    node["shippingAddress"]["zip"] = "ZIPCODE"
+    node["shippingAddress"]["zip"], node["shippingAddress"]["provinceCode"] = "ZIPCODE", "REGION"
     node["email"] = "buyerORDERNUMBER@example.test"
     form = json.dumps(node, separators=(",", ":")).replace("%", "%%")
-    for mark, key in (*_MARKS.items(), ("INSTANT", "at"), ("ZIPCODE", "zip")):
+    for mark, key in (*_MARKS.items(), ("INSTANT", "at"), ("ZIPCODE", "zip"), ("REGION", "region")):
         form = form.replace(mark, f"%({key})s")
     return form.encode()
 

@@ -42,6 +42,7 @@ channels = Table(
     big("returns_read", null=True),
     big("own_stock_read", null=True),
     big("reconciled_at", null=True),
+    big("judged_to"),  # addresses of its orders are judged up to this document's id
     words("sites"),  # JSON: the ids of the active locations that ship for it; empty before its first turn
     words("budgets"),  # what its last turn left of them; see core.budgets
     words("rules"),  # the level rules its levels were computed by; others touch every item
