@@ -6,15 +6,14 @@ from core.settings.keys import (
     DaemonSettings,
     Instant,
     IssuesSettings,
-    LocationSettings,
     LogSettings,
-    RoutingSettings,
     StoreSettings,
     Table,
     WebAddress,
 )
 from core.settings.load import Settings, load, problems
 from core.settings.problem import ConfigError, Problem
+from core.settings.routing_keys import LocationSettings, RoutingSettings
 from core.settings.secret import Secret
 from core.settings.watch import Change, Reload, Watched
 from core.settings.wrong import wrong

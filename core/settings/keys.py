@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from core.model import MAX_QUANTITY, Location
+from core.model import MAX_QUANTITY
 from core.settings.secret import EncryptionKey, Secret, key_of
 from core.settings.wrong import wrong
 
@@ -22,7 +20,6 @@ NAME: Final = r"^[a-z0-9][a-z0-9_-]*$"
 """What a channel or a location may be called."""
 
 _DATABASES: Final = "write sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
-_ZIP: Final = re.compile(r"\d{5}(-\d{4})?")
 
 
 class Table(BaseModel):
@@ -297,65 +294,3 @@ class OrdersyncFile(Table):
     receiver: ReceiverSettings = ReceiverSettings()
     issues: IssuesSettings = IssuesSettings()
     log: LogSettings = LogSettings()
-
-
-class LocationSettings(Table):
-    """A place stock ships from."""
-
-    name: Annotated[str, Field(pattern=NAME, examples=["east"])]
-    """What files and commands call it: small letters, digits, - and _. It keeps its name while it holds stock."""
-    title: str = ""
-    """What people read. Empty: the name."""
-    postal_code: Annotated[str, Field(max_length=16, examples=["10001"])] = ""
-    """In quotes; distances start here. Empty: the location ranks behind those with a postal code."""
-    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "US"
-    """Two capital letters (ISO 3166-1)."""
-    priority: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] = 100
-    """Smaller is preferred."""
-    active: bool = True
-    """false: nothing new is routed here."""
-
-    @model_validator(mode="after")
-    def _zip(self) -> LocationSettings:
-        if self.country == "US" and self.postal_code and not _ZIP.fullmatch(self.postal_code):
-            raise wrong("the postal_code is no US ZIP code", 'write five digits in quotes, such as "10001"')
-        return self
-
-    def as_location(self) -> Location:
-        """The same place in routing's words."""
-        return Location(
-            name=self.name,
-            priority=self.priority,
-            postal_code=self.postal_code,
-            country=self.country,
-            active=self.active,
-        )
-
-
-class LocationsFile(Table):
-    """locations.toml: every place stock ships from."""
-
-    locations: Annotated[tuple[LocationSettings, ...], Field(min_length=1)]
-    """One [[locations]] for each place stock ships from."""
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> LocationsFile:
-        twice = [name for name, count in Counter(place.name for place in self.locations).items() if count > 1]
-        if twice:
-            raise wrong(f"the location {twice[0]} stands twice", "give one of the two another name")
-        return self
-
-
-class RoutingSettings(Table):
-    """routing.toml: how an order finds the location that ships it."""
-
-    rank: Annotated[tuple[Literal["priority", "distance"], ...], Field(min_length=1)] = ("priority", "distance")
-    """What decides between locations that could ship, most important first."""
-    split: bool = True
-    """true: an order that no location can ship alone may leave in several parcels. false: it waits for one that can."""
-
-    @model_validator(mode="after")
-    def _rules_are_unique(self) -> RoutingSettings:
-        if len(set(self.rank)) < len(self.rank):
-            raise wrong("a rule of rank stands twice", "name each rule once")
-        return self

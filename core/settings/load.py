@@ -19,18 +19,16 @@ from core.settings.keys import (
     ChannelSettings,
     DaemonSettings,
     IssuesSettings,
-    LocationSettings,
-    LocationsFile,
     LogSettings,
     OrdersyncFile,
     ReceiverSettings,
-    RoutingSettings,
     StoreSettings,
     Table,
 )
 from core.settings.placeholder import placeholders
 from core.settings.problem import ConfigError, Problem, nearest
 from core.settings.read import CHANNELS, Files, folder_files, table_of, typed
+from core.settings.routing_keys import LocationSettings, LocationsFile, RoutingSettings
 from core.settings.secret import Secrets, Unasked
 
 ORDERSYNC: Final = "ordersync.toml"

@@ -14,7 +14,8 @@ from typing import Any
 
 from core import connector
 from core.settings.examples import example
-from core.settings.keys import LocationsFile, OrdersyncFile, RoutingSettings
+from core.settings.keys import OrdersyncFile
+from core.settings.routing_keys import LocationsFile, RoutingSettings
 
 
 def schemas() -> Mapping[str, dict[str, Any]]:

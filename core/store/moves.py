@@ -7,7 +7,7 @@ its stock rows and its reservations, so no two writers can wait for each other i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -40,18 +40,29 @@ class Stock:
     Units of an order line are moved by its `parts`: one unit of the line takes `per` units of each item.
     """
 
-    def __init__(self, tx: Tx, items: Iterable[int], sites: frozenset[int] | None = None, *, lock: bool = True) -> None:
+    def __init__(
+        self,
+        tx: Tx,
+        items: Iterable[int],
+        sites: frozenset[int] | None = None,
+        keep: Mapping[int, int] = {},
+        *,
+        lock: bool = True,
+    ) -> None:
         """`sites`: the locations that the channel at work ships from. Free is then what is spare for it (`core.spare`):
         what the promises of other channels need counts as gone. None: of nobody's; all that is free, anywhere.
+
+        `keep`: units of every item that stay at a location for its own counter: they are not free there.
 
         Without `lock` it only tells what is free as of now. What the others need costs one query more, only where
         channels have different lists of locations and some of `items` is promised without a location.
         """
         ids = sorted(set(items))
-        self._tx = tx
+        self.tx = tx
         self._sites = sites
         counters = tx.rows(
-            f"SELECT id, on_hand, reserved FROM items WHERE id IN :ids ORDER BY id {'/*lock*/' if lock else ''}",
+            "SELECT id, on_hand, reserved, needs, weight FROM items WHERE id IN :ids"
+            f" ORDER BY id {'/*lock*/' if lock else ''}",
             ids=ids,
         )
         places = tx.rows(
@@ -64,6 +75,14 @@ class Stock:
         """Units free to promise, by item."""
         self.free_at: dict[tuple[int, int], int] = {(row[0], row[1]): row[2] for row in places}
         """Units free to bind to a line, by item and location."""
+        self.kept: dict[tuple[int, int], int] = {}
+        """Units that are free besides and kept where they are."""
+        self.traits: dict[int, tuple[frozenset[str], int]] = {
+            row[0]: (frozenset(row[3].split()), row[4]) for row in counters if row[3] or row[4]
+        }
+        """What items need of a location and what a unit weighs, in grams; where something is known."""
+        if keep:
+            self._keep(keep)
         if sites is not None:
             waiting = {row[0]: row[2] for row in counters}
             for row in places:
@@ -75,10 +94,17 @@ class Stock:
         self._entries: list[Entry] = []
         self._touched: set[int] = set()
 
+    def _keep(self, keep: Mapping[int, int]) -> None:
+        for (item, place), units in self.free_at.items():
+            kept = min(keep.get(place, 0), units)
+            if kept > 0:
+                self.kept[item, place] = kept
+                self.free_at[item, place] = units - kept
+
     def _leave_to_others(self, sites: frozenset[int], waiting: dict[int, int], *, alike: bool) -> None:
         """Takes off what is not spare. `waiting`: promised and not bound, by item; `alike`: all by the same list."""
         asked = [item for item, units in waiting.items() if units > 0]
-        others = unbound(self._tx, asked) if asked and not alike else {}
+        others = unbound(self.tx, asked) if asked and not alike else {}
         at: defaultdict[int, dict[int, int]] = defaultdict(dict)
         for (item, place), units in self.free_at.items():
             at[item][place] = units
@@ -156,7 +182,7 @@ class Stock:
 
     def write(self, now: int) -> None:
         """Writes the counters, the ledger and the marks of what changed."""
-        tx = self._tx
+        tx = self.tx
         came = [place for place, units in sorted(self._on_hand.items()) if units > 0]
         tx.insert(tables.stock, ("item_id", "location_id"), came, "ON CONFLICT DO NOTHING")
         totals: defaultdict[int, int] = defaultdict(int)
@@ -173,10 +199,10 @@ class Stock:
         touch(tx, {*self._touched, *(row[0] for row in items), *(row[0] for row in moved)})
         freed = {row[0] for row in moved if row[2] > row[3]} | {row[0] for row in items if row[1] > row[2]}
         if freed:
-            _wake(tx, freed, now)
+            wake(tx, freed, now)
 
 
-def _wake(tx: Tx, items: Iterable[int], now: int) -> None:
+def wake(tx: Tx, items: Iterable[int], now: int) -> None:
     """Orders that wait for a location are looked at again: more is free of these items, or free elsewhere."""
     tx.run(
         "UPDATE parked SET due_at = :now WHERE EXISTS (SELECT 1 FROM lines l JOIN reservations r ON r.line_id = l.id"

@@ -184,6 +184,8 @@ def _write(tx: Tx, units: Sequence[tuple[StoredLine, int]]) -> None:
         ),
     )
     write_reservations(tx, [line.claim for line, _ in units], known=True)
+    # What was called off may be what an order that ships complete has waited for.
+    tx.run("UPDATE parked SET due_at = 0 WHERE order_id IN :ids", ids=sorted({line.row.order_id for line, _ in units}))
 
 
 def _told(decision: Decision, units: Sequence[tuple[StoredLine, int]], recalled: Mapping[str, int]) -> Iterator[str]:

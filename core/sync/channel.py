@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from core.connector import Ability, Connector
 from core.errors import Fenced
 from core.model import Location, micros
-from core.routing import Site
+from core.routing import Rules, Site
 from core.settings import ChannelSettings, RoutingSettings, Settings
 from core.store.database import Store, Tx
 from core.store.moves import Stock, touch
@@ -46,14 +48,38 @@ class Desk:
         return frozenset(site.id for site in self.sites if site.location.active)
 
     @cached_property
-    def rules(self) -> str:
+    def rules(self) -> Rules:
+        """routing.toml, in routing's words."""
+        return self.routing.as_rules()
+
+    @cached_property
+    def digest(self) -> str:
         """The digest of all that orders are routed by: an order parked by other rules is routed anew."""
-        told = [self.routing.model_dump_json(), *(repr(site) for site in self.sites)]
+        told = [
+            self.routing.model_dump_json(),
+            *(msgspec.json.encode(site, order="sorted").decode() for site in self.sites),
+        ]
         return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether it matters how much the locations were given today."""
+        return "balance" in self.routing.rank or any(site.location.has_capacity for site in self.sites)
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether all orders to one address see the locations alike, whatever the hour and whatever is in them."""
+        return (
+            not self.counts
+            and set(self.routing.rank) <= {"priority", "distance", "zone"}
+            and not self.routing.services
+            and not any(site.location.has_calendar for site in self.sites)
+        )
 
     def stock(self, tx: Tx, items: Iterable[int], *, lock: bool = True) -> Stock:
         """The items under lock; free is what this channel may have of them."""
-        return Stock(tx, items, self.ships_from, lock=lock)
+        keep = {site.id: site.location.keep for site in self.sites if site.location.keep}
+        return Stock(tx, items, self.ships_from, keep, lock=lock)
 
 
 @dataclass(frozen=True)
@@ -97,12 +123,11 @@ def desk_of(tx: Tx, settings: Settings, name: str) -> Desk | None:
     row = tx.row("SELECT id FROM channels WHERE name = :name", name=name)
     if own is None or row is None:
         return None
-    ids = write_locations(tx, [place.as_location() for place in settings.locations])
     return Desk(
         id=row.id,
         name=name,
         settings=own,
-        sites=tuple(Site(ids[p.name], p.as_location()) for p in settings.locations if p.name in own.locations),
+        sites=_sites(tx, [place.as_location() for place in settings.locations], own),
         routing=settings.routing,
     )
 
@@ -133,8 +158,7 @@ def take_up(
             "UPDATE channels SET epoch = epoch + 1, connector = :c WHERE name = :name", name=name, c=settings.connector
         )
         row = tx.row("SELECT id, epoch, since, sites FROM channels WHERE name = :name", name=name)
-        wanted = [place for place in locations if place.name in settings.locations]
-        ids = write_locations(tx, locations)
+        sites = _sites(tx, locations, settings)
         channel = Channel(
             id=row.id,
             name=name,
@@ -142,8 +166,8 @@ def take_up(
             since=row.since,
             settings=settings,
             connector=connector,
-            sites=tuple(Site(ids[place.name], place) for place in wanted),
-            places={ids[place.name]: settings.locations[place.name] for place in wanted},
+            sites=sites,
+            places={site.id: settings.locations[site.location.name] for site in sites},
             routing=routing,
         )
         if row.sites != as_text(channel.ships_from):
@@ -164,18 +188,43 @@ def _write_sites(tx: Tx, channel: Channel) -> None:
     touch(tx, [row.item_id for row in rows])
 
 
+def _sites(tx: Tx, locations: Iterable[Location], settings: ChannelSettings) -> tuple[Site, ...]:
+    """The locations of a channel, brought up to date in the store; paused ones say so."""
+    places = list(locations)
+    ids = write_locations(tx, places)
+    paused = {
+        row.id: row.paused or "nobody said why"
+        for row in tx.rows("SELECT id, paused FROM locations WHERE paused_at IS NOT NULL")
+    }
+    wanted = [(ids[place.name], place) for place in places if place.name in settings.locations]
+    return tuple(Site(id, msgspec.structs.replace(place, paused=paused.get(id, ""))) for id, place in wanted)
+
+
 def write_locations(tx: Tx, locations: Iterable[Location]) -> dict[str, int]:
     """The locations as configured, made or brought up to date; returns the ids of all there are, by name."""
-    for place in locations:
+    places = list(locations)
+    keep = {row.name: row.keep for row in tx.rows("SELECT name, keep FROM locations")}
+    for place in places:
         tx.run(
-            "INSERT INTO locations (name, postal_code, country, priority, active)"
-            " VALUES (:name, :code, :country, :priority, :active)"
+            "INSERT INTO locations (name, postal_code, country, priority, active, keep)"
+            " VALUES (:name, :code, :country, :priority, :active, :keep)"
             " ON CONFLICT (name) DO UPDATE SET postal_code = excluded.postal_code, country = excluded.country,"
-            " priority = excluded.priority, active = excluded.active",
+            " priority = excluded.priority, active = excluded.active, keep = excluded.keep",
             name=place.name,
             code=place.postal_code,
             country=place.country,
             priority=place.priority,
             active=place.active,
+            keep=place.keep,
         )
-    return {row.name: row.id for row in tx.rows("SELECT id, name FROM locations")}
+    ids = {row.name: row.id for row in tx.rows("SELECT id, name FROM locations")}
+    changed = [ids[place.name] for place in places if keep.get(place.name, 0) != place.keep]
+    if changed:  # what is offered of everything there is another now
+        touch(
+            tx,
+            [
+                row.item_id
+                for row in tx.rows("SELECT DISTINCT item_id FROM stock WHERE location_id IN :ids", ids=changed)
+            ],
+        )
+    return ids

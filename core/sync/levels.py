@@ -167,8 +167,9 @@ class Shelves:
         self._free_at: dict[tuple[int, int], int] = {}
         self._waiting: defaultdict[int, int] = defaultdict(int)
         stands = "SELECT item_id, location_id, on_hand, allocated FROM stock WHERE item_id IN :ids"
+        keep = {row.id: row.keep for row in tx.rows("SELECT id, keep FROM locations WHERE keep > 0")}
         for item, place, on_hand, allocated in tx.rows(stands, ids=ids):
-            self._free_at[item, place] = on_hand - allocated
+            self._free_at[item, place] = max(min(0, on_hand - allocated), on_hand - allocated - keep.get(place, 0))
             self._waiting[item] -= allocated
         for item, reserved in tx.rows("SELECT id, reserved FROM items WHERE id IN :ids", ids=ids):
             self._waiting[item] += reserved

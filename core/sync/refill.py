@@ -14,18 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from core.settings import ChannelSettings
 from core.store.catalogue import look_up
 from core.store.database import Store, Tx
+from core.sync.allocate import Parcel, allocate, load_left_out, write_routed
 from core.sync.channel import Channel, Desk
-from core.sync.promise import (
-    TAKEN_BACK,
-    Parcel,
-    allocate,
-    is_complete,
-    load_left_out,
-    nowhere,
-    reserve,
-    write_reservations,
-    write_routed,
-)
+from core.sync.promise import TAKEN_BACK, is_complete, nowhere, reserve, write_reservations
 from core.sync.rows import tell
 from core.sync.stored import StoredLine, load_lines, write_claims
 from core.sync.turns import turns
@@ -105,7 +96,7 @@ def _batch(tx: Tx, channel: Channel, after: int, now: int) -> tuple[int, int | N
     channel.fence(tx)
     by_sku = int(channel.settings.match == "sku")
     rows = tx.rows(_WAITING, channel=channel.id, after=after, by_sku=by_sku, batch=BATCH,
-                   rules=channel.rules, now=now, whole=int(channel.settings.backorder == "whole"))  # fmt: skip
+                   rules=channel.digest, now=now, whole=int(channel.settings.backorder == "whole"))  # fmt: skip
     ids = [row.id for row in rows]
     if not ids:
         return 0, None
@@ -147,14 +138,14 @@ def resume(
     free = [id for id in ids if id not in held]
     if channel.settings.backorder == "whole":
         free = [id for id in free if is_complete(line.claim for line in lines[id])]
-    routed = allocate(
-        channel,
-        [
-            Parcel(id, to[id].country, to[id].postal_code, [line.claim for line in lines[id]], left_out[id])
-            for id in free
-        ],
-        stock,
-    )
+    parcels = [
+        Parcel(
+            id, to[id].country, to[id].postal_code, [line.claim for line in lines[id]], left_out[id],
+            orders[id].service, orders[id].ship_by, orders[id].total,
+        )
+        for id in free
+    ]  # fmt: skip
+    routed = allocate(channel, parcels, stock, now)
     changed = [claim for claim in claims if (claim.reserved, claim.allocated, claim.held) != before[claim.line_id]]
     write_claims(tx, changed)
     write_reservations(tx, changed, known=True)

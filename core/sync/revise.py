@@ -13,11 +13,12 @@ from core.store import tables
 from core.store.catalogue import Listed
 from core.store.database import Tx
 from core.store.moves import Stock
+from core.sync.allocate import load_left_out
 from core.sync.channel import Channel
 from core.sync.confirm import Shown, confirm
 from core.sync.observe import Seen
 from core.sync.outside import Outside
-from core.sync.promise import TAKEN_BACK, Claim, load_left_out, nowhere
+from core.sync.promise import TAKEN_BACK, Claim, nowhere
 from core.sync.refunded import write_refunds
 from core.sync.rows import (
     BUYER_COLUMNS,

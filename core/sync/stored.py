@@ -154,3 +154,11 @@ def close_fulfilment(tx: Tx, bound: Sequence[Bound], ended: str = "cancelled") -
         ids=ids,
         ended=ended,
     )
+    # Work that is taken back whole leaves room for other orders of the day, which is counted anew.
+    counted = tx.run(
+        "DELETE FROM loads WHERE location_id IN (SELECT location_id FROM fulfilment_orders WHERE id IN :ids"
+        " AND state IN ('cancelled', 'rejected'))",
+        ids=ids,
+    )
+    if counted:
+        tx.run("UPDATE parked SET due_at = 0 WHERE reason = 'capacity'")

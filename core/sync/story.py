@@ -14,6 +14,7 @@ import msgspec
 
 from core.expected import Hope
 from core.model import Cancellation, Refund
+from core.routing.explain import explain
 from core.settings import ChannelSettings
 from core.store.database import Tx
 from core.sync.confirm import told_number
@@ -196,7 +197,7 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False, channels: Mapping[str, Chan
         holds=holds,
         set_aside=tx.rows("SELECT * FROM overrides WHERE order_id = :id ORDER BY hold", id=order.id),
         work=work,
-        waiting=_waiting(tx, order.id),
+        waiting=_waiting(tx, order.id, skus),
         left_out=_left_out(tx, order.id, names),
         parcels=parcels,
         cancellations=cancellations,
@@ -272,17 +273,17 @@ def _work(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str]) ->
             created_at=row.created_at,
             released_at=row.released_at,
             lines=lines[row.id],
-            why=explain(row.decision, row.location_id),
+            why=explain(row.decision, row.location_id, skus),
         )
         for row in tx.rows("SELECT * FROM fulfilment_orders WHERE order_id = :id ORDER BY id", id=order_id)
     ]
 
 
-def _waiting(tx: Tx, order_id: int) -> Waiting | None:
+def _waiting(tx: Tx, order_id: int, skus: Mapping[int, str]) -> Waiting | None:
     row = tx.row("SELECT * FROM parked WHERE order_id = :id", id=order_id)
     if row is None:
         return None
-    why = explain(row.decision, 0)
+    why = explain(row.decision, 0, skus)
     return Waiting(reason=row.reason, since=row.since, due_at=row.due_at, what=row.why, why=why)
 
 
@@ -291,30 +292,6 @@ def _left_out(tx: Tx, order_id: int, names: Mapping[int, str]) -> list[LeftOut]:
         LeftOut(location=names[row.location_id], why=row.why, actor=row.actor, at=row.at)
         for row in tx.rows("SELECT * FROM left_out WHERE order_id = :id ORDER BY at, location_id", id=order_id)
     ]
-
-
-def explain(decision: str, chosen: int) -> list[str]:
-    """A stored routing decision in words, one sentence a location, in the order they were ranked."""
-    known = json.loads(decision)
-    rule = known.get("rule", "")
-    short = set(known.get("short", ()))
-    words = [f"rule: {rule}"] if rule else []
-    rank = 0
-    for one in known.get("candidates", ()):
-        if one.get("dropped"):
-            words.append(f"{one['location']} was left out: {one['dropped']}")
-            continue
-        rank += 1
-        away = f"{one['km']} km away" if one.get("km") is not None else "distance not known"
-        place = f"{rank}. {one['location']} (priority {one.get('priority', 0)}, {away})"
-        if one.get("id") == chosen:
-            part = " for what it has, as it does not hold everything" if chosen in short else ""
-            words.append(f"{place}: chosen{part}")
-        elif one.get("id") in short:
-            words.append(f"{place}: does not hold everything")
-        else:
-            words.append(f"{place}: not needed")
-    return words
 
 
 def _parcels(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str], pushes: Sequence[Any]) -> list[Parcel]:

@@ -16,11 +16,12 @@ from core.model import Fulfiller, Observation, Order, Page, micros
 from core.store import tables
 from core.store.catalogue import Listed, look_up
 from core.store.database import Store, Tx
+from core.sync.allocate import Parcel, allocate, write_routed
 from core.sync.channel import Channel
 from core.sync.expect import Taken, expect
 from core.sync.observe import Seen, clean, digest, read
 from core.sync.outside import Outside
-from core.sync.promise import Claim, Parcel, allocate, is_complete, reserve, write_reservations, write_routed
+from core.sync.promise import Claim, is_complete, reserve, write_reservations
 from core.sync.refunded import write_refunds
 from core.sync.revise import Revision, load, note_given_back, revise, write_revisions
 from core.sync.rows import (
@@ -29,6 +30,7 @@ from core.sync.rows import (
     ORDER_COLUMNS,
     buyer_values,
     line_values,
+    millionths,
     order_values,
     want_acknowledgement,
     write_documents,
@@ -198,7 +200,7 @@ def _store(
     parcels += [_parcel(one.id, one.order, [claim for _, claim in one.lines]) for one in fresh if not one.order.holds]
     if channel.settings.backorder == "whole":
         parcels = [parcel for parcel in parcels if is_complete(parcel.claims)]
-    routed = allocate(channel, parcels, stock)
+    routed = allocate(channel, parcels, stock, now)
     for revision, parcel in again:
         note_given_back(revision, parcel.given_back)
 
@@ -245,7 +247,16 @@ def _is_ours(order: Order) -> bool:
 
 def _parcel(order_id: int, order: Order, claims: Iterable[Claim], left_out: Mapping[int, str] = {}) -> Parcel:
     to = order.ship_to
-    return Parcel(order_id, to.country if to else "", to.postal_code if to else "", list(claims), left_out)
+    return Parcel(
+        order_id,
+        to.country if to else "",
+        to.postal_code if to else "",
+        list(claims),
+        left_out,
+        order.service,
+        None if order.ship_by is None else micros(order.ship_by),
+        millionths(order.total),
+    )
 
 
 def _write_fresh(tx: Tx, channel: Channel, fresh: Sequence[_Fresh], observed_at: int, now: int) -> None:

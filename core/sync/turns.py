@@ -84,8 +84,9 @@ class _Free:
     def __init__(self, tx: Tx, items: Collection[int]) -> None:
         ids = sorted(items)
         at: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        keep = {row.id: row.keep for row in tx.rows("SELECT id, keep FROM locations WHERE keep > 0")}
         for row in tx.rows("SELECT * FROM stock WHERE item_id IN :ids ORDER BY location_id", ids=ids):
-            at[row.item_id][row.location_id] = row.on_hand - row.allocated
+            at[row.item_id][row.location_id] = max(0, row.on_hand - row.allocated - keep.get(row.location_id, 0))
         self._laid = {item: Laid(at[item]) for item in ids}
         for item, by in unbound(tx, ids).items():
             for sites, units in by.items():

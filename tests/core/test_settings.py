@@ -54,7 +54,8 @@ BROKEN = {
     ),
     "an unknown key like no other": (
         ("routing.toml", "split = false", "colour = 1"),
-        "routing.toml: unknown key `colour`; use one of: rank, split",
+        "routing.toml: unknown key `colour`; use one of: costs, late, rank, services, ship_complete, "
+        "split, split_above, zones",
     ),
     "an unknown table": (
         ("ordersync.toml", "[log]", "[logs]"),
@@ -170,7 +171,7 @@ BROKEN = {
     ),
     "a rule there is not": (
         ("routing.toml", "split = false", 'rank = ["nearness"]'),
-        'routing.toml: rank #1: no known choice; write "priority" or "distance"',
+        'routing.toml: rank #1: no known choice; write "priority", "distance", "zone", "cost", "balance" or "ship_day"',
     ),
     "a password in the store's url": (
         ("ordersync.toml", "[log]", f'[store]\nurl = "postgresql+psycopg://me:{TOKEN}@db/sync"\n[log]'),

@@ -44,7 +44,7 @@ from core.store.tables.orders import (
     quarantine,
     reservations,
 )
-from core.store.tables.routing import left_out, parked, rejections
+from core.store.tables.routing import left_out, loads, parked, rejections
 from core.store.tables.stock import (
     buffers,
     demand,
@@ -91,6 +91,7 @@ __all__ = [
     "levels",
     "lines",
     "listings",
+    "loads",
     "locations",
     "marks",
     "metadata",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, PrimaryKeyConstraint, Table, Text, UniqueConstraint
 
-from core.store.tables.base import Id, big, metadata, own_id, ref, words
+from core.store.tables.base import Id, big, count, metadata, own_id, ref, words
 
 left_out = Table(
     "left_out",
@@ -40,4 +40,14 @@ parked = Table(
     big("since"),
     big("due_at", null=True),  # when it is tried again; null: when stock, rules or locations change
     words("rules"),  # the digest of the rules it was parked by
+)
+
+loads = Table(
+    "loads",
+    metadata,
+    ref("location_id", "locations.id"),
+    Column("day", Text, nullable=False),  # the location's own date
+    count("orders"),
+    count("units"),
+    PrimaryKeyConstraint("location_id", "day"),
 )

@@ -28,6 +28,9 @@ locations = Table(
     words("country"),
     Column("priority", Integer, nullable=False, server_default="100"),
     Column("active", Boolean, nullable=False, server_default=text("true")),
+    count("keep"),  # units of every item that stay there for its own counter
+    words("paused"),  # why nothing is routed there for now
+    big("paused_at", null=True),
 )
 
 items = Table(
@@ -38,6 +41,8 @@ items = Table(
     words("title"),
     count("on_hand"),
     count("reserved"),
+    words("needs"),  # what it needs of a location, its capabilities, with spaces between
+    count("weight"),  # of a unit, in grams
     *not_negative("on_hand", "reserved"),
     CheckConstraint("reserved <= on_hand", name="nothing_sold_twice"),
 )

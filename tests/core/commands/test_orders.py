@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from connectors.sandbox import FarEnd
-from core.sync.story import explain
 from tests.core.commands.desk import BUYER, Desk
 
 
@@ -73,27 +72,13 @@ def test_no_output_names_the_buyer_unless_asked(desk: Desk, taken: list[str]) ->
 def test_an_order_tells_why_it_ships_from_where(desk: Desk, taken: list[str]) -> None:
     (work,) = desk.ok("order", taken[0])["fulfilment"]
     assert (work["location"], work["state"]) == ("east", "released")
-    assert work["why"][0] == "rule: holds everything"
+    assert work["why"][0] == "rule: one location holds everything; locations ranked by priority, then distance"
     assert work["why"][1].startswith("1. east (priority 1, ")
-    assert work["why"][1].endswith("km away): chosen")
+    assert work["why"][1].endswith("km away): chosen: holds everything, and ranks before west by priority")
     assert work["why"][2].endswith("not needed")
     out = desk.run("order", taken[0]).out
     assert "east was asked for 2 TEE (released)" in out
     assert "1. east (priority 1, " in out
-
-
-def test_a_routing_decision_reads_as_sentences() -> None:
-    decision = (
-        '{"rule":"most units first","short":[1,2],"candidates":[{"location":"east","id":1,"priority":1,"km":12},'
-        '{"location":"west","id":2,"priority":2},{"location":"old","id":3,"dropped":"not active"}]}'
-    )
-    assert explain(decision, 2) == [
-        "rule: most units first",
-        "1. east (priority 1, 12 km away): does not hold everything",
-        "2. west (priority 2, distance not known): chosen for what it has, as it does not hold everything",
-        "old was left out: not active",
-    ]
-    assert explain("{}", 1) == []
 
 
 def test_an_order_tells_its_timeline_in_order(desk: Desk, shop: FarEnd, taken: list[str]) -> None:

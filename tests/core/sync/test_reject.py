@@ -114,7 +114,9 @@ def test_what_nobody_else_has_keeps_its_promise_and_waits_until_stock_comes(
     assert story.waiting.why[-1] == f"east was left out: {WHY}"
     looked: list[list[int]] = []
     resume = refilling.resume
-    monkeypatch.setattr(refilling, "resume", lambda tx, own, ids, now: looked.append(ids) or resume(tx, own, ids, now))
+    monkeypatch.setattr(
+        refilling, "resume", lambda tx, own, ids, now, **how: looked.append(ids) or resume(tx, own, ids, now, **how)
+    )
     assert [world.refill(shop) for _ in range(3)] == [0, 0, 0]
     assert looked == [], "it is not looked at in vain"
     world.receive("A", "west", 1)
