@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from core.model import MAX_QUANTITY, Location
-from core.routing import Rules
 from core.settings.keys import NAME, Table
 from core.settings.wrong import wrong
 
@@ -163,18 +162,3 @@ class RoutingSettings(Table):
         if self.split_above is not None and not self.split:
             raise wrong("split_above stands beside split = false", "take one of the two out")
         return self
-
-    def as_rules(self) -> Rules:
-        """The same in routing's words."""
-        prices = {0 if zone == "any" else int(zone): price for zone, price in self.costs.items()}
-        return Rules(
-            rank=self.rank,
-            split=self.split,
-            split_above=None if self.split_above is None else int(self.split_above * 1_000_000),
-            ship_complete=self.ship_complete,
-            late=self.late,
-            services={name.casefold(): capability for name, capability in self.services.items()},
-            zones=self.zones,
-            parcel={zone: int(price.parcel * 1_000_000) for zone, price in prices.items()},
-            per_kg={zone: int(price.per_kg * 1_000_000) for zone, price in prices.items()},
-        )

@@ -15,6 +15,7 @@ from core.connector import Ability, Connector
 from core.errors import Fenced
 from core.model import Location, micros
 from core.routing import Rules, Site
+from core.routing.rules import rules_of
 from core.settings import ChannelSettings, RoutingSettings, Settings
 from core.store.database import Store, Tx
 from core.store.moves import Stock, touch
@@ -50,7 +51,7 @@ class Desk:
     @cached_property
     def rules(self) -> Rules:
         """routing.toml, in routing's words."""
-        return self.routing.as_rules()
+        return rules_of(self.routing)
 
     @cached_property
     def digest(self) -> str:
