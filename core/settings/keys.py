@@ -176,6 +176,9 @@ class StoreSettings(Table):
     PostgreSQL."""
     password: Secret | None = None
     """PostgreSQL's password, as a secret."""
+    history_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """So long it is kept how promises moved and what channels were told, for `ordersync stock history`. What came and
+    left is kept for ever."""
     encryption_key: EncryptionKey | None = None
     """What the store encrypts tokens with, as a secret: 32 random bytes, written as 64 hexadecimal digits or in base64.
     Make one with `openssl rand -hex 32` and keep a copy apart from the store's backups. Not set: tokens live in memory,

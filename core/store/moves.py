@@ -15,6 +15,7 @@ from core.model import Parts
 from core.spare import spare, whole
 from core.store import tables
 from core.store.database import Tx
+from core.store.journal import write_moves
 from core.store.unbound import as_text, unbound
 
 
@@ -196,6 +197,7 @@ class Stock:
         moved = sorted(row for row in moved if row[2] or row[3])
         tx.update(tables.stock, ("item_id", "location_id"), ("on_hand+", "allocated+"), moved)
         write_ledger(tx, self._entries, now)
+        write_moves(tx, self._reserved, [(row[0], row[1], row[3]) for row in moved], now)
         touch(tx, {*self._touched, *(row[0] for row in items), *(row[0] for row in moved)})
         freed = {row[0] for row in moved if row[2] > row[3]} | {row[0] for row in items if row[1] > row[2]}
         if freed:

@@ -17,6 +17,7 @@ from core.sync.channel import Channel, Clock
 from core.sync.demand import note_told
 from core.sync.levels import Key
 from core.sync.observe import clean
+from core.sync.told import write_tellings
 from core.sync.work import SECOND
 
 AT_ONCE = 25_000
@@ -246,7 +247,9 @@ def _book(store: Store, channel: Channel, acks: Sequence[Ack], asked: int | None
             (*keys[ack.key], *_after(row := rows[keys[ack.key]], ack, asked, now), _wanted(row, ack, asked, now))
             for ack in acks
         ]
-        note_told(tx, channel, [(rows[keys[ack.key]], ack) for ack in acks], now)
+        answers = [(rows[keys[ack.key]], ack) for ack in acks]
+        note_told(tx, channel, answers, now)
+        write_tellings(tx, answers, now)
         tx.update(tables.levels, ("listing_id", "place"), columns, sorted(changes, key=lambda row: row[:2]))
 
     store.transact(work)

@@ -22,6 +22,7 @@ from core.sync.pace import next_pull
 from core.sync.pull import Progress, Stopped
 from core.sync.round import DEAR_POLL_SECONDS, Outcome, run_round
 from core.sync.shadow import in_shadow
+from core.sync.told import forget
 from core.sync.work import SECOND, failed, finished, note_budgets, reason_of
 
 log = structlog.get_logger("ordersync")
@@ -97,6 +98,7 @@ def _taken_up(
             store, name, own, using, [place.as_location() for place in settings.locations], settings.routing, now()
         )
         outcome = run(channel, budgets)
+        forget(store, settings.store.history_days, now())
         warn(store, channel, now())
         return outcome
     except (Stopped, StoreError):

@@ -56,8 +56,10 @@ from core.store.tables.stock import (
     listings,
     locations,
     marks,
+    moves,
     presales,
     stock,
+    tellings,
     touched,
     windows,
 )
@@ -95,6 +97,7 @@ __all__ = [
     "locations",
     "marks",
     "metadata",
+    "moves",
     "orders",
     "overrides",
     "own_stock",
@@ -116,6 +119,7 @@ __all__ = [
     "shipment_lines",
     "shipments",
     "stock",
+    "tellings",
     "touched",
     "windows",
 ]

@@ -243,3 +243,27 @@ marks = Table(
     big("at"),  # when it was done last
     big("reached"),  # how far it came: an id
 )
+
+# What was: kept for `history_days`, read by `ordersync stock history`, and by nothing else.
+
+moves = Table(
+    "moves",  # how promises moved: one row a transaction, which is what keeps it cheap; see docs/decisions/0028
+    metadata,
+    own_id(),
+    big("at"),
+    Column("changes", Text, nullable=False),  # JSON: [[item's id, reserved, {location's id: allocated}], …], signed
+    Index(None, "at"),
+)
+
+tellings = Table(
+    "tellings",  # what channels took, level by level
+    metadata,
+    own_id(),
+    big("at"),
+    ref("listing_id", "listings.id"),
+    Column("place", Text, nullable=False),
+    count("units"),
+    words("state"),
+    Index(None, "listing_id"),
+    one_of("state", "accepted", "applied"),
+)

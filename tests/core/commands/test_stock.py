@@ -167,3 +167,17 @@ def test_units_move_at_once_or_on_a_journey(desk: Desk, shop: FarEnd) -> None:
     refused = desk.run("stock", "transfer", "TEE", 7, "--from", "east", "--to", "west")
     assert refused.code == 2
     assert "3 of TEE may leave east, the rest is promised: 4 to order #1001 of shop" in refused.told
+
+
+def test_what_was_is_shown_at_an_instant_and_as_it_came(desk: Desk, shop: FarEnd) -> None:
+    shop.place([("TEE", 4)])
+    desk.ok("round")
+    told = desk.ok("stock", "history", "TEE", "--limit", 3)["events"][0]
+    assert (told["what"], told["where"], told["told"]) == ("applied", "shop", 6)
+    now = desk.ok("stock", "history", "TEE", "--at", "2100-01-01")
+    assert (now["on_hand"], now["reserved"], now["available"]) == (10, 4, 6)
+    assert [(one["channel"], one["units"], one["accepted"]) for one in now["told"]] == [("shop", 6, None)]
+    assert "promise" in desk.run("stock", "history", "TEE", "--location", "east").out
+    long_ago = desk.run("stock", "history", "TEE", "--at", "2020-01-01T10:00:00")
+    assert "how promises moved is known since 20" in long_ago.out
+    assert desk.run("stock", "history", "none").code == 2
