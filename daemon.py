@@ -1,9 +1,9 @@
 """`ordersync`: the commands, and the background service `ordersync run`.
 
-The service only schedules: what is due, and how the last turn went, stands in the channels' rows, so a service that
-was killed goes on where it stopped. Each channel has one turn at a time, in a thread of its own; a tick a second looks
-what is due. Whatever makes a channel due before its time, a hint that came or another channel's orders, wakes it at
-once.
+The service only schedules: what is due, and how the last turn went, stands in the channels' and warehouses' rows, so a
+service that was killed goes on where it stopped. Each channel and each warehouse has one turn at a time, in a thread of
+its own; a tick a second looks what is due. Whatever makes one due before its time, a hint that came or another
+channel's orders, wakes it at once.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ from core.commands.given import FOLDER, Config, open_at
 from core.commands.logs import configure
 from core.connector import Connector
 from core.errors import StoreError, UserError
-from core.settings import ChannelSettings, Settings, Watched
+from core.settings import ChannelSettings, Settings, WarehouseSettings, Watched
 from core.store.database import Store
 from core.sync.channel import clock
 from core.sync.connect import Keepers
 from core.sync.hear import due_hints
 from core.sync.pull import Stopped
 from core.sync.turn import turn
+from core.sync.warehouse_turn import Handled, warehouse_is_due, warehouse_turn
+from core.warehouse import WarehouseConnector
 from core.web.inbox import Inbox
 from core.web.listeners import Listeners
 from core.web.receiver import Receiver
@@ -61,6 +63,7 @@ class Service:
         self._passed_over: set[str] = set()
         """Running channels that were due again meanwhile."""
         self._connectors: dict[str, tuple[ChannelSettings, Connector]] = {}
+        self._houses: dict[str, tuple[WarehouseSettings, WarehouseConnector]] = {}
         self._lock = threading.Lock()
         self._store_trouble = ""
         self._changed: set[str] = set()
@@ -116,9 +119,10 @@ class Service:
         if left:
             log.warning("stopping without waiting longer; it goes on from its last page", channels=left)
         self._scheduler.shutdown(wait=False)
-        for _, connector in self._connectors.values():
-            if not left:
-                connector.close()
+        opened: list[Connector | WarehouseConnector] = [connector for _, connector in self._connectors.values()]
+        opened += [connector for _, connector in self._houses.values()]
+        for connector in () if left else opened:
+            connector.close()
 
     def wake(self) -> None:
         """Looks now what is due. Many calls before that look are one; one during it is another look."""
@@ -136,19 +140,22 @@ class Service:
             self._reload()
             settings = self._watched.settings
             self._listeners.follow(settings.channels)
-            due = self._due(settings.channels)
+            due = self._due(settings)
         except StoreError as error:
             self._store_failed(error)
             return
         for name in due:
             self._begin(settings, name)
 
-    def _due(self, channels: Mapping[str, ChannelSettings]) -> list[str]:
+    def _due(self, settings: Settings) -> list[str]:
+        """The channels and warehouses whose turn it is; no two have one name."""
         now = clock()
         with self._store.read() as tx:
             rows = {row.name: row for row in tx.rows("SELECT * FROM channels")}
             hints = due_hints(tx)
-        return [name for name in channels if name not in rows or _is_due(rows[name], hints, now)]
+            houses = {row.name: row for row in tx.rows("SELECT * FROM warehouses")} if settings.warehouses else {}
+        due = [name for name in settings.channels if name not in rows or _is_due(rows[name], hints, now)]
+        return due + [name for name in settings.warehouses if name not in houses or warehouse_is_due(houses[name], now)]
 
     def _begin(self, settings: Settings, name: str) -> None:
         with self._lock:
@@ -162,16 +169,7 @@ class Service:
 
     def _turn(self, settings: Settings, name: str) -> None:
         try:
-            connector = self._connector(name, settings.channels[name])
-            turn(
-                self._store,
-                settings,
-                name,
-                connector=connector,
-                keepers=self._keepers,
-                stopping=self._stopping.is_set,
-                woken=self.wake,
-            )
+            self._take_turn(settings, name)
             self._store_works()
         except Stopped:
             pass
@@ -189,6 +187,32 @@ class Service:
                 self._passed_over.discard(name)
         if again:
             self.wake()
+
+    def _take_turn(self, settings: Settings, name: str) -> None:
+        if name in settings.warehouses:
+            house = self._house(name, settings.warehouses[name])
+            done = warehouse_turn(self._store, settings, name, connector=house, stopping=self._stopping.is_set)
+            if isinstance(done, Handled) and done.heard.taken:
+                self.wake()  # parcels it told of are their channels' to tell
+            return
+        turn(
+            self._store,
+            settings,
+            name,
+            connector=self._connector(name, settings.channels[name]),
+            keepers=self._keepers,
+            stopping=self._stopping.is_set,
+            woken=self.wake,
+        )
+
+    def _house(self, name: str, settings: WarehouseSettings) -> WarehouseConnector:
+        """The warehouse's connector, opened anew when its settings changed."""
+        known = self._houses.get(name)
+        if known is None or known[0] != settings:
+            if known is not None:
+                known[1].close()
+            known = self._houses[name] = settings, self._keepers.warehouse(name, settings)
+        return known[1]
 
     def _connector(self, name: str, settings: ChannelSettings) -> Connector:
         """The channel's connector, opened anew when its settings changed."""
@@ -220,12 +244,13 @@ class Service:
                 log.error("configuration is wrong; the last good one stays", problem=str(problem))
             for change in seen.changes:
                 log.info("configuration changed", change=str(change))
-                self._changed.add(change.file.removeprefix("channels/").removesuffix(".toml"))
+                self._changed.add(change.file.rpartition("/")[2].removesuffix(".toml"))
         if self._changed:  # kept until it is written: a parked channel whose file was mended is tried at once
             names = sorted(self._changed)
-            self._store.transact(
-                lambda tx: tx.run("UPDATE channels SET next_due = 0 WHERE name IN :names", names=names)
-            )
+            for table in ("channels", "warehouses"):
+                self._store.transact(
+                    lambda tx: tx.run(f"UPDATE {table} SET next_due = 0 WHERE name IN :names", names=names)  # noqa: B023
+                )
             self._changed.clear()
 
 
@@ -271,7 +296,7 @@ def serve(config: Path) -> None:
             signal.signal(number, ask)
         service = Service(watched, store)
         service.start()
-        log.info("started", channels=sorted(settings.channels))
+        log.info("started", channels=sorted(settings.channels), warehouses=sorted(settings.warehouses))
         asked.wait()
         log.info("stopping")
         service.stop()

@@ -245,13 +245,13 @@ class Connector(Protocol):
 
 def find(name: str) -> type[Connector]:
     """The connector class registered as `name`; a `UserError` names the ones there are."""
-    found: type[Connector] = _load(CONNECTORS, name)
+    found: type[Connector] = load(CONNECTORS, name)
     return found
 
 
 def find_simulator(name: str) -> type[Any]:
     """The simulator class registered for connector `name` (see `connectors.simulation.Simulator`)."""
-    found: type[Any] = _load(SIMULATORS, name)
+    found: type[Any] = load(SIMULATORS, name)
     return found
 
 
@@ -265,9 +265,10 @@ def _points(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
 
-def _load(group: str, name: str) -> Any:
+def load(group: str, name: str, what: str = "connector") -> Any:
+    """What is registered as `name` in a group; a `UserError` names what there is."""
     points = _points(group)
     if name not in points:
         known = ", ".join(sorted(points)) or "none; reinstall ordersync"
-        raise UserError(f"no connector is called {name!r}; there are: {known}")
+        raise UserError(f"no {what} is called {name!r}; there are: {known}")
     return points[name].load()

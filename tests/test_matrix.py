@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from core import warehouse
 from core.conformance import Conformance
+from core.conformance.warehouses import WarehouseConformance
 from core.connector import Ability, find, names
-from tests.matrix import SUITES, Proofs, cell
+from core.warehouse import Deed
+from tests.matrix import SUITES, WAREHOUSES, Proofs, cell
 
 REAL = sorted(set(names()) - {"sandbox"})
 
@@ -46,3 +49,28 @@ def test_an_ability_without_a_promise_that_held_is_not_proven() -> None:
     proofs.held["sandbox", Ability.CANCEL] = 2
     assert cell("sandbox", Ability.CANCEL, proofs) == "works (2 promises)"
     assert cell("shopify", Ability.ACKNOWLEDGE, proofs).startswith("absent: ")
+
+
+def test_every_warehouse_connector_has_a_suite_and_says_all_it_does() -> None:
+    assert set(WAREHOUSES) == set(warehouse.known())
+    for name in warehouse.known():
+        kind = warehouse.find(name)
+        assert kind.abilities | kind.absent.keys() == set(Deed)
+
+
+def test_every_deed_has_promises() -> None:
+    needed = {
+        deed
+        for name in dir(WarehouseConformance)
+        if name.startswith("test_")
+        for deed in getattr(getattr(WarehouseConformance, name), "needs", ())
+    }
+    assert needed == set(Deed)
+
+
+def test_a_deed_without_a_promise_that_held_is_not_proven() -> None:
+    proofs = Proofs()
+    assert cell("sandbox", Deed.RECALL, proofs) == "NOT PROVEN"
+    proofs.held["/sandbox", Deed.RECALL] = 1
+    assert cell("sandbox", Deed.RECALL, proofs) == "works (1 promises)"
+    assert cell("filedrop", Deed.CALLS, proofs).startswith("absent: ")

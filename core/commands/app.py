@@ -33,6 +33,7 @@ from core.commands import (
     stock,
     verify,
     void,
+    warehouses,
 )
 
 
@@ -71,6 +72,7 @@ _MODULES = (
     listings,
     levels,
     quarantine,
+    warehouses,
     reconcile,
     backfill,
     returns,

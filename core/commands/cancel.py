@@ -66,6 +66,7 @@ def cancel(
                 "whole": done.whole,
                 "lines": [{"line": n, "sku": skus.get(n, ""), "quantity": c} for n, c in done.units.items()],
                 "recalled": dict(done.recalled),
+                "asked_to_stop": sorted(done.asked_to_stop),
             }
         )
         return
@@ -75,4 +76,5 @@ def cancel(
     told = ", ".join(f"{count} {skus.get(number) or f'of line {number}'}" for number, count in done.units.items())
     show.line(f"cancelled of order {name}: {told}; {row.channel} is told next (push {done.push})")
     for place, count in done.recalled.items():
-        show.line(f"{place} was asked to send {count} of these already: tell it to stop")
+        stopping = "its warehouse is asked to stop" if place in done.asked_to_stop else "tell it to stop"
+        show.line(f"{place} was asked to send {count} of these already: {stopping}")

@@ -32,7 +32,8 @@ def check(config: Config = given.FOLDER, json: Json = False) -> None:
     found = [*found, *sealed]
     if json:
         show.document({"sound": not found and trouble is None, "problems": [_told(one) for one in found],
-                       "store": trouble or state, "channels": list(settings.channels) if settings else []})  # fmt: skip
+                       "store": trouble or state, "channels": list(settings.channels) if settings else [],
+                       "warehouses": list(settings.warehouses) if settings else []})  # fmt: skip
     else:
         for problem in found:
             show.line(str(problem))
@@ -40,8 +41,10 @@ def check(config: Config = given.FOLDER, json: Json = False) -> None:
             show.line(f"store: {trouble}")
         elif settings is not None and not found:
             names = ", ".join(settings.channels) or "none enabled"
+            houses = ", ".join(settings.warehouses)
+            also = f", {show.many(len(settings.warehouses), 'warehouse')} ({houses})" if houses else ""
             show.line(
-                f"configuration is sound: {show.many(len(settings.channels), 'channel')} ({names}); store {state}"
+                f"configuration is sound: {show.many(len(settings.channels), 'channel')} ({names}){also}; store {state}"
             )
     if found:
         raise typer.Exit(UserError.code)

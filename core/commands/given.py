@@ -99,6 +99,22 @@ def chosen(settings: Settings, names: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def chosen_houses(settings: Settings, names: Sequence[str] | None) -> tuple[list[str] | None, list[str]]:
+    """Of the names, those that are no warehouse's (None: no channel is meant), and the warehouses; all when none is
+    given."""
+    if not names:
+        return [], list(settings.warehouses)
+    for name in names:
+        if name in settings.resting:
+            raise UserError(f"warehouse {name} is switched off; take enabled = false out of warehouses/{name}.toml")
+        own = [problem for problem in settings.problems if problem.file.startswith(f"warehouses/{name}.toml")]
+        if own:
+            raise ConfigError(own)
+    houses = [name for name in dict.fromkeys(names) if name in settings.warehouses]
+    channels = [name for name in names if name not in settings.warehouses]
+    return channels or None, houses
+
+
 def in_utc(instant: datetime) -> datetime:
     """An instant from the command line; one without a zone is meant in UTC."""
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from core.commands import given, show
 from core.commands.edge import NeedsAttention, tell
 from core.commands.given import Channel, Channels, Config, Json
+from core.commands.warehouse_rounds import HouseDone, turns
 from core.connector import find
 from core.errors import UserError
 from core.settings import Settings
@@ -79,18 +80,26 @@ def register(app: typer.Typer) -> None:
 
 
 def one_round(channels: Channels = None, config: Config = given.FOLDER, json: Json = False, wait: Wait = 600) -> None:
-    """One turn of every channel: take in orders, push tracking and levels; then end."""
+    """One turn of every channel and warehouse: take in orders, push tracking and levels, hand over work; then end."""
     with given.opened(config) as (settings, store):
-        names = given.chosen(settings, channels)
-        done = work(store, settings, names, wait)
+        named, houses = given.chosen_houses(settings, channels)
+        names = [] if named is None else given.chosen(settings, named)
+        done = work(store, settings, names, wait) if names else []
+        handled = turns(store, settings, houses, wait)
+        # What warehouses told is told on at once: parcels to their channels, and levels.
+        behind = [one.channel for one in done if handled and one.state == "ok" and _is_poked(store, one.channel)]
+        again = {one.channel: one for one in work(store, settings, behind, wait)} if behind else {}
+        done = [_sum(one, again[one.channel]) if one.channel in again else one for one in done]
         left_out = () if channels else settings.problems
         if json:
-            show.document({"channels": done, "problems": [str(problem) for problem in left_out]})
+            problems = [str(problem) for problem in left_out]
+            show.document({"channels": done, "warehouses": handled, "problems": problems})
         else:
             _print(done)
+            _print_houses(handled)
         for problem in left_out:
             tell(str(problem))
-    troubled = any(one.state != "ok" for one in done)
+    troubled = any(one.state != "ok" for one in done) or any(one.state != "ok" for one in handled)
     if troubled or left_out:
         raise typer.Exit(NeedsAttention.code if troubled else UserError.code)
 
@@ -342,6 +351,26 @@ def _print(done: Sequence[Done]) -> None:
     for one in done:
         if one.reason:
             show.line(f"{one.channel}: {one.reason}")
+
+
+_TOLD = {
+    "told": "events told",
+    "unread": "that cannot be read",
+    "refused": "that cannot be booked (see `ordersync warehouse notices`)",
+    "handed_over": "work orders handed over",
+    "recalled": "recalls asked for",
+}
+
+
+def _print_houses(done: Sequence[HouseDone]) -> None:
+    if done:
+        deeds = [show.counts({phrase: getattr(one, word) or 0 for word, phrase in _TOLD.items()}) for one in done]
+        otherwise = {"here": "nothing was due", "daemon": "done by the daemon"}
+        rows = [(one.warehouse, one.state, told or otherwise[one.by]) for one, told in zip(done, deeds, strict=True)]
+        show.table(("warehouse", "state", "did"), rows)
+    for one in done:
+        if one.reason:
+            show.line(f"{one.warehouse}: {one.reason}")
 
 
 _ANSWERS: dict[str, Callable[[Any], str]] = {

@@ -13,11 +13,13 @@ from core.commands import given, show
 from core.commands.backfill import share
 from core.commands.edge import NeedsAttention
 from core.commands.given import Config, Json
+from core.commands.warehouse_status import HouseTold, print_houses, tell_house
 from core.settings import Settings
 from core.sync.channel import clock
 from core.sync.deadlines import Deadline, near
 from core.sync.issues import View, counts
 from core.sync.status import Hearing, Standing, Waiting, standing
+from core.sync.warehouse_standing import House, houses
 
 _TROUBLED = ("unavailable", "parked", "misconfigured")
 
@@ -101,6 +103,7 @@ def status(config: Config = given.FOLDER, json: Json = False) -> None:
             running = not sole
         told = _told(settings, found, now)
         soon = near(store, settings.channels, now)
+        stand = _houses(settings, houses(store), now)
         with store.read() as tx:
             issues = counts(tx, View.of(settings, now))
         for one in told:
@@ -109,14 +112,29 @@ def status(config: Config = given.FOLDER, json: Json = False) -> None:
                 one.acknowledge_by = show.iso(soon[one.channel].by)
         if json:
             show.document(
-                {"daemon_running": running, "items_to_compute": found.touched, "issues": issues, "channels": told}
+                {
+                    "daemon_running": running,
+                    "items_to_compute": found.touched,
+                    "issues": issues,
+                    "channels": told,
+                    "warehouses": stand,
+                }
             )
         else:
             _print(told, found, running, now)
+            print_houses(stand)
             _print_deadlines(soon, now)
             _print_issues(issues)
-    if any(one.health in _TROUBLED or one.acknowledge_soon for one in told):
+    if any(one.health in _TROUBLED or one.acknowledge_soon for one in told) or any(
+        one.health in _TROUBLED for one in stand
+    ):
         raise typer.Exit(NeedsAttention.code)
+
+
+def _houses(settings: Settings, found: Mapping[str, House], now: int) -> list[HouseTold]:
+    wrong = _wrong(settings, "warehouses/")
+    names = sorted({*settings.warehouses, *settings.resting, *wrong, *found})
+    return [tell_house(name, settings, wrong, found.get(name), now) for name in names]
 
 
 def _told(settings: Settings, found: Standing, now: int) -> list[Told]:
@@ -125,13 +143,13 @@ def _told(settings: Settings, found: Standing, now: int) -> list[Told]:
     return [_one(name, settings, wrong, found, now) for name in names]
 
 
-def _wrong(settings: Settings) -> dict[str, str]:
-    """The channels left out because of their files, with the first problem of each."""
+def _wrong(settings: Settings, folder: str = "channels/") -> dict[str, str]:
+    """The channels, or warehouses, left out because of their files, with the first problem of each."""
     wrong: dict[str, str] = {}
     for problem in settings.problems:
         file = problem.file.partition(":")[0]
-        if file.startswith("channels/"):
-            wrong.setdefault(file.removeprefix("channels/").removesuffix(".toml"), str(problem))
+        if file.startswith(folder):
+            wrong.setdefault(file.removeprefix(folder).removesuffix(".toml"), str(problem))
     return wrong
 
 

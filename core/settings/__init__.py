@@ -9,6 +9,7 @@ from core.settings.keys import (
     LogSettings,
     StoreSettings,
     Table,
+    WarehouseSettings,
     WebAddress,
 )
 from core.settings.load import Settings, load, problems
@@ -35,6 +36,7 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "Table",
+    "WarehouseSettings",
     "Watched",
     "WebAddress",
     "load",

@@ -1,4 +1,5 @@
-"""A commented example of a channel's file, made from its connector's settings: every key, its meaning, its default."""
+"""A commented example of a channel's or warehouse's file, made from its connector's settings: every key, its meaning,
+its default."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any, Final, get_args
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from core.settings.keys import ChannelSettings
+from core.settings.keys import ChannelSettings, Table, WarehouseSettings
 from core.settings.placeholder import BLANK
 from core.settings.problem import ConfigError, in_toml, sample
 from core.settings.read import typed
@@ -27,20 +28,40 @@ name only; "secret:NAME" is looked up in the file NAME in $CREDENTIALS_DIRECTORY
 in the environment variable NAME. Check what you wrote with `ordersync check`."""
 
 
+_HEAD_WAREHOUSE: Final = """\
+One warehouse, reached by {name}. Copy this file to warehouses/NAME.toml beside it: NAME is what commands and reports
+will call it, in small letters, digits, - and _; no channel may have the same. Several warehouses are several files.
+
+A key behind a # shows its default, or an example where it has none: take the # away to set it. A secret stands here by
+name only; "secret:NAME" is looked up in the file NAME in $CREDENTIALS_DIRECTORY, in the file that $NAME_FILE names and
+in the environment variable NAME. Check what you wrote with `ordersync check`; docs/warehouses.md tells the rest."""
+
+
 def example(name: str, kind: type[ChannelSettings]) -> str:
     """The text of `channels/<name>.toml.example` for the connector `name`. What must be set is set, to be replaced."""
+    return _example(name, kind, ChannelSettings, _HEAD, f"../schemas/{name}.json", "every channel")
+
+
+def warehouse_example(name: str, kind: type[WarehouseSettings]) -> str:
+    """The text of `warehouses/<name>.toml.example`, as `example`."""
+    return _example(
+        name, kind, WarehouseSettings, _HEAD_WAREHOUSE, f"../schemas/warehouses/{name}.json", "every warehouse"
+    )
+
+
+def _example(name: str, kind: type[Table], base: type[Table], head: str, schema: str, whose: str) -> str:
     fields = kind.model_fields
     lines = {key: _line(name, key, field) for key, field in fields.items()}
     needed = _needed(kind, lines)
-    own = sorted((key for key in fields if key not in ChannelSettings.model_fields), key=lambda key: key not in needed)
-    shared = [key for key in ChannelSettings.model_fields if key not in ("connector", "locations")]
+    own = sorted((key for key in fields if key not in base.model_fields), key=lambda key: key not in needed)
+    shared = [key for key in base.model_fields if key not in ("connector", "locations")]
 
     def part(key: str) -> str:
         return "\n".join([*_comment(fields[key].description), lines[key] if key in needed else f"#{lines[key]}"])
 
-    head = "\n".join([f"#:schema ../schemas/{name}.json", "#", *_comment(_HEAD.format(name=name))])
-    rule = f"# {' What every channel may say ':-^{_WIDTH - 2}}"
-    return "\n\n".join([head, lines["connector"], *map(part, own), part("locations"), rule, *map(part, shared)]) + "\n"
+    top = "\n".join([f"#:schema {schema}", "#", *_comment(head.format(name=name))])
+    rule = f"# {f' What {whose} may say ':-^{_WIDTH - 2}}"
+    return "\n\n".join([top, lines["connector"], *map(part, own), part("locations"), rule, *map(part, shared)]) + "\n"
 
 
 def _line(connector: str, key: str, field: FieldInfo) -> str:
@@ -53,7 +74,7 @@ def _line(connector: str, key: str, field: FieldInfo) -> str:
     return sample(key, field) or f'{key} = "{BLANK}"'
 
 
-def _needed(kind: type[ChannelSettings], lines: Mapping[str, str]) -> list[str]:
+def _needed(kind: type[Table], lines: Mapping[str, str]) -> list[str]:
     """The keys a file must set: the required ones, the locations and, where there are several ways to log in, the
     first secret that makes it sound."""
     fields = kind.model_fields
@@ -63,7 +84,7 @@ def _needed(kind: type[ChannelSettings], lines: Mapping[str, str]) -> list[str]:
     return next((way for way in ways if _is_sound(kind, "\n".join(lines[key] for key in way))), required)
 
 
-def _is_sound(kind: type[ChannelSettings], text: str) -> bool:
+def _is_sound(kind: type[Table], text: str) -> bool:
     try:
         typed("", kind, tomllib.loads(text), Unasked())
     except ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -148,6 +149,48 @@ class ChannelSettings(Table):
     def since(self, now: datetime) -> datetime:
         """From when on the first pull at `now` takes orders in: aware, in UTC."""
         return self.import_since or (now.astimezone(UTC) - timedelta(days=self.look_back_days))
+
+
+class WarehouseSettings(Table):
+    """One warehouse or 3PL. A connector's `Settings` is a subclass with the keys it needs besides."""
+
+    connector: Annotated[str, Field(min_length=1, examples=["filedrop"])]
+    """The plugin that speaks to the warehouse: filedrop, sandbox or one you installed."""
+    enabled: bool = True
+    """false leaves the warehouse alone: nothing is handed over and nothing is read."""
+    base_url: WebAddress | None = None
+    """Address of the warehouse's API, where it has one that is not the vendor's own."""
+    auth_url: WebAddress | None = None
+    """Address of the token service, where it is not the vendor's own."""
+    poll_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    """How often the warehouse is asked what happened, in seconds. Work is handed over as soon as it is released."""
+    locations: Annotated[Mapping[Annotated[str, Field(pattern=NAME)], str], Field(examples=[{"east": "WH-1"}])] = Field(
+        default_factory=dict
+    )
+    """The locations it serves and the warehouse's own id of each. A location is served by one warehouse at most."""
+    skus: Annotated[Mapping[str, str], Field(examples=[{"TEE-RED": "100-TEE-R"}])] = Field(default_factory=dict)
+    """What the warehouse calls items, where that is not our SKU: ours, then its own."""
+    key_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,12}$")] = "OS-"
+    """What the numbers of our work orders begin with. Give each installation that uses the same account its own."""
+    hand_over: bool = True
+    """false: released work waits, and nothing is called back; what the warehouse tells is taken in all the same."""
+    hand_over_since: Instant | None = None
+    """Work released since this instant is handed over. Not set: since the first turn, as what was released before
+    may be at the warehouse by other ways."""
+    book_counts: bool = True
+    """false: counts are kept and compared, and change no stock."""
+
+    @property
+    def keeps_tokens(self) -> str:
+        """The key that brings tokens which must be kept over restarts, encrypted; empty where there are none such."""
+        return ""
+
+    @model_validator(mode="after")
+    def _skus_are_told_apart(self) -> WarehouseSettings:
+        twice = [sku for sku, times in Counter(self.skus.values()).items() if times > 1]
+        if twice:
+            raise wrong(f"skus names {twice[0]} for two items", "give each item a SKU of its own there")
+        return self
 
 
 def _database(text: str) -> str:

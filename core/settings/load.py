@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from pydantic import SecretStr
 from sqlalchemy.engine import URL
 
-from core import connector
+from core import connector, warehouse
 from core.settings.keys import (
     NAME,
     ChannelSettings,
@@ -24,10 +24,11 @@ from core.settings.keys import (
     ReceiverSettings,
     StoreSettings,
     Table,
+    WarehouseSettings,
 )
 from core.settings.placeholder import placeholders
 from core.settings.problem import ConfigError, Problem, nearest
-from core.settings.read import CHANNELS, Files, folder_files, table_of, typed
+from core.settings.read import CHANNELS, WAREHOUSES, Files, folder_files, table_of, typed
 from core.settings.routing_keys import LocationSettings, LocationsFile, RoutingSettings
 from core.settings.secret import Secrets, Unasked
 
@@ -53,6 +54,10 @@ class Settings:
     """The names of the sound channels that say `enabled = false`."""
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
     issues: IssuesSettings = field(default_factory=IssuesSettings)
+    warehouses: Mapping[str, WarehouseSettings] = field(default_factory=dict)
+    """The warehouses to work with, as `channels`; no two serve one location."""
+    resting: tuple[str, ...] = ()
+    """The names of the sound warehouses that say `enabled = false`."""
     problems: tuple[Problem, ...] = ()
     """Why channels were left out, and files nobody reads."""
 
@@ -112,6 +117,7 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
             found.problems.append(_without_key(f"{CHANNELS}{name}.toml", channels.pop(name).keeps_tokens))
     if not any(file.startswith(CHANNELS) for file in files):
         found.problems.append(_NO_CHANNEL)
+    warehouses, resting = _warehouses(files, places, secrets, found.problems)
 
     if fatal or main is None or places is None:
         raise ConfigError(found.problems)
@@ -126,6 +132,8 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
         disabled=tuple(disabled),
         receiver=main.receiver,
         issues=main.issues,
+        warehouses=MappingProxyType(warehouses),
+        resting=resting,
         problems=tuple(found.problems),
     )
 
@@ -170,7 +178,7 @@ class _Found:
         self.problems.extend(
             Problem(file, "", "nothing reads a file of this name", nearest(file, known))
             for file in files
-            if file not in known and not file.startswith(CHANNELS)
+            if file not in known and not file.startswith((CHANNELS, WAREHOUSES))
         )
 
 
@@ -181,19 +189,67 @@ def _channel(file: str, body: bytes | Problem, places: LocationsFile | None, sec
         cure = "rename it: small letters, digits, - and _"
         raise ConfigError([Problem(file, "", f"no channel can be called {name!r}", cure)])
     table = table_of(file, body)
-    kind = _kind(file, table.get("connector"))
+    kind = _settings_of(file, table.get("connector"), connector.names(), connector.find, ChannelSettings)
     # A channel that is switched off may have lost its secrets: only the rest of its file is checked.
     channel = typed(file, kind, table, secrets if table.get("enabled", True) else Unasked())
     if channel.enabled:
-        _check_locations(file, channel, places)
+        _check_locations(file, channel.locations, places, "no location ships for this channel")
         if left := placeholders(file, channel):
             raise ConfigError(left)
     return channel
 
 
-def _kind(file: str, name: Any) -> type[ChannelSettings]:
-    """The settings class of the connector a channel's file names."""
-    known = connector.names()
+def _warehouses(
+    files: Files, places: LocationsFile | None, secrets: Secrets, problems: list[Problem]
+) -> tuple[dict[str, WarehouseSettings], tuple[str, ...]]:
+    """The sound warehouses by name, those switched off by their names; what is wrong is added to `problems`."""
+    found: dict[str, WarehouseSettings] = {}
+    resting = []
+    serves: dict[str, str] = {}
+    for file in sorted(file for file in files if file.startswith(WAREHOUSES)):
+        name = Path(file).stem
+        try:
+            own = _warehouse(file, files[file], places, secrets)
+            if f"{CHANNELS}{name}.toml" in files:
+                raise ConfigError([Problem(file, "", f"a channel is called {name} already", "rename one of the two")])
+            taken = [place for place in own.locations if place in serves] if own.enabled else []
+            if taken:
+                what = f"{taken[0]} is served by {serves[taken[0]]} already"
+                raise ConfigError([Problem(file, f"locations.{taken[0]}", what, "name it in one of the two files")])
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        if not own.enabled:
+            resting.append(name)
+            continue
+        found[name] = own
+        serves |= dict.fromkeys(own.locations, name)
+    return found, tuple(resting)
+
+
+def _warehouse(file: str, body: bytes | Problem, places: LocationsFile | None, secrets: Secrets) -> WarehouseSettings:
+    """One warehouse's file in its connector's own words. Raises `ConfigError` with everything wrong in it."""
+    name = Path(file).stem
+    if not re.fullmatch(NAME, name):
+        cure = "rename it: small letters, digits, - and _"
+        raise ConfigError([Problem(file, "", f"no warehouse can be called {name!r}", cure)])
+    table = table_of(file, body)
+    kind = _settings_of(file, table.get("connector"), warehouse.known(), warehouse.find, WarehouseSettings)
+    found = typed(file, kind, table, secrets if table.get("enabled", True) else Unasked())
+    if found.enabled:
+        _check_locations(file, found.locations, places, "it serves no location")
+        if left := placeholders(file, found):
+            raise ConfigError(left)
+    return found
+
+
+Kind = TypeVar("Kind", ChannelSettings, WarehouseSettings)
+
+
+def _settings_of(
+    file: str, name: Any, known: list[str], find: Callable[[str], type[Any]], base: type[Kind]
+) -> type[Kind]:
+    """The settings class of the connector a file names."""
     cure = f"write one of: {', '.join(known)}"
     if name is None:
         raise ConfigError([Problem(file, "connector", "this key is missing", f'add connector = "…"; {cure}')])
@@ -203,26 +259,26 @@ def _kind(file: str, name: Any) -> type[ChannelSettings]:
         what = f"no connector is called {name!r}"
         raise ConfigError([Problem(file, "connector", what, f"{nearest(name, known)} ({cure})")])
     try:
-        kind: object = connector.find(name).Settings
+        kind: object = find(name).Settings
     except Exception as error:  # a plugin's import may fail in any way, and only its own channels may stop for it
         what = f"the connector {name!r} cannot be loaded ({type(error).__name__}: {error})"
         raise ConfigError([Problem(file, "connector", what, "install it anew or write to its author")]) from error
-    if not (isinstance(kind, type) and issubclass(kind, ChannelSettings)):
-        what = f"the connector {name!r} has no Settings derived from ChannelSettings"
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        what = f"the connector {name!r} has no Settings derived from {base.__name__}"
         raise ConfigError([Problem(file, "connector", what, "write to its author")])
     return kind
 
 
-def _check_locations(file: str, channel: ChannelSettings, places: LocationsFile | None) -> None:
-    if not channel.locations:
+def _check_locations(file: str, named: Mapping[str, str], places: LocationsFile | None, none: str) -> None:
+    if not named:
         cure = 'write for example locations = { east = "" }'
-        raise ConfigError([Problem(file, "locations", "no location ships for this channel", cure)])
+        raise ConfigError([Problem(file, "locations", none, cure)])
     if places is None:
         return
     known = {place.name for place in places.locations}
     unknown = [
         Problem(file, f"locations.{name}", f"no such location in {LOCATIONS}", nearest(name, known))
-        for name in channel.locations
+        for name in named
         if name not in known
     ]
     if unknown:

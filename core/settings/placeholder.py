@@ -7,15 +7,15 @@ from typing import Any, Final, get_args
 
 from pydantic.fields import FieldInfo
 
-from core.settings.keys import PLACEHOLDER, ChannelSettings
+from core.settings.keys import PLACEHOLDER, ChannelSettings, WarehouseSettings
 from core.settings.problem import Problem, examples_of
 
 BLANK: Final = "…"
 """What an example sets a key to that has to be set and of which no example is known."""
 
 
-def placeholders(file: str, channel: ChannelSettings) -> list[Problem]:
-    """One problem for each key of a channel's file that still holds what its example was shipped with."""
+def placeholders(file: str, channel: ChannelSettings | WarehouseSettings) -> list[Problem]:
+    """One problem for each key of a channel's or warehouse's file that still holds what its example had."""
     return [
         Problem(file, key, "this is still the example's value", f"write your own: {_meaning(field)}")
         for key, field in type(channel).model_fields.items()

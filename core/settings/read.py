@@ -17,6 +17,7 @@ from core.settings.problem import ConfigError, Problem, of_validation
 from core.settings.secret import Secrets
 
 CHANNELS: Final = "channels/"
+WAREHOUSES: Final = "warehouses/"
 
 _PLACE: Final = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$", re.DOTALL)
 _TWICE: Final = ("Cannot overwrite a value", "Cannot declare", "Duplicate inline table key", "Cannot mutate")
@@ -30,7 +31,9 @@ def folder_files(folder: Path) -> Files:
     if not folder.is_dir():
         raise ConfigError([Problem(str(folder), "", "no such folder", "name the right one with --config DIR")])
     found: dict[str, bytes | Problem] = {}
-    for path in sorted([*folder.glob("*.toml"), *folder.glob(f"{CHANNELS}*.toml")]):
+    for path in sorted(
+        [*folder.glob("*.toml"), *folder.glob(f"{CHANNELS}*.toml"), *folder.glob(f"{WAREHOUSES}*.toml")]
+    ):
         name = path.relative_to(folder).as_posix()
         try:
             found[name] = path.read_bytes()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from core.settings.load import LOCATIONS, ORDERSYNC, ROUTING, Settings, survey
 from core.settings.problem import ConfigError, Problem, in_toml
-from core.settings.read import CHANNELS, Files, folder_files
+from core.settings.read import CHANNELS, WAREHOUSES, Files, folder_files
 from core.settings.secret import Secrets, digest
 
 
@@ -108,20 +108,27 @@ def _files_or_why(folder: Path) -> Files | Problem:
 _LOCATION_IN_USE: Final = Problem(
     LOCATIONS,
     "",
-    "a location is gone that a wrong channel file still uses",
+    "a location is gone that a wrong channel or warehouse file still uses",
     "mend that file first; nothing was changed",
 )
 
 
 def _with_last_good(before: Settings, found: Settings) -> Settings | None:
-    """`found`, with the channels whose files are wrong as they were; None where their locations are gone."""
+    """`found`, with what has a wrong file as it was; None where the locations of that are gone."""
     wrong = {problem.file.partition(":")[0] for problem in found.problems}
     kept = {name: channel for name, channel in before.channels.items() if f"{CHANNELS}{name}.toml" in wrong}
     places = {place.name for place in found.locations}
     if any(not places.issuperset(channel.locations) for channel in kept.values()):
         return None
     channels = dict(sorted({**found.channels, **kept}.items()))
-    return replace(found, channels=MappingProxyType(channels))
+    served = {place for own in found.warehouses.values() for place in own.locations}
+    left = {name: own for name, own in before.warehouses.items() if f"{WAREHOUSES}{name}.toml" in wrong}
+    if any(not places.issuperset(own.locations) for own in left.values()):
+        return None
+    # One whose location another file names by now stays out: no two serve one location.
+    left = {name: own for name, own in left.items() if served.isdisjoint(own.locations)}
+    warehouses = dict(sorted({**found.warehouses, **left}.items()))
+    return replace(found, channels=MappingProxyType(channels), warehouses=MappingProxyType(warehouses))
 
 
 Key = tuple[str, str, str]
@@ -161,6 +168,10 @@ def _keys(settings: Settings) -> Iterator[tuple[Key, object]]:
         yield from _flat((LOCATIONS, place.name, ""), place)
     for name, channel in settings.channels.items():
         yield from _flat((f"{CHANNELS}{name}.toml", "", ""), channel)
+    for name, own in settings.warehouses.items():
+        yield from _flat((f"{WAREHOUSES}{name}.toml", "", ""), own)
+    for name in settings.resting:
+        yield (f"{WAREHOUSES}{name}.toml", "", "enabled"), False
     for name in settings.disabled:
         yield (f"{CHANNELS}{name}.toml", "", "enabled"), False
 

@@ -23,6 +23,7 @@ from core.sync.confirm import remaining
 from core.sync.promise import reserve, write_reservations
 from core.sync.said import decoded, encoded
 from core.sync.stored import StoredLine, close_fulfilment, give_back, load_lines, spread
+from core.sync.warehouse import poke_warehouses, stopped_by_connector
 from core.sync.work import poke
 
 
@@ -57,6 +58,8 @@ class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing of the order ships any more, and nothing of it has."""
     recalled: Mapping[str, int]
     """Units that locations had been asked for already, by location: they are to be stopped."""
+    asked_to_stop: frozenset[str] = frozenset()
+    """Those of these locations whose warehouse is asked to stop; the others have to be told by people."""
 
 
 def cancel(store: Store, decision: Decision, now: int) -> Cancelled:
@@ -68,6 +71,8 @@ def cancel(store: Store, decision: Decision, now: int) -> Cancelled:
     done, channel_id = store.transact(lambda tx: decide(tx, decision, now))
     if done.new:
         poke(store, [channel_id])
+    if done.asked_to_stop:
+        poke_warehouses(store)
     return done
 
 
@@ -104,15 +109,23 @@ def decide(tx: Tx, decision: Decision, now: int) -> tuple[Cancelled, int]:
         notify=decision.notify,
         note=decision.note,
     )
-    recalled = _release(tx, units, now)
+    recalled, asked_to_stop = _release(tx, units, now)
     tx.insert(
         tables.pushes,
         ("id", "channel_id", "kind", "key", "order_id", "argument", "due_at", "created_at", "updated_at"),
         [(push_id, order.channel_id, "cancel", key or f"id:{push_id}", order.id, encoded(words), now, now, now)],
     )
-    told = "; ".join(_told(decision, units, recalled))
+    told = "; ".join(_told(decision, units, recalled, asked_to_stop))
     _audit(tx, order, decision.actor, "cancelled here", told, now)
-    return Cancelled(push=push_id, new=True, units=words.lines, whole=words.whole, recalled=recalled), order.channel_id
+    done = Cancelled(
+        push=push_id,
+        new=True,
+        units=words.lines,
+        whole=words.whole,
+        recalled=recalled,
+        asked_to_stop=asked_to_stop,
+    )
+    return done, order.channel_id
 
 
 def _units(order: Any, lines: list[StoredLine], asked: Mapping[str, int] | None) -> list[tuple[StoredLine, int]]:
@@ -143,8 +156,9 @@ def _is_whole(lines: Sequence[StoredLine], units: Mapping[int, int]) -> bool:
     return all(not line.row.shipped and line.claim.open == units.get(line.row.id, 0) for line in lines)
 
 
-def _release(tx: Tx, units: Sequence[tuple[StoredLine, int]], now: int) -> dict[str, int]:
-    """Takes the promises to `units` back, those nobody was asked for first; what locations were asked for, by name."""
+def _release(tx: Tx, units: Sequence[tuple[StoredLine, int]], now: int) -> tuple[dict[str, int], frozenset[str]]:
+    """Takes the promises to `units` back, those nobody was asked for first; what locations were asked for, by name, and
+    which of them are asked to stop by their warehouse's connector."""
     stock = Stock(tx, {item for line, _ in units for item, _ in line.claim.parts or ()})
     asked = {line.row.id: _released(line) for line, _ in units}
     for line, count in units:
@@ -160,7 +174,8 @@ def _release(tx: Tx, units: Sequence[tuple[StoredLine, int]], now: int) -> dict[
             if less:
                 recalled[place] = recalled.get(place, 0) + less
     names = {row.id: row.name for row in tx.rows("SELECT id, name FROM locations WHERE id IN :ids", ids=list(recalled))}
-    return {names[place]: count for place, count in recalled.items()}
+    stopped = stopped_by_connector(tx, recalled)
+    return {names[place]: count for place, count in recalled.items()}, frozenset(names[place] for place in stopped)
 
 
 def _released(line: StoredLine) -> dict[int, int]:
@@ -188,12 +203,17 @@ def _write(tx: Tx, units: Sequence[tuple[StoredLine, int]]) -> None:
     tx.run("UPDATE parked SET due_at = 0 WHERE order_id IN :ids", ids=sorted({line.row.order_id for line, _ in units}))
 
 
-def _told(decision: Decision, units: Sequence[tuple[StoredLine, int]], recalled: Mapping[str, int]) -> Iterator[str]:
+def _told(
+    decision: Decision,
+    units: Sequence[tuple[StoredLine, int]],
+    recalled: Mapping[str, int],
+    asked_to_stop: frozenset[str],
+) -> Iterator[str]:
     listed = ", ".join(f"{count} of {line.row.sku or line.row.number}" for line, count in units)
     yield f"{listed} ({decision.reason.value.replace('_', ' ')})"
     yield from (said for said in (decision.told, decision.note) if said)
     for place, count in recalled.items():
-        yield f"{place} was asked for {count} already: tell it"
+        yield f"{place} was asked for {count} already: {'it is asked to stop' if place in asked_to_stop else 'tell it'}"
 
 
 def waiting_cancellations(tx: Tx, order_id: int) -> Sequence[Any]:

@@ -8,10 +8,12 @@ from functools import partial
 from core.budgets import Budgets, Left, read
 from core.connector import Connector, find
 from core.credentials import Keeper, Memory
-from core.settings import ChannelSettings, StoreSettings
+from core.settings import ChannelSettings, StoreSettings, WarehouseSettings
 from core.store.credentials import Kept, seen
 from core.store.database import Store
 from core.store.seal import Seal
+from core.warehouse import WarehouseConnector
+from core.warehouse import find as find_warehouse
 
 
 def stood(store: Store, name: str) -> dict[str, Left]:
@@ -49,3 +51,7 @@ class Keepers:
     def connect(self, name: str, settings: ChannelSettings) -> Connector:
         """A connector of the channel; the caller closes it."""
         return find(settings.connector)(name, settings, self.of(name))
+
+    def warehouse(self, name: str, settings: WarehouseSettings) -> WarehouseConnector:
+        """A connector of the warehouse; the caller closes it."""
+        return find_warehouse(settings.connector)(name, settings, self.of(name))

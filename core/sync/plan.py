@@ -12,14 +12,18 @@ from typing import Any, TypeVar
 import msgspec
 
 from core.connector import Ability, find
-from core.settings import Settings
+from core.settings import Settings, WarehouseSettings
 from core.store.database import Store, Tx
 from core.sync.channel import Channel
 from core.sync.give_up import give_up
+from core.sync.hand_over import plan_work
 from core.sync.levels import refresh, touch_changed_rules
 from core.sync.listings import map_by_sku
 from core.sync.outbox import before
 from core.sync.pushes import describe
+from core.sync.recall import plan_recalls, told
+from core.sync.warehouse import LIVE, Warehouse
+from core.warehouse import find as find_warehouse
 
 T = TypeVar("T")
 
@@ -72,10 +76,26 @@ class RefusedLevel(msgspec.Struct, kw_only=True):
     reason: str
 
 
+class DueWork(msgspec.Struct, kw_only=True):
+    """What a warehouse is to be handed, or asked to stop."""
+
+    warehouse: str
+    kind: str
+    """work or recall."""
+    key: str
+    order: str
+    what: str
+    """Units of items, in the warehouse's own words."""
+    state: str
+    """queued; or sent: interrupted, so that it is told once more under the same key."""
+    due_at: int
+
+
 class Plan(msgspec.Struct):
     pushes: list[DuePush]
     levels: list[DueLevel]
     refused: list[RefusedLevel]
+    work: list[DueWork] = []
 
 
 class _Planned(Exception):
@@ -115,7 +135,8 @@ def plan(store: Store, settings: Settings, now: int) -> Plan:
         touch_changed_rules(within, settings.channels)
         refresh(within, settings.channels, now)
         able = _told_levels(settings, known)
-        raise _Planned(Plan(_pushes(tx, settings, known), _levels(tx, settings, able), _refused(tx, able)))
+        work = [one for name, own in settings.warehouses.items() for one in _work(tx, within, name, own, now)]
+        raise _Planned(Plan(_pushes(tx, settings, known), _levels(tx, settings, able), _refused(tx, able), work))
 
     try:
         return store.transact(work)
@@ -177,6 +198,47 @@ def _pushes(tx: Tx, settings: Settings, known: dict[str, Any]) -> list[DuePush]:
             for row in rows
         ]
     return found
+
+
+def _work(tx: Tx, within: Store, name: str, own: WarehouseSettings, now: int) -> Iterator[DueWork]:
+    """By the very code that a warehouse's turn plans by."""
+    row = tx.row("SELECT * FROM warehouses WHERE name = :name", name=name)
+    if row is None:
+        return
+    served = tx.rows(
+        "SELECT s.*, p.name FROM served s JOIN locations p ON p.id = s.location_id WHERE s.warehouse_id = :id",
+        id=row.id,
+    )
+    house = Warehouse(
+        id=row.id,
+        name=name,
+        epoch=row.epoch,
+        since=row.since,
+        settings=own,
+        connector=find_warehouse(own.connector)(name, own),
+        places={one.location_id: one.place for one in served},
+        locations={one.location_id: one.name for one in served},
+    )
+    plan_work(within, house, now)
+    plan_recalls(within, house, now)
+    orders = "COALESCE(NULLIF(o.name, ''), o.number)"
+    for work in tx.rows(
+        f"SELECT h.*, {orders} AS order_name FROM handovers h JOIN orders o ON o.id = h.order_id"
+        f" WHERE h.warehouse_id = :id AND h.{LIVE} AND h.state IN ('queued', 'sent') ORDER BY h.id",
+        id=row.id,
+    ):
+        lines = tx.rows("SELECT * FROM handover_lines WHERE handover_id = :id ORDER BY number", id=work.id)
+        what = ", ".join(f"{line.quantity} {line.sku}" for line in lines)
+        yield DueWork(warehouse=name, kind="work", key=work.key, order=work.order_name, what=what, state=work.state,
+                      due_at=work.due_at)  # fmt: skip
+    for one in tx.rows(
+        f"SELECT r.*, {orders} AS order_name FROM recalls r JOIN handovers h ON h.id = r.handover_id"
+        " JOIN orders o ON o.id = h.order_id WHERE h.warehouse_id = :id"
+        " AND r.state IN ('queued','sent','asked') AND r.state <> 'asked' ORDER BY r.id",
+        id=row.id,
+    ):
+        yield DueWork(warehouse=name, kind="recall", key=one.key, order=one.order_name, what=told(tx, one),
+                      state=one.state, due_at=one.due_at)  # fmt: skip
 
 
 def _told_levels(settings: Settings, known: dict[str, Any]) -> list[int]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from core.store.database import Store, Tx
 from core.sync.channel import Channel
+from core.sync.warehouse import poke_warehouses
 
 
 def release(store: Store, channel: Channel, now: int) -> int:
-    """Releases every planned fulfilment order of the channel that nothing holds; returns how many."""
+    """Releases every planned fulfilment order of the channel that nothing holds; returns how many.
+
+    Warehouses look at once what of it is theirs.
+    """
 
     def work(tx: Tx) -> int:
         channel.fence(tx)
@@ -22,4 +26,7 @@ def release(store: Store, channel: Channel, now: int) -> int:
             channel=channel.id,
         )
 
-    return store.transact(work)
+    released = store.transact(work)
+    if released:
+        poke_warehouses(store)
+    return released

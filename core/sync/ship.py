@@ -41,13 +41,17 @@ def ship(store: Store, departure: Departure, now: int) -> tuple[int, bool]:
     `UserError` when the order is unknown or held, or when more is shipped than it holds in reservations.
     """
     parcel = replace(departure, tracking=departure.tracking.strip())
-    shipment_id, new, channel_id = store.transact(lambda tx: _ship(tx, parcel, now))
+    shipment_id, new, channel_id = store.transact(lambda tx: leave(tx, parcel, now))
     if new:
         poke(store, [channel_id])
     return shipment_id, new
 
 
-def _ship(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
+def leave(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
+    """`ship` within a transaction: the shipment's id, whether it is new, and the channel, for the caller to poke.
+
+    What a warehouse tells has left already: a hold does not keep it from being booked.
+    """
     order = tx.row("SELECT * FROM orders WHERE id = :id /*lock*/", id=parcel.order_id)
     if order is None:
         raise UserError(f"there is no order {parcel.order_id}; see `ordersync orders`")
@@ -72,7 +76,7 @@ def _ship(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
         names = ", ".join(row.name for row in tx.rows("SELECT name FROM locations ORDER BY name"))
         raise UserError(f"there is no location {parcel.location!r}; there are: {names}")
     holds = [row.hold for row in tx.rows("SELECT hold FROM holds WHERE order_id = :id ORDER BY hold", id=order.id)]
-    if holds:
+    if holds and parcel.origin != "warehouse":
         raise UserError(f"order {order.name} is held ({', '.join(holds)}); it ships once the hold is lifted")
     lines = load_lines(tx, [order.id])[order.id]
     units = _units(order, lines, parcel, place)

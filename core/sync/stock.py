@@ -150,6 +150,18 @@ def book(
     return booking
 
 
+def book_within(
+    tx: Tx, asks: Sequence[Ask], held: frozenset[int], now: int, *, reference: str, actor: str, note: str = ""
+) -> Booking:
+    """`book` within a transaction of the caller's, whose orders `held` are locked: see `take_back.with_orders`.
+
+    The caller pokes the channels (`concerned`). Raises `NeedOrders` as well.
+    """
+    for ask in asks:
+        check_ask(ask)
+    return _Booking(tx, asks, _Given(reference, "", False, actor, note), now).run(held)
+
+
 class _Given(msgspec.Struct, frozen=True):
     """What was said with the quantities of one operation."""
 

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from core.store.database import Store, Tx
-from core.sync import verify_back, verify_incoming, verify_orders, verify_outward, verify_stock, verify_waiting
+from core.sync import (
+    verify_back,
+    verify_incoming,
+    verify_orders,
+    verify_outward,
+    verify_stock,
+    verify_waiting,
+    verify_warehouses,
+)
 from core.sync.verify_breach import MOST, Breach, Check
 from core.sync.verify_repair import repair
 
@@ -26,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     *verify_outward.CHECKS,
     *verify_back.CHECKS,
     *verify_waiting.CHECKS,
+    *verify_warehouses.CHECKS,
 )
 
 

@@ -59,7 +59,8 @@ def judge(schema: Path) -> Draft202012Validator:
 
 
 def test_schemas_and_examples_are_what_the_settings_say_now() -> None:
-    paths = [*CONFIG.glob("schemas/*.json"), *CONFIG.glob("channels/*.toml.example")]
+    written = ("schemas/*.json", "schemas/warehouses/*.json", "channels/*.toml.example", "warehouses/*.toml.example")
+    paths = [path for pattern in written for path in CONFIG.glob(pattern)]
     found = {path.relative_to(CONFIG).as_posix(): path.read_text() for path in paths}
     assert found == files(), "run make schemas"
 

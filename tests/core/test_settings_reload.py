@@ -152,7 +152,7 @@ def test_a_location_that_a_broken_channel_still_uses_cannot_go(watched: Watched,
     write(folder, {"locations.toml": '[[locations]]\nname = "west"\n'})
     assert kept(watched) == [
         "channels/shop.toml: locations.east: no such location in locations.toml; use one of: west",
-        "locations.toml: a location is gone that a wrong channel file still uses; "
+        "locations.toml: a location is gone that a wrong channel or warehouse file still uses; "
         "mend that file first; nothing was changed",
     ]
 

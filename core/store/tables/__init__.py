@@ -63,6 +63,7 @@ from core.store.tables.stock import (
     touched,
     windows,
 )
+from core.store.tables.warehouses import counted, handover_lines, handovers, notices, recalls, served, warehouses
 
 __all__ = [
     "aside",
@@ -73,6 +74,7 @@ __all__ = [
     "buyers",
     "channels",
     "corrections",
+    "counted",
     "credentials",
     "demand",
     "differences",
@@ -81,6 +83,8 @@ __all__ = [
     "expiries",
     "fulfilment_lines",
     "fulfilment_orders",
+    "handover_lines",
+    "handovers",
     "heard",
     "hearing",
     "hints",
@@ -98,6 +102,7 @@ __all__ = [
     "marks",
     "metadata",
     "moves",
+    "notices",
     "orders",
     "overrides",
     "own_stock",
@@ -105,6 +110,7 @@ __all__ = [
     "presales",
     "pushes",
     "quarantine",
+    "recalls",
     "receipts",
     "reconciliations",
     "refunds",
@@ -116,10 +122,12 @@ __all__ = [
     "rma_lines",
     "rma_refunds",
     "rmas",
+    "served",
     "shipment_lines",
     "shipments",
     "stock",
     "tellings",
     "touched",
+    "warehouses",
     "windows",
 ]

@@ -32,6 +32,8 @@ fulfilment_orders = Table(
     Index(None, "order_id"),
     Index("ix_fulfilment_orders_planned", "id", sqlite_where=text("state = 'planned'"),
           postgresql_where=text("state = 'planned'")),
+    Index("ix_fulfilment_orders_released", "location_id", "id", sqlite_where=text("state = 'released'"),
+          postgresql_where=text("state = 'released'")),
 )  # fmt: skip
 
 fulfilment_lines = Table(

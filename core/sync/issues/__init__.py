@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from core.store.database import Store, Tx
-from core.sync.issues import afterwards, channels, documents, listings, orders, outward
+from core.sync.issues import afterwards, channels, documents, listings, orders, outward, warehouses
 from core.sync.issues.issue import Issue, Kind, View
 
 __all__ = ["KINDS", "Inbox", "Issue", "Kind", "View", "counts", "inbox"]
@@ -20,6 +20,7 @@ KINDS: tuple[Kind, ...] = (
     *channels.KINDS,
     *orders.KINDS,
     *outward.KINDS,
+    *warehouses.KINDS,
     *documents.KINDS,
     *afterwards.KINDS,
     *listings.KINDS,

@@ -106,3 +106,27 @@ def test_a_store_that_cannot_be_read_costs_a_tick_and_not_the_service(
         assert stage.tick(3) == {}
     assert [line["reason"] for line in lines] == ["the store cannot be used: no answer; start it"]
     assert stage.tick() == {"shop": 1, "outlet": 1}
+
+
+def test_a_warehouse_has_its_turn_beside_the_channels_and_its_trouble_is_its_own(
+    stage: Stage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (desk.config / "warehouses").mkdir()
+    desk.write("warehouses/depot.toml", 'connector = "sandbox"\nlocations = { east = "E" }\n')
+
+    def tried(store: Store, settings: Any, name: str, **_: Any) -> None:
+        stage.tried[name] += 1
+        if name in stage.trouble:
+            raise stage.trouble[name]
+
+    monkeypatch.setattr(daemon, "warehouse_turn", tried)
+    stage.tick(2)  # a changed folder is taken in once it has looked the same twice
+    assert stage.tick() == {"shop": 1, "outlet": 1, "depot": 1}
+    desk.change("INSERT INTO warehouses (name, next_due, wanted, done) VALUES ('depot', 9000000000000000, 1, 1)")
+    assert stage.tick() == {"shop": 1, "outlet": 1}
+    desk.change("UPDATE warehouses SET wanted = 2")
+    assert stage.tick() == {"shop": 1, "outlet": 1, "depot": 1}
+    stage.trouble["depot"] = RuntimeError("a bug")
+    with capture_logs() as lines:
+        assert stage.tick(3) == {"shop": 3, "outlet": 3, "depot": 1}
+    assert [line["channel"] for line in lines if line["event"] == "turn failed"] == ["depot"]

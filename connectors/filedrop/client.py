@@ -1,0 +1,233 @@
+"""The connector: files out, files in.
+
+Out: one file for each work order and each recall. It is written as `NAME.part`, noted under `sent/`, and then renamed,
+so that nobody sees half of it, and a process that died anywhere in between goes on where it was and never gives the
+same work out twice, even when the warehouse has fetched the file long since.
+
+In: a file is read once it has not changed for `settle_seconds`, and moved to `done/` or `failed/` only when everything
+in it is stored. What of it could not be read or booked stands in a file beside it that ends in `.reason.txt`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from pydantic import AfterValidator, Field
+
+from connectors import notices
+from connectors.filedrop.export import recall_csv, recall_json, work_csv, work_json
+from connectors.filedrop.local import Entry, Folders, Local
+from connectors.filedrop.rows import COLUMNS, BadFile, Document, cut, event
+from core.credentials import Keeper
+from core.errors import in_doubt
+from core.guard import forbid_in_transaction
+from core.handover import Event, Notice, NoticePage, Recall, WorkOrder
+from core.model import Ack, AckState
+from core.settings import WarehouseSettings, wrong
+from core.warehouse import Deed
+
+PAGE = 50
+"""Events of a file that are stored at once."""
+
+LARGEST = 64 * 1024 * 1024
+
+_UNFINISHED = (".part", ".tmp", ".filepart", ".writing", ".partial", ".crdownload")
+"""How names end while a file is being uploaded."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise wrong("no such time zone", 'write for example "America/New_York"') from None
+    return name
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise wrong("the folder's path must begin with /", 'write it in full, such as "/srv/ordersync/depot"')
+    return path
+
+
+class FileDropSettings(WarehouseSettings):
+    """A warehouse that exchanges files."""
+
+    folder: Annotated[str, AfterValidator(_absolute), Field(examples=["/srv/ordersync/depot"])]
+    """The folder that holds in, out, sent, done and failed. We write work to out and read what comes to in."""
+    format: Literal["csv", "json"] = "csv"
+    """How work is written. Both are read."""
+    time_zone: Annotated[str, AfterValidator(_zone), Field(examples=["America/New_York"])] | None = None
+    """The zone of instants that a file writes without one. Not set: such rows are refused."""
+    settle_seconds: Annotated[int, Field(ge=0, le=3600)] = 20
+    """How long a file must not have changed before it is read: it may still be on its way."""
+
+
+@dataclass
+class _Reading:
+    """The file at hand."""
+
+    entry: Entry
+    digest: str
+    left: int
+    """Pages of it that are not stored yet."""
+    lines: Mapping[str, tuple[int, ...]]
+    """Where each document stands, by its id."""
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+class FileDrop:
+    """One warehouse's folders."""
+
+    Settings: ClassVar[type[FileDropSettings]] = FileDropSettings
+    abilities: ClassVar[frozenset[Deed]] = frozenset(Deed) - {Deed.CALLS}
+    absent: ClassVar[Mapping[Deed, str]] = {Deed.CALLS: "files are looked for, nobody calls"}
+
+    def __init__(self, name: str, settings: FileDropSettings, keeper: Keeper | None = None) -> None:
+        self.name = name
+        self.settings = settings
+        self._folders: Folders = self._open()
+        self._seen: dict[str, tuple[Entry, float]] = {}
+        """Each file as it was when it last changed, and since when by the monotonic clock."""
+        self._reading: _Reading | None = None
+
+    def _open(self) -> Folders:
+        return Local(self.name, Path(self.settings.folder))
+
+    @property
+    def _time_zone(self) -> tzinfo | None:
+        return None if self.settings.time_zone is None else ZoneInfo(self.settings.time_zone)
+
+    # Out.
+
+    def release(self, orders: Sequence[WorkOrder]) -> Iterator[Ack]:
+        """A file each; that it lies there is all that is known at first."""
+        written = work_json if self.settings.format == "json" else work_csv
+        for order in orders:
+            yield self._give(order.key, "work", written(order))
+
+    def recall(self, recalls: Sequence[Recall]) -> Iterator[Ack]:
+        written = recall_json if self.settings.format == "json" else recall_csv
+        for one in recalls:
+            yield self._give(one.key, "recall", written(one))
+
+    def _give(self, key: str, what: str, body: bytes) -> Ack:
+        """Gives a file out once, in steps each of which may be the last before a crash."""
+        forbid_in_transaction(f"a file for {self.name}")
+        name = f"{what}-{key}.{self.settings.format}"
+        part = f"{name}.part"
+        with in_doubt([key]):
+            if not self._folders.has("sent", name):
+                self._folders.write("out", part, body)
+                self._folders.write("sent", name, b"")  # a note of it, and no copy of the buyer's address
+            # Noted, and its first name still there: it was not given out yet. Gone: it was, and may be fetched by now.
+            self._folders.move("out", part, "out", name)
+        return Ack(key=key, state=AckState.ACCEPTED, ticket=name)
+
+    # In.
+
+    def events(self, cursor: str | None) -> Iterator[NoticePage]:
+        """Each file that has settled, oldest name first. The folder itself says what is still to be read."""
+        forbid_in_transaction(f"files of {self.name}")
+        for entry in self._settled():
+            body = self._folders.read("in", entry.name)
+            if len(body) != entry.size:  # it has grown since the look: next time
+                continue
+            yield from self._pages(entry, body)
+
+    def _settled(self) -> list[Entry]:
+        now = time.monotonic()
+        found = [
+            one
+            for one in self._folders.look("in")
+            if not one.name.startswith(".") and not one.name.lower().endswith(_UNFINISHED)
+        ]
+        self._seen = {
+            one.name: known if (known := self._seen.get(one.name)) and known[0] == one else (one, now) for one in found
+        }
+        return [one for one in found if now - self._seen[one.name][1] >= self.settings.settle_seconds]
+
+    def _pages(self, entry: Entry, body: bytes) -> Iterator[NoticePage]:
+        digest = hashlib.sha256(body).hexdigest()
+        found, lines = self._notices(entry.name, body, digest)
+        pages = [found[at : at + PAGE] for at in range(0, len(found), PAGE)] or [[]]
+        self._reading = _Reading(entry, digest, len(pages), lines)
+        for page in pages:
+            yield NoticePage(notices=tuple(page), cursor=f"{entry.name}:{digest[:16]}")
+
+    def _notices(self, name: str, body: bytes, digest: str) -> tuple[list[Notice], Mapping[str, tuple[int, ...]]]:
+        try:
+            if len(body) > LARGEST:
+                raise BadFile(f"it is larger than {LARGEST // 1024 // 1024} MiB; write several")
+            if name.lower().endswith(".json"):
+                return _of_json(body), {}
+            kind = next((kind for kind in COLUMNS if name.lower().startswith(kind)), "")
+            if not kind or not name.lower().endswith((".csv", ".txt")):
+                kinds = ", ".join(COLUMNS)
+                raise BadFile(f"its name does not say what it holds; begin it with one of {kinds} and end it with .csv")
+            cuts = cut(kind, body, self._time_zone)
+        except BadFile as error:
+            cuts = []
+            document = Document("file", f"file:{digest[:32]}", (), str(error))
+            return [Notice(id=document.id, body=msgspec.json.encode(document))], {}
+        found = [Notice(id=one.document.id, body=msgspec.json.encode(one.document)) for one in cuts]
+        return found, {one.document.id: one.lines for one in cuts}
+
+    def taken(self, page: NoticePage, unread: Mapping[str, str]) -> None:
+        """Moves the file once its last page is stored: to done, or to failed with what is wrong with it."""
+        forbid_in_transaction(f"files of {self.name}")
+        reading = self._reading
+        if reading is None or page.cursor != f"{reading.entry.name}:{reading.digest[:16]}":
+            return
+        reading.reasons |= unread
+        reading.left -= 1
+        if reading.left > 0:
+            return
+        self._reading = None
+        kept = _kept_as(reading.entry.name, reading.digest)
+        if reading.reasons:
+            told = "".join(f"{line}\n" for line in _told(reading))
+            self._folders.write("failed", f"{kept}.reason.txt", told.encode())
+        self._folders.move("in", reading.entry.name, "failed" if reading.reasons else "done", kept)
+
+    def normalize(self, body: bytes) -> Event:
+        """A document of `rows`, or an event of a JSON file."""
+        try:
+            document = msgspec.json.decode(body, type=Document)
+        except (msgspec.DecodeError, RecursionError):
+            return notices.normalize(body)
+        return event(document, self._time_zone)
+
+    def close(self) -> None:
+        self._folders.close()
+
+
+def _of_json(body: bytes) -> list[Notice]:
+    """The events of a JSON file: a list of them, or one."""
+    try:
+        found = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw] | dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadFile(f"it is no JSON: {error}; was it uploaded whole?") from None
+    events = [bytes(one) for one in found] if isinstance(found, list) else [body.removeprefix(b"\xef\xbb\xbf")]
+    return [Notice(id=notices.id_of(one), body=one) for one in events]
+
+
+def _kept_as(name: str, digest: str) -> str:
+    """A name that no other file has: warehouses like to call each day's file the same."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}.{digest[:8]}.{ending}" if dot else f"{name}.{digest[:8]}"
+
+
+def _told(reading: _Reading) -> Iterator[str]:
+    """What was not taken in, line by line; everything else of the file was."""
+    for id, reason in reading.reasons.items():
+        lines = reading.lines.get(id, ())
+        where = f"line {', '.join(map(str, lines))}" if lines else id
+        yield f"{where}: {reason}"

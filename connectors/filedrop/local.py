@@ -1,0 +1,114 @@
+"""A folder of this machine, or one that is mounted into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from core.errors import Unauthorized, Unavailable
+
+
+class Entry(NamedTuple):
+    """A file as a look at its folder shows it."""
+
+    name: str
+    size: int
+    changed: int
+    """Tells one state of it from another; no instant that could be compared with a clock."""
+
+
+class Folders(Protocol):
+    """The folders of one warehouse: `in`, `out`, `sent`, `done` and `failed` below one root.
+
+    Each method raises `Unavailable` or `Unauthorized`; `move` and `write` are done whole or not at all.
+    """
+
+    def look(self, folder: str) -> list[Entry]:
+        """The files in a folder, by name; none where there is no such folder."""
+        ...
+
+    def read(self, folder: str, name: str) -> bytes: ...
+
+    def write(self, folder: str, name: str, body: bytes) -> None:
+        """Replaces the file; makes the folder."""
+        ...
+
+    def has(self, folder: str, name: str) -> bool: ...
+
+    def move(self, folder: str, name: str, to: str, new: str) -> None:
+        """Replaces what is there; makes the folder. Nothing where the file is gone."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Local:
+    """Folders below a path."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        self._name, self._root = name, root
+
+    def look(self, folder: str) -> list[Entry]:
+        with self._told(folder):
+            self._root.stat()  # a root that is gone is an outage, not an empty folder
+            path = self._root / folder
+            if not path.is_dir():
+                return []
+            found = [(one.name, one.stat()) for one in os.scandir(path) if one.is_file()]
+            return sorted(Entry(name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+
+    def read(self, folder: str, name: str) -> bytes:
+        with self._told(f"{folder}/{name}"):
+            return (self._root / folder / name).read_bytes()
+
+    def write(self, folder: str, name: str, body: bytes) -> None:
+        with self._told(f"{folder}/{name}"):
+            self._root.stat()
+            path = self._root / folder
+            path.mkdir(exist_ok=True)
+            part = path / f"{name}.writing"
+            with part.open("wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path / name)
+            self._sync(path)
+
+    def has(self, folder: str, name: str) -> bool:
+        with self._told(f"{folder}/{name}"):
+            self._root.stat()
+            return (self._root / folder / name).exists()
+
+    def move(self, folder: str, name: str, to: str, new: str) -> None:
+        with self._told(f"{folder}/{name}"):
+            self._root.stat()
+            (self._root / to).mkdir(exist_ok=True)
+            path = self._root / folder / name
+            if path.exists():
+                path.replace(self._root / to / new)
+                self._sync(self._root / to)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _sync(self, path: Path) -> None:
+        """A new name lasts over a power cut only once its folder is written."""
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except PermissionError as error:
+            raise Unauthorized(
+                f"{self._name}: {self._root}/{what}: {error.strerror}; let the user of ordersync read and write there"
+            ) from None
+        except OSError as error:
+            raise Unavailable(f"{self._name}: {self._root}/{what}: {error.strerror or error}") from None

@@ -1,0 +1,243 @@
+"""Calling work back: what a warehouse was handed and is not wanted any more.
+
+Nobody has to ask for a recall: what a warehouse may still send is compared with what its fulfilment order wants, and
+the difference is called back, whatever has made it: a cancellation here or at the channel, a promise taken back, a
+rerouting. It may come too late; then the warehouse says so, and what leaves all the same is told as it leaves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from core.errors import Unavailable
+from core.handover import Recall
+from core.model import Ack, AckState
+from core.store import tables
+from core.store.database import Store, Tx
+from core.sync.channel import Clock
+from core.sync.hand_over import RETRY_SECONDS, note
+from core.sync.observe import clean
+from core.sync.warehouse import LIVE, Warehouse
+from core.sync.work import SECOND
+from core.warehouse import Deed
+
+BATCH = 50
+
+_UNWANTED = f"""
+SELECT h.id, l.number, l.quantity - l.shipped - l.withdrawn AS open,
+ l.quantity - l.withdrawn - l.per * (CASE WHEN f.state IN ('released', 'done')
+  THEN COALESCE(w.quantity, 0) - l.before ELSE 0 END) AS over
+FROM handovers h JOIN handover_lines l ON l.handover_id = h.id
+JOIN fulfilment_orders f ON f.id = h.fulfilment_order_id
+LEFT JOIN fulfilment_lines w ON w.fulfilment_order_id = f.id AND w.line_id = l.line_id
+WHERE h.warehouse_id = :house AND h.{LIVE} AND h.state IN ('handed', 'accepted')
+"""
+"""Each line of the work that lies there: what may still leave, and how many units more are asked for than wanted."""
+
+
+def plan_recalls(store: Store, house: Warehouse, now: int) -> int:
+    """Queues a recall for whatever lies at the warehouse and is not wanted any more; returns how many are new."""
+    if not house.does(Deed.RECALL):
+        return 0
+
+    def work(tx: Tx) -> int:
+        house.fence(tx)
+        rows = tx.rows(f"SELECT * FROM ({_UNWANTED}) u WHERE u.open > 0 AND u.over > 0 ORDER BY id", house=house.id)
+        ids = sorted({row.id for row in rows})
+        if not ids:
+            return 0
+        said = _said(tx, ids)
+        unwanted: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        for row in rows:
+            units = min(row.open, row.over) - said[row.id].get(row.number, 0)
+            if units > 0:
+                unwanted[row.id][row.number] = units
+        return _queue(tx, house, unwanted, said, now)
+
+    return store.transact(work)
+
+
+def _said(tx: Tx, ids: Sequence[int]) -> defaultdict[int, dict[str, int]]:
+    """Units whose recall is under way, or was asked for in vain, by handover and line."""
+    said: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for row in tx.rows("SELECT * FROM recalls WHERE handover_id IN :ids AND state <> 'done'", ids=list(ids)):
+        for number, units in lines_of(row).items():
+            said[row.handover_id][number] = said[row.handover_id].get(number, 0) + units
+    return said
+
+
+def _queue(
+    tx: Tx,
+    house: Warehouse,
+    unwanted: Mapping[int, Mapping[str, int]],
+    said: Mapping[int, Mapping[str, int]],
+    now: int,
+) -> int:
+    by_units = house.does(Deed.RECALL_UNITS)
+    fresh = []
+    for id, lines in unwanted.items():
+        open = {
+            row.number: row.quantity - row.shipped - row.withdrawn - said[id].get(row.number, 0)
+            for row in tx.rows("SELECT * FROM handover_lines WHERE handover_id = :id", id=id)
+        }
+        open = {number: units for number, units in open.items() if units > 0}
+        # Where single units cannot be called back all of it is, and what is wanted of it is handed over anew.
+        fresh.append((id, dict(lines) if by_units else open, not by_units or lines == open))
+    ids = tx.ids(tables.recalls, len(fresh))
+    tx.insert(
+        tables.recalls,
+        ("id", "handover_id", "key", "lines", "whole", "due_at", "created_at", "updated_at"),
+        [
+            (own, id, f"{house.settings.key_prefix}R{own}", msgspec.json.encode(lines).decode(), whole, now, now, now)
+            for own, (id, lines, whole) in zip(ids, fresh, strict=True)
+        ],
+    )
+    return len(fresh)
+
+
+def lines_of(row: Any) -> dict[str, int]:
+    """A recall's units of items, by the work's line number."""
+    return msgspec.json.decode(row.lines, type=dict[str, int])
+
+
+def send_recalls(store: Store, house: Warehouse, clock: Clock) -> int:
+    """Asks for what is due; returns how many the warehouse took. Raises what the connector raises."""
+    taken = 0
+    while house.does(Deed.RECALL):
+        due = _take(store, house, clock())
+        if not due:
+            break
+        taken += _send(store, house, due, clock)
+    return taken
+
+
+def _take(store: Store, house: Warehouse, now: int) -> dict[int, Recall]:
+    def work(tx: Tx) -> dict[int, Recall]:
+        house.fence(tx)
+        rows = tx.rows(
+            "SELECT r.*, h.key AS work, h.location_id FROM recalls r JOIN handovers h ON h.id = r.handover_id"
+            " WHERE h.warehouse_id = :house AND r.state IN ('queued','sent','asked') AND r.state <> 'asked'"
+            " AND r.due_at <= :now ORDER BY r.id LIMIT :batch",
+            house=house.id,
+            now=now,
+            batch=BATCH,
+        )
+        tx.run(
+            "UPDATE recalls SET state = 'sent', attempts = attempts + 1, due_at = :next, updated_at = :now"
+            " WHERE id IN :ids",
+            ids=[row.id for row in rows],
+            next=now + RETRY_SECONDS * SECOND,
+            now=now,
+        )
+        return {
+            row.id: Recall(
+                key=row.key,
+                work=row.work,
+                place=house.places.get(row.location_id, ""),
+                lines=lines_of(row),
+                whole=bool(row.whole),
+            )
+            for row in rows
+        }
+
+    return store.transact(work)
+
+
+def _send(store: Store, house: Warehouse, due: Mapping[int, Recall], clock: Clock) -> int:
+    open_keys = {one.key: id for id, one in due.items()}
+    acks: list[tuple[int, Ack]] = []
+    try:
+        for ack in house.connector.recall(list(due.values())):
+            acks.append((open_keys.pop(ack.key), ack))
+    except Unavailable:  # those without an answer stay as sent: asking again is harmless
+        _book(store, house, acks, clock())
+        raise
+    _book(store, house, acks, clock())
+    if open_keys:
+        raise RuntimeError(f"the connector of {house.name} left {len(open_keys)} recalls unanswered")
+    return sum(ack.state in (AckState.APPLIED, AckState.ACCEPTED) for _, ack in acks)
+
+
+def _book(store: Store, house: Warehouse, acks: Sequence[tuple[int, Ack]], now: int) -> None:
+    def work(tx: Tx) -> None:
+        house.fence(tx)
+        for id, ack in acks:
+            row = tx.row("SELECT * FROM recalls WHERE id = :id", id=id)
+            if ack.state is AckState.ACCEPTED:
+                _set(tx, id, "asked", "", now)
+                note(tx, house, work_of(tx, row), "recall asked", now, told(tx, row))
+            elif ack.state in (AckState.APPLIED, AckState.REFUSED):
+                end_recall(tx, house, row, ack.state is AckState.APPLIED, ack.reason, now)
+            else:
+                tx.run(
+                    "UPDATE recalls SET state = 'queued', reason = :reason, due_at = :due WHERE id = :id",
+                    id=id,
+                    reason=clean(ack.reason),
+                    due=now + RETRY_SECONDS * SECOND,
+                )
+
+    if acks:
+        store.transact(work)
+
+
+def work_of(tx: Tx, row: Any) -> Any:
+    """The handover that a recall is of."""
+    return tx.row("SELECT * FROM handovers WHERE id = :id", id=row.handover_id)
+
+
+def told(tx: Tx, row: Any) -> str:
+    """A recall's units as people say them."""
+    skus = {
+        line.number: line.sku
+        for line in tx.rows("SELECT number, sku FROM handover_lines WHERE handover_id = :id", id=row.handover_id)
+    }
+    return ", ".join(f"{units} {skus.get(number, number)}" for number, units in sorted(lines_of(row).items()))
+
+
+def end_recall(tx: Tx, house: Warehouse, row: Any, done: bool, reason: str, now: int) -> None:
+    """What became of a recall: its units do not leave, or they do all the same. One that ended says no more."""
+    if row.state in ("done", "refused"):
+        return
+    work = work_of(tx, row)
+    if not done:
+        why = clean(reason) or "the warehouse does not say why"
+        _set(tx, row.id, "refused", why, now)
+        note(tx, house, work, "too late to call back", now, f"{told(tx, row)}: {why}")
+        return
+    _set(tx, row.id, "done", clean(reason), now)
+    for number, units in lines_of(row).items():
+        tx.run(
+            "UPDATE handover_lines SET withdrawn = CASE WHEN withdrawn + :units > quantity - shipped"
+            " THEN quantity - shipped ELSE withdrawn + :units END WHERE handover_id = :id AND number = :number",
+            id=row.handover_id,
+            number=number,
+            units=units,
+        )
+    close_work(tx, [row.handover_id], now)
+    note(tx, house, work, "called back", now, told(tx, row))
+
+
+def _set(tx: Tx, id: int, state: str, reason: str, now: int) -> None:
+    tx.run(
+        "UPDATE recalls SET state = :state, reason = :reason, updated_at = :now WHERE id = :id",
+        id=id,
+        state=state,
+        reason=reason,
+        now=now,
+    )
+
+
+def close_work(tx: Tx, ids: Sequence[int], now: int) -> None:
+    """Ends live work of which nothing is to come any more: done where something left, else recalled."""
+    tx.run(
+        "UPDATE handovers SET updated_at = :now, state = CASE WHEN EXISTS (SELECT 1 FROM handover_lines l"
+        "  WHERE l.handover_id = handovers.id AND l.shipped > 0) THEN 'done' ELSE 'recalled' END"
+        f" WHERE id IN :ids AND {LIVE} AND NOT EXISTS (SELECT 1 FROM handover_lines l"
+        "  WHERE l.handover_id = handovers.id AND l.quantity > l.shipped + l.withdrawn)",
+        ids=list(ids),
+        now=now,
+    )
