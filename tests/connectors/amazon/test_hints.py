@@ -22,7 +22,8 @@ from core.guard import transaction
 from core.model import Finding, Hint, HintKind
 from tests.connectors.amazon.conftest import Connect, order, settings
 from tests.connectors.amazon.queue import Sqs, aws, sqs
-from tests.connectors.amazon.test_wire import DIFFERENCES, NAMES, Load
+from tests.connectors.amazon.test_wire import Load
+from tests.connectors.amazon.vendor import DIFFERENCES, NAMES
 from tests.specs import FOLDER, Watch, specs
 
 __all__ = ["aws", "specs", "sqs"]

@@ -22,28 +22,12 @@ from core.errors import NotFound
 from core.model import AckState, Hold, Level, LevelKey, Shipment, money_off
 from tests.connectors.amazon.conftest import fetched, order
 from tests.connectors.amazon.test_cancel import cancelling_all
+from tests.connectors.amazon.vendor import DIFFERENCES, NAMES
 from tests.specs import FOLDER, Spec, SpecViolation, Watch, check_request, check_response, specs
 
 __all__ = ["specs"]
 
 Load = Callable[[str], Spec]
-
-NAMES = (
-    "amazon/orders_2026-01-01.json",
-    "amazon/ordersV0.json",
-    "amazon/listingsItems_2021-08-01.json",
-    "amazon/feeds_2021-06-30.json",
-    "amazon/fbaInventory.json",
-    "amazon/notifications.json",
-)
-
-DIFFERENCES = {
-    "POST /auth/o2/token: no such path": "tokens are Login with Amazon's, which these specs do not cover",
-    "PUT /presigned/": "a document's address belongs to the store behind it, not to the API",
-    "GET /presigned/": "likewise",
-    "/reports/2021-06-30/": "no spec of the Reports API is at hand; its shapes are its documentation's",
-    "GET /sellers/v1/": "nor of the Sellers API",
-}
 
 EXAMPLES = {"orders": 1, "order": 1}
 """How many orders the vendor prints as examples, by the key they stand under."""

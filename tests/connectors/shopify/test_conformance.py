@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import msgspec
 import pytest
-from graphql import GraphQLSchema
 
 from connectors.shopify import Shopify, backfill, queries
 from connectors.shopify.simulator import ShopifySimulator
@@ -16,7 +15,6 @@ from core.connector import Connector
 from core.model import Level
 from tests.connectors.farend import SimulatedFarEnd, goods, no_pauses  # noqa: F401 - a fixture
 from tests.connectors.shopify.given import connector as connector_to
-from tests.connectors.shopify.test_spec import Watch, faults, specs, vendor  # noqa: F401 - fixtures
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -26,13 +24,10 @@ class TestConformance(Conformance):
     unknown_handle: ClassVar[str] = "gid://shopify/InventoryItem/1"
 
     @pytest.fixture
-    def far_end(self, vendor: GraphQLSchema) -> Iterator[SimulatedFarEnd]:  # noqa: F811
-        """All that is said while the contract is proven keeps to the vendor's schema as well."""
+    def far_end(self) -> Iterator[SimulatedFarEnd]:
         with ShopifySimulator(listings=goods(ShopifySimulator), plan_points=2000, whole_seconds=False) as simulator:
             assert isinstance(simulator, ShopifySimulator)
-            watch = Watch(simulator)
             yield SimulatedFarEnd(simulator)
-        assert {fault for request, answer in watch.seen for fault in faults(vendor, request, answer)} == set()
 
     @pytest.fixture
     def connector(self, far_end: SimulatedFarEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shopify]:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from graphql import (
-    FieldNode,
-    FragmentSpreadNode,
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
-    GraphQLResolveInfo,
     GraphQLSchema,
-    OperationDefinitionNode,
-    build_client_schema,
-    execute_sync,
     parse,
     validate,
 )
-from graphql.execution.values import get_variable_values
 from werkzeug.wrappers import Request, Response
 
 from connectors.shopify import bulk
@@ -32,20 +23,15 @@ from connectors.shopify.simulator import PATH, ShopifySimulator
 from connectors.shopify.simulator.schema import build
 from core.model import LevelKey
 from tests.connectors.shopify.given import EAST, SKUS, WEST, connector, levels_of, order_of, parcel
-from tests.specs import FOLDER, specs  # noqa: F401 - a fixture
+from tests.connectors.shopify.schema import faults, shopifys_schema
+from tests.specs import specs  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.spec
 
 
-@cache
-def _load() -> GraphQLSchema:
-    with gzip.open(FOLDER / "shopify" / "admin_2026-10.json.gz") as file:
-        return build_client_schema(json.load(file)["data"], assume_valid=True)
-
-
 @pytest.fixture
 def vendor(specs: Callable[[str], Any]) -> GraphQLSchema:  # noqa: F811 - the fixture that skips
-    return _load()
+    return shopifys_schema()
 
 
 def differences(ours: GraphQLSchema, theirs: GraphQLSchema) -> list[str]:
@@ -115,59 +101,6 @@ class Watch:
         if request.path == PATH and response.status_code == 200:
             self.seen.append((json.loads(body), json.loads(response.get_data())))
         return response
-
-
-def faults(vendor: GraphQLSchema, request: dict[str, Any], answer: dict[str, Any]) -> list[str]:
-    """What Shopify's schema minds of a request, and of an answer to it."""
-    document = parse(request["query"])
-    found = [error.message for error in validate(vendor, document)]
-    operation = next(one for one in document.definitions if isinstance(one, OperationDefinitionNode))
-    variables = get_variable_values(vendor, operation.variable_definitions, request["variables"])
-    if isinstance(variables, list):
-        return found + [error.message for error in variables]
-    # The answer is the vendor's schema executed over itself: whatever it may not hold is an error, or is lost.
-    result = execute_sync(
-        vendor,
-        document,
-        root_value=answer["data"],
-        variable_values=request["variables"],
-        field_resolver=lambda source, info, **given: source.get(info.path.key),
-        type_resolver=_kind,
-    )
-    found += [error.message for error in result.errors or ()]
-    if result.data != answer["data"]:
-        found.append("the answer holds what was not asked for")
-    return found
-
-
-def _kind(value: dict[str, Any], info: GraphQLResolveInfo, of: Any) -> str:
-    """The type whose fragment asks for what the value holds, beside what is asked of all; else one without fragment."""
-    parts = [one for node in info.field_nodes for one in _selections(node)]
-    common = {(one.alias or one.name).value for one in parts if isinstance(one, FieldNode)}
-    named = []
-    for selection in parts:
-        fragment: Any = info.fragments[selection.name.value] if isinstance(selection, FragmentSpreadNode) else selection
-        condition = getattr(fragment, "type_condition", None)
-        if condition is not None:
-            named.append(condition.name.value)
-            if value.keys() == common | _keys(fragment, info):
-                return str(condition.name.value)
-    return next(kind.name for kind in info.schema.get_possible_types(of) if kind.name not in named)
-
-
-def _selections(node: Any) -> Sequence[Any]:
-    return node.selection_set.selections if node.selection_set else ()
-
-
-def _keys(node: Any, info: GraphQLResolveInfo) -> set[str]:
-    """The names under which a selection is answered."""
-    keys: set[str] = set()
-    for one in _selections(node):
-        if isinstance(one, FieldNode):
-            keys.add((one.alias or one.name).value)
-        else:
-            keys |= _keys(info.fragments[one.name.value] if isinstance(one, FragmentSpreadNode) else one, info)
-    return keys
 
 
 def test_all_that_is_said_keeps_to_shopifys_schema(simulator: ShopifySimulator, vendor: GraphQLSchema) -> None:

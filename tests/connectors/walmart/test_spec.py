@@ -15,27 +15,8 @@ from tests.connectors.walmart.conftest import Connect
 from tests.connectors.walmart.test_cancel import cancellation
 from tests.connectors.walmart.test_refunds import APPLIED, pushed, refund
 from tests.connectors.walmart.trade import SKUS, acknowledged, level, parcel, place, pulled, settle
+from tests.connectors.walmart.vendor import DIFFERENCES, SPECS
 from tests.specs import Spec, Watch, specs  # noqa: F401 - a fixture
-
-SPECS = (
-    "order-management",
-    "returns-management",
-    "inventory-management",
-    "feed-management",
-    "authentication",
-    "settings-management",
-    "notifications-management",
-)
-
-_WRAPPED = "the spec shows the single order bare; the vendor's answers, and its own examples, wrap it as `order`"
-
-DIFFERENCES = {
-    "response 200: body: '": _WRAPPED,
-    "('order' was unexpected)": _WRAPPED,
-    "trackingInfo.carrierName.carrier: None": "another carrier's name leaves this one null, in the vendor's answers",
-    "None is not of type": "the spec says nothing may be null; the vendor's answers, and one of its own examples, "
-    "write out what is absent",
-}
 
 
 def test_what_is_said_on_the_wire_keeps_to_the_vendors_spec(
