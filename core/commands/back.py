@@ -8,13 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from core.commands import given, show
-from core.commands.given import Config, Json, Order, Reference
+from core.commands.edge import NeedsAttention
+from core.commands.given import Config, Json, Note, Notify, Order, Reference
+from core.commands.refund import amount_of, decide_and_tell, parts_of, print_quote, whole
+from core.connector import Ability
 from core.errors import UserError
+from core.model import RefundReason
 from core.sync.channel import clock
+from core.sync.exchange import Exchange, exchange
 from core.sync.find import find_order
 from core.sync.received import Came, Disposition, Receiving
 from core.sync.received import receive as book
+from core.sync.refund import quote
 from core.sync.rma import Opening, close_return, find, open_return
+from core.sync.rma_refund import bind, propose
 
 Target = Annotated[
     str,
@@ -29,6 +36,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="What buyers send back: announced, received, with what became of each unit.")
     group.command("open")(open_)
     group.command("receive")(receive)
+    group.command("refund")(refund)
+    group.command("exchange")(exchange_)
     group.command("close")(close)
     app.add_typer(group, name="return")
 
@@ -106,6 +115,90 @@ def receive(
         title=f"received of {done.name}, {done.whose}",
     )
     show.line("all that was announced has come" if done.done else "more is to come, or nothing was announced")
+
+
+def refund(
+    target: Target,
+    line: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--line",
+            metavar="SKU=QTY[:AMOUNT]",
+            help="Only these; all that came and is not given back yet if nothing is named.",
+        ),
+    ] = None,
+    shipping: Annotated[
+        str, typer.Option("--shipping", metavar="AMOUNT", help="Of the shipping charge, its tax included.")
+    ] = "",
+    reason: Annotated[
+        RefundReason, typer.Option("--reason", help="Why; told to the channel in its own words.")
+    ] = RefundReason.RETURNED,
+    note: Note = "",
+    notify: Notify = True,
+    reference: Reference = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Give back what a return's units cost, as far as they came; shows what it comes to, and asks first.
+
+    Moves no stock. Where the channel cannot be told to refund, it says how much to give back there by hand.
+    """
+    parts = parts_of(line or [])
+    with given.opened(config) as (settings, store):
+        found = propose(
+            store,
+            target,
+            parts=parts or None,
+            shipping=amount_of(shipping) if shipping else None,
+            reason=reason,
+            note=note,
+            notify=notify,
+            reference=reference,
+        )
+        row = found.found.order
+        why_not = given.unable(settings, row.channel, Ability.REFUND)
+        if why_not:
+            quoted = quote(store, found.wish)
+            if json:
+                show.document(whole(quoted, row))
+            else:
+                print_quote(quoted, row)
+            raise NeedsAttention(
+                f"{row.channel} cannot be told to refund: {why_not}; "
+                f"give {quoted.amount} {quoted.currency} of {found.found.whose} back there by hand"
+            )
+        decide_and_tell(store, found.wish, row, yes=yes, json=json, also=bind(found, clock()))
+
+
+def exchange_(
+    target: Target,
+    units: Annotated[
+        list[str],
+        typer.Option("--for", metavar="SKU=QTY", help="What is sent: the channel's SKU or an item's."),
+    ],
+    note: Note = "",
+    reference: Reference = "",
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Send other units instead: an order of your own, promised, routed and shipped like any other.
+
+    Its channel does not know it and is told nothing of it. Cancel it as any order if it is not to leave.
+    """
+    with given.opened(config) as (_, store):
+        wish = Exchange(target=target, units=given.quantities(units), reference=reference, note=note)
+        done = exchange(store, wish, clock())
+    if json:
+        words = ("new", "number", "reserved", "backordered")
+        show.document({"order": done.order_id, **{word: getattr(done, word) for word in words}})
+        return
+    if not done.new:
+        show.line(f"{reference} was decided already: order {done.number}; nothing changed")
+        return
+    promised = ", ".join(f"{count} {sku} reserved" for sku, count in done.reserved.items())
+    waits = ", ".join(f"{count} {sku} backordered" for sku, count in done.backordered.items())
+    show.line(f"order {done.number} is sent instead: {', '.join(part for part in (promised, waits) if part)}")
 
 
 def close(

@@ -14,6 +14,7 @@ from core.model import CancelReason
 from core.sync.cancel import Decision
 from core.sync.cancel import cancel as decide
 from core.sync.channel import clock
+from core.sync.exchange import is_exchange
 from core.sync.find import find_order
 
 
@@ -42,8 +43,9 @@ def cancel(
     with given.opened(config) as (settings, store):
         with store.read() as tx:
             row = find_order(tx, order)
+            ours = is_exchange(tx, row.id)
         name = row.name or row.number
-        why_not = given.unable(settings, row.channel, Ability.CANCEL)
+        why_not = "" if ours else given.unable(settings, row.channel, Ability.CANCEL)
         if why_not:
             raise NeedsAttention(
                 f"{row.channel} cannot be told to cancel: {why_not}; cancel order {name} there by hand, then "
@@ -74,7 +76,8 @@ def cancel(
         show.line(f"{reference} was decided already (push {done.push}); nothing changed")
         return
     told = ", ".join(f"{count} {skus.get(number) or f'of line {number}'}" for number, count in done.units.items())
-    show.line(f"cancelled of order {name}: {told}; {row.channel} is told next (push {done.push})")
+    next_ = "its channel does not know it" if ours else f"{row.channel} is told next (push {done.push})"
+    show.line(f"cancelled of order {name}: {told}; {next_}")
     for place, count in done.recalled.items():
         stopping = "its warehouse is asked to stop" if place in done.asked_to_stop else "tell it to stop"
         show.line(f"{place} was asked to send {count} of these already: {stopping}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from core.commands.given import Config, Json, Note, Notify, Order, Reference
 from core.connector import Ability
 from core.errors import UserError
 from core.model import RefundReason
+from core.store.database import Store, Tx
 from core.sync.channel import clock
 from core.sync.find import find_order
 from core.sync.refund import Part, Quote, Wish, quote
@@ -51,7 +52,7 @@ def refund(
 
     With neither --line nor --shipping, all that is left of what was paid. Its channel is told next.
     """
-    parts = _parts(line or [])
+    parts = parts_of(line or [])
     with given.opened(config) as (settings, store):
         with store.read() as tx:
             row = find_order(tx, order)
@@ -65,21 +66,34 @@ def refund(
             order_id=row.id,
             reason=reason,
             parts=parts or None,
-            shipping=_amount(shipping) if shipping else None,
+            shipping=amount_of(shipping) if shipping else None,
             rma=rma,
             note=note,
             notify=notify,
             reference=reference,
         )
-        found = quote(store, wish)
-        if not json:
-            _print(found, row)
-        if found.new and (yes or _agreed(found, json)):
-            found = decide(store, wish, clock(), expected=found.amount)
+        decide_and_tell(store, wish, row, yes=yes, json=json)
+
+
+def decide_and_tell(
+    store: Store,
+    wish: Wish,
+    row: Any,
+    *,
+    yes: bool,
+    json: bool,
+    also: Callable[[Tx, int], None] = lambda tx, push: None,
+) -> None:
+    """Shows what a refund comes to, asks, decides it, and tells. Raises `UserError` where it is not decided."""
+    found = quote(store, wish)
+    if not json:
+        print_quote(found, row)
+    if found.new and (yes or _agreed(found, json)):
+        found = decide(store, wish, clock(), expected=found.amount, also=also)
     if json:
-        show.document(_whole(found, row))
+        show.document(whole(found, row))
     elif not found.new:
-        show.line(f"{reference} was decided already (push {found.push}); nothing changed")
+        show.line(f"{wish.reference} was decided already (push {found.push}); nothing changed")
     elif found.push is not None:
         show.line(f"decided; {row.channel} is told next (push {found.push})")
     if found.push is None:
@@ -91,7 +105,7 @@ def _agreed(found: Quote, json: bool) -> bool:
     return not json and sys.stdin.isatty() and typer.confirm(f"give back {found.amount} {found.currency}?")
 
 
-def _parts(pairs: Sequence[str]) -> dict[str, Part]:
+def parts_of(pairs: Sequence[str]) -> dict[str, Part]:
     found: dict[str, Part] = {}
     for pair in pairs:
         name, _, rest = pair.rpartition("=")
@@ -100,11 +114,11 @@ def _parts(pairs: Sequence[str]) -> dict[str, Part]:
             raise UserError(f"{pair!r} is no SKU=QTY or SKU=QTY:AMOUNT; write for example TEE-RED=1:12.50")
         if name in found:
             raise UserError(f"{name} is named twice; name it once, with all its units")
-        found[name] = Part(units=int(units), amount=_amount(amount) if colon else None)
+        found[name] = Part(units=int(units), amount=amount_of(amount) if colon else None)
     return found
 
 
-def _amount(text: str) -> Decimal:
+def amount_of(text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
@@ -114,7 +128,7 @@ def _amount(text: str) -> Decimal:
     return amount
 
 
-def _print(found: Quote, row: Any) -> None:
+def print_quote(found: Quote, row: Any) -> None:
     show.table(
         ("line", "SKU", "units", "amount", "tax"),
         [(number, found.skus.get(number), one.quantity, one.amount, one.tax) for number, one in found.lines.items()],
@@ -129,7 +143,7 @@ def _print(found: Quote, row: Any) -> None:
     )
 
 
-def _whole(found: Quote, row: Any) -> dict[str, Any]:
+def whole(found: Quote, row: Any) -> dict[str, Any]:
     return {
         "push": found.push,
         "new": found.new,

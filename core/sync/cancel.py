@@ -20,6 +20,7 @@ from core.store.database import Store, Tx
 from core.store.moves import Stock
 from core.store.unbound import as_sites
 from core.sync.confirm import remaining
+from core.sync.exchange import UNTOLD, is_exchange
 from core.sync.promise import reserve, write_reservations
 from core.sync.said import decoded, encoded
 from core.sync.stored import StoredLine, close_fulfilment, give_back, load_lines, spread
@@ -109,12 +110,15 @@ def decide(tx: Tx, decision: Decision, now: int) -> tuple[Cancelled, int]:
         notify=decision.notify,
         note=decision.note,
     )
-    recalled, asked_to_stop = _release(tx, units, now)
+    untold = is_exchange(tx, order.id)
+    recalled, asked_to_stop = _release(tx, units, now, told=not untold)
+    said = ("dropped", UNTOLD) if untold else ("queued", "")
     tx.insert(
         tables.pushes,
-        ("id", "channel_id", "kind", "key", "order_id", "argument", "due_at", "created_at", "updated_at"),
-        [(push_id, order.channel_id, "cancel", key or f"id:{push_id}", order.id, encoded(words), now, now, now)],
-    )
+        ("id", "channel_id", "kind", "key", "order_id", "argument", "state", "reason", "due_at", "created_at",
+         "updated_at"),
+        [(push_id, order.channel_id, "cancel", key or f"id:{push_id}", order.id, encoded(words), *said, now, now, now)],
+    )  # fmt: skip
     told = "; ".join(_told(decision, units, recalled, asked_to_stop))
     _audit(tx, order, decision.actor, "cancelled here", told, now)
     done = Cancelled(
@@ -156,7 +160,9 @@ def _is_whole(lines: Sequence[StoredLine], units: Mapping[int, int]) -> bool:
     return all(not line.row.shipped and line.claim.open == units.get(line.row.id, 0) for line in lines)
 
 
-def _release(tx: Tx, units: Sequence[tuple[StoredLine, int]], now: int) -> tuple[dict[str, int], frozenset[str]]:
+def _release(
+    tx: Tx, units: Sequence[tuple[StoredLine, int]], now: int, *, told: bool
+) -> tuple[dict[str, int], frozenset[str]]:
     """Takes the promises to `units` back, those nobody was asked for first; what locations were asked for, by name, and
     which of them are asked to stop by their warehouse's connector."""
     stock = Stock(tx, {item for line, _ in units for item, _ in line.claim.parts or ()})
@@ -164,7 +170,7 @@ def _release(tx: Tx, units: Sequence[tuple[StoredLine, int]], now: int) -> tuple
     for line, count in units:
         line.claim.open -= count
         give_back(line.claim, line.bound, stock, max(0, line.claim.reserved - line.claim.open))
-    _write(tx, [(line, count) for line, count in units])
+    _write(tx, [(line, count) for line, count in units], told=told)
     close_fulfilment(tx, [one for line, _ in units for one in line.bound])
     stock.write(now)
     recalled: dict[int, int] = {}
@@ -187,14 +193,17 @@ def _released(line: StoredLine) -> dict[int, int]:
     return found
 
 
-def _write(tx: Tx, units: Sequence[tuple[StoredLine, int]]) -> None:
-    """The lines after `units` more of them are cancelled here; a negative number takes cancelling back."""
+def _write(tx: Tx, units: Sequence[tuple[StoredLine, int]], *, told: bool = True) -> None:
+    """The lines after `units` more of them are cancelled here; a negative number takes cancelling back.
+
+    Not `told`: no channel will ever show them as cancelled.
+    """
     tx.update(
         tables.lines,
         ("id",),
         ("cancelled+", "cancelling+", "reserved", "backordered", "held", "allocated"),
         sorted(
-            (c.line_id, count, count, c.reserved, c.backordered, c.held, c.allocated)
+            (c.line_id, count, count if told else 0, c.reserved, c.backordered, c.held, c.allocated)
             for c, count in ((line.claim, count) for line, count in units)
         ),
     )

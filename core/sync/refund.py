@@ -6,7 +6,7 @@ come back are a return.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -81,19 +81,29 @@ def quote(store: Store, wish: Wish) -> Quote:
         return _quote(tx, wish)[1]
 
 
-def refund(store: Store, wish: Wish, now: int, *, expected: Decimal | None = None) -> Quote:
+def refund(
+    store: Store,
+    wish: Wish,
+    now: int,
+    *,
+    expected: Decimal | None = None,
+    also: Callable[[Tx, int], None] = lambda tx, push: None,
+) -> Quote:
     """Decides a refund and makes it due at its channel.
 
     `expected`: the amount that was agreed to; where the order has changed meanwhile so that another would be given,
-    nothing is. Raises `UserError` as `quote` does.
+    nothing is. `also`: what is to be written with it, given its push; what it raises undoes the refund. Raises
+    `UserError` as `quote` does.
     """
-    decided, channel_id = store.transact(lambda tx: _decide(tx, wish, expected, now))
+    decided, channel_id = store.transact(lambda tx: _decide(tx, wish, expected, also, now))
     if decided.new:
         poke(store, [channel_id])
     return decided
 
 
-def _decide(tx: Tx, wish: Wish, expected: Decimal | None, now: int) -> tuple[Quote, int]:
+def _decide(
+    tx: Tx, wish: Wish, expected: Decimal | None, also: Callable[[Tx, int], None], now: int
+) -> tuple[Quote, int]:
     order, quoted = _quote(tx, wish, lock="/*lock*/")
     if not quoted.new:
         return quoted, order.channel_id
@@ -126,6 +136,7 @@ def _decide(tx: Tx, wish: Wish, expected: Decimal | None, now: int) -> tuple[Quo
         ("at", "actor", "channel_id", "order_id", "event", "detail"),
         [(now, wish.actor, order.channel_id, order.id, "refund decided", told)],
     )
+    also(tx, push_id)
     return msgspec.structs.replace(quoted, push=push_id), order.channel_id
 
 

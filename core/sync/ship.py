@@ -10,6 +10,7 @@ from core.errors import UserError
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Stock
+from core.sync.exchange import UNTOLD, is_exchange
 from core.sync.promise import write_reservations
 from core.sync.stored import StoredLine, close_fulfilment, load_lines, spread
 from core.sync.work import poke
@@ -208,12 +209,15 @@ def _write(
     write_reservations(tx, claims, known=True)
     close_fulfilment(tx, [one for line, _ in units for one in line.bound])
     stock.write(now)
+    untold = is_exchange(tx, order.id)
     tx.run(
-        "INSERT INTO pushes (channel_id, kind, key, order_id, shipment_id, due_at, created_at, updated_at)"
-        " VALUES (:channel, 'tracking', :key, :order_id, :shipment, :now, :now, :now)",
+        "INSERT INTO pushes (channel_id, kind, key, order_id, shipment_id, state, reason, due_at, created_at,"
+        " updated_at) VALUES (:channel, 'tracking', :key, :order_id, :shipment, :state, :reason, :now, :now, :now)",
         channel=order.channel_id,
         key=f"shipment:{shipment_id}",
         order_id=order.id,
         shipment=shipment_id,
+        state="dropped" if untold else "queued",
+        reason=UNTOLD if untold else "",
         now=now,
     )

@@ -18,6 +18,7 @@ from core.routing.explain import explain
 from core.settings import ChannelSettings
 from core.store.database import Tx
 from core.sync.confirm import told_number
+from core.sync.exchange import is_exchange
 from core.sync.expected import expected
 from core.sync.rows import millionths
 from core.sync.said import amount_of, decoded
@@ -158,6 +159,8 @@ class Story(msgspec.Struct, kw_only=True):
     parcels: list[Parcel]
     cancellations: list[CalledOff]
     refunds: list[GivenBack]
+    exchange: bool
+    """Made here, to send other units instead of what came back: its channel does not know it."""
     returns: list[Coming]
     receipts: list[CameBack]
     acknowledgement: Any
@@ -183,6 +186,7 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False, channels: Mapping[str, Chan
     )
     seen = tx.rows("SELECT observed_at FROM documents WHERE order_id = :id ORDER BY id", id=order.id)
     told = tx.rows("SELECT * FROM audit WHERE order_id = :id ORDER BY id", id=order.id)
+    ours = is_exchange(tx, order.id)
     work = _work(tx, order.id, names, skus)
     parcels = _parcels(tx, order.id, names, skus, pushes)
     numbers = {row.number: row.sku or row.title for row in lines}
@@ -202,14 +206,14 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False, channels: Mapping[str, Chan
         parcels=parcels,
         cancellations=cancellations,
         refunds=refunds,
+        exchange=ours,
         returns=returns_of(tx, order),
         receipts=receipts_of(tx, order.id, names),
         acknowledgement=next((row for row in pushes if row.kind == "acknowledge"), None),
         documents=len(seen),
         timeline=sorted(
             [
-                Happening(order.placed_at, "placed at the channel"),
-                Happening(order.imported_at, "taken in"),
+                *_of_arrival(order, ours),
                 *(Happening(row.observed_at, "seen changed at the channel") for row in seen[1:]),
                 *_of_holds(holds, told),
                 *(Happening(row.at, f"{row.event}: {row.detail} ({row.actor})") for row in told),
@@ -221,6 +225,12 @@ def tell(tx: Tx, order: Any, *, buyer: bool = False, channels: Mapping[str, Chan
             key=lambda happening: happening.at,
         ),
     )
+
+
+def _of_arrival(order: Any, ours: bool) -> Iterator[Happening]:
+    if not ours:  # what was made here says so itself
+        yield Happening(order.placed_at, "placed at the channel")
+        yield Happening(order.imported_at, "taken in")
 
 
 def _to(tx: Tx, order_id: int, columns: Sequence[str]) -> dict[str, str]:

@@ -82,10 +82,11 @@ def nothing_goes_back(tx: Tx) -> Iterator[Breach]:
 
 
 def documents_are_kept(tx: Tx) -> Iterator[Breach]:
-    """I7: each order has the document it was made of, and a channel that has been pulled has its cursor."""
+    """I7: a channel's order has the document it was made of, and a channel that has been pulled has its cursor."""
     rows = tx.rows(
         "SELECT o.id FROM orders o WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.order_id = o.id"
-        f" AND d.version = o.version) ORDER BY o.id LIMIT {MOST}"
+        " AND d.version = o.version) AND o.id NOT IN (SELECT order_id FROM exchanges)"
+        f" ORDER BY o.id LIMIT {MOST}"
     )
     orders = name_orders(tx, [row.id for row in rows])
     for row in rows:
@@ -249,7 +250,8 @@ def nothing_is_dropped(tx: Tx) -> Iterator[Breach]:
     """I24: what a channel sent was stored, repeated or set aside; what was counted as such is there."""
     for row in tx.rows(
         """
-        SELECT c.*, (SELECT COUNT(*) FROM orders o WHERE o.channel_id = c.id) AS orders,
+        SELECT c.*, (SELECT COUNT(*) FROM orders o WHERE o.channel_id = c.id) - (SELECT COUNT(*) FROM exchanges e
+            JOIN orders o ON o.id = e.order_id WHERE o.channel_id = c.id) AS orders,
           (SELECT COUNT(*) FROM quarantine q WHERE q.channel_id = c.id) AS aside FROM channels c ORDER BY c.name
         """
     ):

@@ -129,3 +129,35 @@ def test_a_parcel_that_is_short(desk: Desk, shop: FarEnd) -> None:
     third = shop.place([("TEE", 2)])
     desk.ok("round")
     assert "off its shelf" in desk.run("ship", third, *ship[2:], "--rest", "backorder").out
+
+
+def test_money_and_other_units_for_what_came_back(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 2)])
+    desk.ok("round")
+    ship(desk, number)
+    desk.ok("return", "open", number, "--reason", "too small")
+    ran = desk.run("return", "refund", "RMA-1", "--yes")
+    assert (ran.code, "nothing of return RMA-1 was received" in ran.told) == (2, True)
+    desk.ok("return", "receive", "RMA-1", "--line", "TEE=1:restock")
+    shown = desk.run("return", "refund", "RMA-1")
+    assert (shown.code, "add --yes" in shown.told) == (2, True)
+    given = desk.ok("return", "refund", "RMA-1", "--yes")
+    assert [(one["quantity"], one["amount"]) for one in given["lines"]] == [(1, "10.00")]
+    assert given["amount"] in shown.out
+    desk.ok("round")
+    assert [str(one.amount) for one in shop.refunds()] == [given["amount"]]
+    made = desk.ok("return", "exchange", "RMA-1", "--for", "MUG=1", "--reference", "e1")
+    assert (made["number"], made["reserved"], made["backordered"]) == ("RMA-1-X1", {"MUG": 1}, {})
+    again = ("return", "exchange", "RMA-1", "--for", "MUG=1", "--reference", "e1")
+    assert "was decided already: order RMA-1-X1" in desk.run(*again).out
+    desk.ok("round")
+    effects = len(shop.effects())
+    desk.ok("ship", "RMA-1-X1", "--location", "west", "--carrier", "UPS", "--tracking", "T2")
+    desk.ok("round")
+    assert len(shop.effects()) == effects
+    story = desk.ok("order", "RMA-1-X1")
+    assert (story["exchange"], story["status"]) == (True, "shipped")
+    assert "made here for a return" in desk.run("order", "RMA-1-X1").out
+    assert desk.ok("return", "exchange", "RMA-1", "--for", "TEE=1")["number"] == "RMA-1-X2"
+    assert "its channel does not know it" in desk.run("cancel", "RMA-1-X2", "--reason", "buyer").out
+    assert desk.run("verify").code == 0
