@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from core.commands import given, show, stock_ahead, stock_history, stock_incoming
+from core.commands import given, show, stock_ahead, stock_cost, stock_history, stock_incoming
 from core.commands.given import Config, Json
 from core.errors import UserError
 from core.store.database import Store
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     stock_incoming.register(group)
     stock_history.register(group)
     stock_ahead.register(group)
+    stock_cost.register(group)
     group.command("kit")(kit)
     app.add_typer(group, name="stock")
 

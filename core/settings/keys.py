@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from sqlalchemy.engine import URL, make_url
@@ -332,11 +333,31 @@ class IssuesSettings(Table):
     """What nothing can mend any more, such as a cancellation that came after the parcel, is told for so many days."""
 
 
+def _zone(name: str) -> str:
+    try:
+        _ = UTC if name == "UTC" else ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise wrong("no time zone", 'write its name, such as "America/New_York" or "UTC"') from None
+    return name
+
+
+class MetricsSettings(Table):
+    """How the metrics are counted: see docs/metrics.md."""
+
+    time_zone: Annotated[str, AfterValidator(_zone), Field(examples=["America/New_York"])] = "UTC"
+    """The zone whose days the metrics are counted in, by its IANA name. Another one makes all days be counted anew."""
+
+    @property
+    def zone(self) -> tzinfo:
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)  # UTC needs no database of zones
+
+
 class OrdersyncFile(Table):
-    """ordersync.toml: the store, the service, its receiver, its issues and its log."""
+    """ordersync.toml: the store, the service, its receiver, its issues, its metrics and its log."""
 
     store: StoreSettings = StoreSettings()
     daemon: DaemonSettings = DaemonSettings()
     receiver: ReceiverSettings = ReceiverSettings()
     issues: IssuesSettings = IssuesSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()

@@ -20,6 +20,7 @@ from core.settings.keys import (
     DaemonSettings,
     IssuesSettings,
     LogSettings,
+    MetricsSettings,
     OrdersyncFile,
     ReceiverSettings,
     StoreSettings,
@@ -58,6 +59,7 @@ class Settings:
     """The warehouses to work with, as `channels`; no two serve one location."""
     resting: tuple[str, ...] = ()
     """The names of the sound warehouses that say `enabled = false`."""
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     problems: tuple[Problem, ...] = ()
     """Why channels were left out, and files nobody reads."""
 
@@ -134,6 +136,7 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
         issues=main.issues,
         warehouses=MappingProxyType(warehouses),
         resting=resting,
+        metrics=main.metrics,
         problems=tuple(found.problems),
     )
 

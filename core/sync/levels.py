@@ -95,6 +95,8 @@ def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple
         [(*key, channel, units, now, now) for key, (channel, units) in sorted(changed.items())],
         "ON CONFLICT (listing_id, place) DO UPDATE SET desired = excluded.desired, revision = levels.revision + 1,"
         " wanted_at = COALESCE(levels.wanted_at, excluded.wanted_at),"
+        " fell_at = CASE WHEN excluded.desired >= levels.told THEN 0 WHEN levels.desired < levels.told"
+        " THEN levels.fell_at WHEN excluded.desired < levels.told THEN excluded.due_at ELSE 0 END,"
         " attempts = 0, reason = '', due_at = CASE WHEN levels.state = 'accepted' THEN levels.due_at"
         " ELSE excluded.due_at END,"
         # One in flight is left to land first: a lower revision must never land after a higher one.

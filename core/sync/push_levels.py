@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from core.connector import Ability
+from core.days import QUARTER
 from core.errors import Throttled, Unavailable
 from core.model import Ack, AckState, Level, LevelKey
 from core.store import tables
@@ -251,8 +252,24 @@ def _book(store: Store, channel: Channel, acks: Sequence[Ack], asked: int | None
         note_told(tx, channel, answers, now)
         write_tellings(tx, answers, now)
         tx.update(tables.levels, ("listing_id", "place"), columns, sorted(changes, key=lambda row: row[:2]))
+        _write_windows(tx, channel, [rows[keys[ack.key]] for ack in acks if ack.state is AckState.APPLIED], now)
 
     store.transact(work)
+
+
+def _write_windows(tx: Tx, channel: Channel, rows: Sequence[Any], now: int) -> None:
+    """How long the channel could sell what was not there any more, of each level that it took and that fell."""
+    fell = Counter(
+        max(0, now - row.fell_at) // SECOND
+        for row in rows
+        if row.fell_at and row.sent < row.told and row.revision == row.sent_revision
+    )
+    tx.insert(
+        tables.facts_windows,
+        ("quarter", "channel_id", "seconds", "levels"),
+        [(now // QUARTER, channel.id, seconds, count) for seconds, count in sorted(fell.items())],
+        "ON CONFLICT (quarter, channel_id, seconds) DO UPDATE SET levels = facts_windows.levels + excluded.levels",
+    )
 
 
 def _after(row: Any, ack: Ack, asked: int | None, now: int) -> tuple[Any, ...]:

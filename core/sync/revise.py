@@ -22,9 +22,11 @@ from core.sync.promise import TAKEN_BACK, Claim, nowhere
 from core.sync.refunded import write_refunds
 from core.sync.rows import (
     BUYER_COLUMNS,
+    FIRST_COLUMNS,
     LINE_COLUMNS,
     ORDER_COLUMNS,
     buyer_values,
+    first_values,
     line_values,
     order_values,
     tell,
@@ -314,11 +316,12 @@ def write_revisions(tx: Tx, channel: Channel, revisions: Sequence[Revision], obs
         for change in revision.changes:
             values = _line_values(change)
             if change.row is None and change.line is not None:
-                added.append((change.claim.line_id, revision.row.id, change.line.number, *values))
+                first = first_values(change.line, change.claim)
+                added.append((change.claim.line_id, revision.row.id, change.line.number, *values, *first))
             else:
                 kept.append((change.claim.line_id, *values))
     tx.update(tables.lines, ("id",), LINE_COLUMNS, kept)
-    tx.insert(tables.lines, ("id", "order_id", "number", *LINE_COLUMNS), added)
+    tx.insert(tables.lines, ("id", "order_id", "number", *LINE_COLUMNS, *FIRST_COLUMNS), added)
     close_fulfilment(tx, [one for r in revisions for change in r.changes for one in change.bound])
     write_documents(tx, [(r.row.id, r.seen, r.order) for r in revisions], observed_at)
     _write_holds(tx, revisions, now)

@@ -95,6 +95,15 @@ def line_values(line: Line, item_id: int | None, claim: Claim) -> tuple[Any, ...
     )
 
 
+FIRST_COLUMNS = ("first_asked", "first_filled")
+"""Written with a line's insert and never again: the measure of what it got when it came."""
+
+
+def first_values(line: Line, claim: Claim) -> tuple[int, int]:
+    """The values of `FIRST_COLUMNS`: a line of which some had left before it was seen asked nothing of our stock."""
+    return (0, 0) if line.shipped else (claim.open, claim.reserved)
+
+
 def write_documents(tx: Tx, documents: Iterable[tuple[int, Seen, Order]], observed_at: int) -> None:
     """Keeps the raw documents, by (order's id, observation, order)."""
     rows = [(order_id, observed_at, order.version, one.body) for order_id, one, order in documents]

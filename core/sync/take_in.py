@@ -26,9 +26,11 @@ from core.sync.refunded import write_refunds
 from core.sync.revise import Revision, load, note_given_back, revise, write_revisions
 from core.sync.rows import (
     BUYER_COLUMNS,
+    FIRST_COLUMNS,
     LINE_COLUMNS,
     ORDER_COLUMNS,
     buyer_values,
+    first_values,
     line_values,
     millionths,
     order_values,
@@ -267,9 +269,9 @@ def _write_fresh(tx: Tx, channel: Channel, fresh: Sequence[_Fresh], observed_at:
     )
     tx.insert(
         tables.lines,
-        ("id", "order_id", "number", *LINE_COLUMNS),
+        ("id", "order_id", "number", *LINE_COLUMNS, *FIRST_COLUMNS),
         [
-            (claim.line_id, one.id, line.number, *line_values(line, item_id, claim))
+            (claim.line_id, one.id, line.number, *line_values(line, item_id, claim), *first_values(line, claim))
             for one in fresh
             for line, (item_id, claim) in zip(one.order.lines, one.lines, strict=True)
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,14 @@ import structlog
 
 from core.budgets import Budgets
 from core.connector import Ability, Connector
+from core.days import Days
 from core.errors import Fenced, StoreError, Unauthorized, Unavailable
 from core.settings import Settings
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock, clock, take_up
 from core.sync.connect import Keepers
 from core.sync.deadlines import warn
+from core.sync.facts import facts_wait, refresh_facts
 from core.sync.listings import read_listings
 from core.sync.pace import next_pull
 from core.sync.pull import Progress, Stopped
@@ -26,6 +29,9 @@ from core.sync.told import forget
 from core.sync.work import SECOND, failed, finished, note_budgets, reason_of
 
 log = structlog.get_logger("ordersync")
+
+FACTS_AT_ONCE = 20
+"""Steps of the facts that one turn does: of twenty thousand changes, or a week's days."""
 
 LONGEST_WAIT = 3600
 """Seconds a channel may be held up by its budgets before that is an outage: it takes in no orders meanwhile."""
@@ -165,6 +171,8 @@ def _run(
         note_budgets(tx, channel.id, channel.epoch, budgets)
 
     store.transact(book)
+    if before.last_success is not None:
+        _work_facts_off(store, settings, now)
     if before.health != "ok":
         log.info("channel works again", channel=channel.name, out_since=before.outage_since)
     if outcome.taken_back:
@@ -174,6 +182,14 @@ def _run(
     if outcome.orders.stored or outcome.orders.quarantined or any(told):
         log.info("round", **_told(outcome))
     return outcome
+
+
+def _work_facts_off(store: Store, settings: Settings, now: Clock) -> None:
+    """What the metrics are read from follows the rounds, a few seconds' worth at a time."""
+    if not facts_wait(store, now()):
+        return
+    with suppress(Fenced):  # somebody else has begun to meanwhile
+        refresh_facts(store, Days(settings.metrics.zone), now, most=FACTS_AT_ONCE)
 
 
 def _until_next(outcome: Outcome, poll: int, budgets: Budgets) -> float:

@@ -33,6 +33,24 @@ def lines_balance(tx: Tx) -> Iterator[Breach]:
         )
 
 
+def nobody_got_more_than_was_asked(tx: Tx) -> Iterator[Breach]:
+    """I4: of what a line asked when it was first seen, no more was promised at once."""
+    rows = tx.rows(
+        "SELECT id, first_asked, first_filled FROM lines"
+        f" WHERE first_filled > first_asked OR first_filled < 0 ORDER BY id LIMIT {MOST}"
+    )
+    lines = name_lines(tx, [row.id for row in rows])
+    for row in rows:
+        order_id, subject = lines[row.id]
+        yield Breach(
+            name="I4",
+            subject=subject,
+            wrong=f"at first it was promised {row.first_filled} of {row.first_asked} units it asked for",
+            cure="the fill rates of its day are wrong; report it",
+            order_id=order_id,
+        )
+
+
 def orders_are_stored_once(tx: Tx) -> Iterator[Breach]:
     """I5: an order is stored once, under the number its channel gave it.
 
@@ -301,6 +319,7 @@ def work_waits_at_closed_locations(tx: Tx) -> Iterator[Breach]:
 
 CHECKS: tuple[Check, ...] = (
     lines_balance,
+    nobody_got_more_than_was_asked,
     orders_are_stored_once,
     nothing_goes_back,
     documents_are_kept,

@@ -21,14 +21,14 @@ import sqlalchemy as sa
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.sql import array
-from core.sync.rows import BUYER_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS
+from core.sync.rows import BUYER_COLUMNS, FIRST_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS
 from tests.bench.databases import opened
 from tests.bench.shop import PAGE
 
 Row = tuple[Any, ...]
 
 ORDERS = ("id", "channel_id", "number", "imported_at", *ORDER_COLUMNS)
-LINES = ("id", "order_id", "number", *LINE_COLUMNS)
+LINES = ("id", "order_id", "number", *LINE_COLUMNS, *FIRST_COLUMNS)
 RESERVATIONS = ("line_id", "item_id", "per", "quantity")
 ITEM = LINES.index("item_id")
 CORE = {"orders": ORDERS, "lines": LINES, "reservations": RESERVATIONS}

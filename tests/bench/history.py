@@ -11,7 +11,7 @@ _COLUMNS = {
     ),
     "lines": (
         "id order_id number sku title item_id ordered cancelled shipped reserved backordered held allocated returned"
-        " unit_price tax discount place"
+        " first_asked first_filled unit_price tax discount place"
     ),
     "buyers": "order_id email name company line1 line2 city region postal_code country phone",
     "documents": "id order_id observed_at version body",

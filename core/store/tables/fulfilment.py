@@ -65,6 +65,7 @@ shipments = Table(
     Column("void_shown", Boolean, nullable=False, server_default=text("false")),  # its channel shows it all the same
     Column("void_settled", Boolean, nullable=False, server_default=text("false")),  # and somebody has seen to that
     UniqueConstraint("order_id", "tracking"),
+    Index(None, "shipped_at"),
     one_of("origin", "operator", "warehouse", "channel"),
 )
 

@@ -74,6 +74,8 @@ lines = Table(
     count("returned"),  # units that came back, whatever became of them
     count("late"),  # units its channel cancelled after they had left
     count("late_kept"),  # of these, those somebody decided to leave where they are
+    count("first_asked"),  # units open when it was first seen, where none had left by then: what was asked of our stock
+    count("first_filled"),  # of these, promised at once
     big("unit_price"),
     big("tax"),
     big("discount"),

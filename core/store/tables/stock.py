@@ -43,6 +43,8 @@ items = Table(
     count("reserved"),
     words("needs"),  # what it needs of a location, its capabilities, with spaces between
     count("weight"),  # of a unit, in grams
+    big("cost", null=True),  # of one unit, millionths of `currency`; null where nobody said
+    words("currency"),
     *not_negative("on_hand", "reserved"),
     CheckConstraint("reserved <= on_hand", name="nothing_sold_twice"),
 )
@@ -87,6 +89,7 @@ ledger = Table(
     words("note"),
     ref("incoming_id", "incoming.id", null=True),  # what was expected, where these units belong to it
     Index(None, "item_id", "location_id"),
+    Index(None, "at"),
     Index("ix_ledger_incoming", "incoming_id", sqlite_where=text("incoming_id IS NOT NULL"),
           postgresql_where=text("incoming_id IS NOT NULL")),
     one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair", "transfer", "void", "return"),
@@ -167,6 +170,7 @@ levels = Table(
     words("reason"),
     count("attempts"),
     big("due_at"),
+    big("fell_at"),  # since when there is less than the channel was told; 0 while there is not
     big("known_at"),  # when `expected` was true; orders placed later lower it
     big("wanted_at", null=True),  # since when it is not as the channel was told; null when it is
     PrimaryKeyConstraint("listing_id", "place"),

@@ -46,7 +46,7 @@ def _parts(path: str, command: Any) -> Iterator[str]:
     below = getattr(command, "commands", {})
     for name in sorted(below):
         yield from _parts(f"{path} {name}", below[name])
-    if not below:
+    if not below or getattr(command, "invoke_without_command", False):
         yield _part(path, command)
 
 

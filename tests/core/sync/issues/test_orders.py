@@ -48,7 +48,7 @@ def test_an_order_that_is_to_leave_soon_is_an_issue_until_it_has(world: World) -
     assert "--location east" in issue.commands[1]
     world.ship("1")
     assert one(seen(world, shop), "late").cause == "1 of 4 units have not left (1 backordered)"
-    world.receive("A", "east", 1)
+    world.receive("A", "east", 2)
     world.refill(shop)
     world.ship("1", tracking="T2")
     assert seen(world, shop).issues == []
