@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from core.commands import given, show, stock_ahead, stock_cost, stock_history, stock_incoming
+from core.commands import given, show, stock_ahead, stock_cost, stock_history, stock_incoming, stock_traits
 from core.commands.given import Config, Json
 from core.errors import UserError
 from core.store.database import Store
@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     stock_history.register(group)
     stock_ahead.register(group)
     stock_cost.register(group)
+    stock_traits.register(group)
     group.command("kit")(kit)
     app.add_typer(group, name="stock")
 

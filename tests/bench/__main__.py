@@ -24,6 +24,7 @@ from tests.bench.levels import levels
 from tests.bench.memory import memory
 from tests.bench.million import million
 from tests.bench.repeats import repeats
+from tests.bench.routing import routing
 
 PARTS: dict[str, Callable[[bool], Report]] = {
     "intake": intake,
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[[bool], Report]] = {
     "decode": decode,
     "calls": calls,
     "hints": hints,
+    "routing": routing,
 }
 
 
