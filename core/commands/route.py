@@ -143,7 +143,9 @@ def _replayed(store: Store, settings: Settings, start: int, end: int) -> tuple[l
 
 
 def _differing(before: Sequence[Result], after: Sequence[Result]) -> list[tuple[Result, Result]]:
-    return [(one, other) for one, other in zip(before, after, strict=True) if one != other]
+    """Those that would be sent from elsewhere, at another time or not at all; another price alone is no difference."""
+    pairs = list(zip(before, after, strict=True))
+    return [(a, b) for a, b in pairs if (a.shares, a.waits, a.late) != (b.shares, b.waits, b.late)]
 
 
 def _document(before: Sequence[Result], after: Sequence[Result], skipped: int, limit: int) -> dict[str, Any]:

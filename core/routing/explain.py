@@ -55,18 +55,27 @@ def _what(known: Mapping[str, Any], able: list[Any], at: int, chosen: int, skus:
     one = able[at]
     short = one.get("id") in known.get("short", ())  # as decisions were stored once
     lacks = known.get("lacks", {}).get(str(one.get("id", 0)), {} if short else None)
+    share = known.get("shares", {}).get(str(one.get("id", 0)))
     if one.get("id") == chosen:
         if lacks is None:
             return f"chosen: holds everything{_better(known, able, at)}"
-        return f"chosen for what it has{_has(lacks, skus)}"
+        return f"chosen for {_units(share, skus)}{_has(lacks, skus, ', and has ')}"
+    if share is not None:
+        return f"asked for {_units(share, skus)}{_has(lacks or {}, skus, ', and has ')}"
     if lacks is not None:
-        return f"{'passed over' if chosen else 'does not hold everything'}{_has(lacks, skus)}"
+        return f"{'passed over' if chosen else 'does not hold everything'}{_has(lacks, skus, ': ')}"
     return "not needed" if chosen else "holds everything"
 
 
-def _has(lacks: Mapping[str, Any], skus: Mapping[int, str]) -> str:
+def _units(share: Mapping[str, int] | None, skus: Mapping[int, str]) -> str:
+    if not share:
+        return "what it has"
+    return ", ".join(f"{units} {skus.get(int(line), f'of line {line}')}" for line, units in share.items())
+
+
+def _has(lacks: Mapping[str, Any], skus: Mapping[int, str], before: str) -> str:
     told = [f"{have} of {want} {skus.get(int(line), f'of line {line}')}" for line, (have, want) in lacks.items()]
-    return f": {', '.join(told)}" if told else ""
+    return before + ", ".join(told) if told else ""
 
 
 def _better(known: Mapping[str, Any], able: list[Any], at: int) -> str:

@@ -185,6 +185,9 @@ def _told(decision: Decision, looked: _Looked) -> str:
     told = f'{{"rule":"{decision.rule}",{looked.told}'
     if decision.lacks:
         told += f',"lacks":{msgspec.json.encode(decision.lacks).decode()}'
+    if len(decision.shares) > 1:
+        shares = {share.location_id: share.units for share in decision.shares}
+        told += f',"shares":{msgspec.json.encode(shares).decode()}'
     return f'{told},"at_least":{decision.at_least}' if decision.at_least else told
 
 

@@ -27,12 +27,13 @@ def test_who_was_chosen_who_was_passed_over_and_who_was_left_out() -> None:
 def test_an_order_in_several_parcels_tells_each_for_itself() -> None:
     decision = (
         '{"rule":"the fewest parcels","rank":["priority"],"candidates":[{"location":"east","id":1,"priority":1},'
-        '{"location":"west","id":2,"priority":2}],"lacks":{"1":{"7":[1,2]},"2":{"7":[1,2]}},"at_least":2,"units":{}}'
+        '{"location":"west","id":2,"priority":2}],"lacks":{"1":{"7":[1,2]},"2":{"7":[1,2]}},'
+        '"shares":{"1":{"7":1},"2":{"7":1}},"at_least":2,"units":{}}'
     )
     assert explain(decision, 2)[1:] == [
         "at least 2 parcels are needed; whether so few suffice took too long to find out",
-        "1. east (priority 1, distance not known): passed over: 1 of 2 of line 7",
-        "2. west (priority 2, distance not known): chosen for what it has: 1 of 2 of line 7",
+        "1. east (priority 1, distance not known): asked for 1 of line 7, and has 1 of 2 of line 7",
+        "2. west (priority 2, distance not known): chosen for 1 of line 7, and has 1 of 2 of line 7",
     ]
 
 
