@@ -142,6 +142,18 @@ def test_a_parked_order_is_looked_at_anew_by_other_rules(world: World) -> None:
     assert world.rows("SELECT * FROM parked") == []
 
 
+def test_what_moves_is_checked_against_what_is_free_there(world: World) -> None:
+    world.item("A", east=5, west=2)
+    shop = world.channel()
+    world.take(shop, order("1", line(1, "A", 2)), order("2", line(1, "A", 3)))
+    say_no(world, shop, "2")
+    assert world.at("A") == {"east": (5, 2), "west": (2, 2)}
+    done = say_no(world, shop, "1")
+    assert (done.asked, done.waits) == ({}, f"east: {WHY}")
+    assert world.at("A") == {"east": (5, 0), "west": (2, 2)}
+    assert world.stock("A") == (7, 5)
+
+
 def test_saying_it_again_changes_nothing(world: World) -> None:
     world.item("A", east=5, west=5)
     shop = world.channel()
