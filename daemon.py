@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,12 +29,14 @@ from core.commands.given import FOLDER, Config, open_at
 from core.commands.logs import configure
 from core.connector import Connector
 from core.errors import StoreError, UserError
+from core.handover import Notice
 from core.settings import ChannelSettings, Settings, WarehouseSettings, Watched
 from core.store.database import Store
 from core.sync.channel import clock
 from core.sync.connect import Keepers
 from core.sync.hear import due_hints
 from core.sync.pull import Stopped
+from core.sync.take_notices import keep_notices
 from core.sync.turn import turn
 from core.sync.warehouse_turn import Handled, warehouse_is_due, warehouse_turn
 from core.warehouse import WarehouseConnector
@@ -87,7 +89,13 @@ class Service:
         seconds = self._watched.settings.daemon.tick_seconds
         place = self._watched.settings.receiver.place
         if place is not None:
-            receiver = Receiver(lambda: self._watched.settings.channels, self._inbox, self._unready)
+            receiver = Receiver(
+                lambda: self._watched.settings.channels,
+                self._inbox,
+                self._unready,
+                lambda: self._watched.settings.warehouses,
+                self._keep,
+            )
             self._server = Server(*place, receiver.answer)
             host, port = self._server.start()
             log.info("listening", host=host, port=port)
@@ -129,6 +137,12 @@ class Service:
         if not self._woken.is_set() and not self._stopping.is_set():
             self._woken.set()
             self._scheduler.add_job(self._tick, executor="ticks", misfire_grace_time=None)
+
+    def _keep(self, name: str, notices: Sequence[Notice]) -> bool:
+        """What a warehouse brought by a call: kept, and looked at now."""
+        stored = keep_notices(self._store, name, notices, clock())
+        self.wake()
+        return stored
 
     def _unready(self) -> str:
         """Why the service is not ready; empty when it is."""

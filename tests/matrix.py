@@ -30,6 +30,7 @@ SUITES = {
 
 WAREHOUSES = {
     "filedrop": "tests/connectors/filedrop/test_conformance.py",
+    "http": "tests/connectors/webhook/test_webhook.py::TestWebhook",
     "sandbox": "tests/core/warehouses/test_conformance.py::TestSandboxWarehouse",
 }
 """Where each warehouse connector does."""

@@ -75,6 +75,25 @@ def take_told(store: Store, house: Warehouse, clock: Clock, stopping: Callable[[
     return heard
 
 
+def keep_notices(store: Store, name: str, notices: Sequence[Notice], now: int) -> bool:
+    """Keeps what a warehouse brought by a call, durably, for its next turn; False for one never taken up."""
+
+    def work(tx: Tx) -> bool:
+        row = tx.row("SELECT id FROM warehouses WHERE name = :name", name=name)
+        if row is None:
+            return False
+        tx.insert(
+            tables.notices,
+            ("warehouse_id", "event", "digest", "body", "observed_at", "state"),
+            [(row.id, clean(one.id), digest(one.body), one.body, now, "waiting") for one in notices],
+            "ON CONFLICT DO NOTHING",
+        )
+        tx.run("UPDATE warehouses SET wanted = wanted + 1 WHERE id = :id", id=row.id)
+        return True
+
+    return store.transact(work)
+
+
 def _take_waiting(store: Store, house: Warehouse, clock: Clock) -> Heard:
     heard = Heard()
     while True:

@@ -20,7 +20,7 @@ SHARED = {
 }
 DEPOT = 'connector = "sandbox"\nlocations = { east = "E" }\n'
 
-FILLED: dict[str, dict[str, str]] = {}
+FILLED: dict[str, dict[str, str]] = {"http": {"base_url": "https://wms.depot.test/ordersync"}}
 """What somebody has to fill into each example, by connector."""
 
 
