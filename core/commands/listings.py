@@ -165,17 +165,23 @@ def mapped(
     channel: Channel,
     sku: Sku,
     item: Annotated[str, typer.Argument(metavar="ITEM-SKU", help="The item it is, by its SKU here.")],
+    keep: Annotated[bool, typer.Option("--keep", help="Open lines keep the item they were promised.")] = False,
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
-    """Say which item a channel's SKU is. Lines held for it resume by themselves."""
+    """Say which item a channel's SKU is. Held lines resume; open ones promised another item move to this one."""
     with given.opened(config) as (settings, store):
         (name,) = given.chosen(settings, [channel])
-        was = map_listing(store, channel_id(store, settings, name), sku, item)
+        done = map_listing(store, channel_id(store, settings, name), sku, item, clock(), keep=keep)
     if json:
-        show.document({"channel": name, "sku": sku, "item": item, "was": was})
-    else:
-        show.line(f"{sku} at {name} is {item}" + (f" (was {was})" if was not in (None, item) else ""))
+        show.document({"channel": name, "sku": sku, "item": item, **structs.asdict(done)})
+        return
+    show.line(f"{sku} at {name} is {item}" + (f" (was {done.was})" if done.was not in (None, item) else ""))
+    for moved in done.moved:
+        show.line(f"moved: {moved.order}: {moved.units} units, {moved.reserved} of them promised")
+    for left in done.left:
+        cure = f"a location was asked for them: `ordersync order {left.order_id}`"
+        show.line(f"left: {left.order}: {left.units} units are still {done.was}; {cure}")
 
 
 def unmapped(channel: Channel, sku: Sku, config: Config = given.FOLDER, json: Json = False) -> None:

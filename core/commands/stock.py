@@ -17,6 +17,7 @@ from core.store.database import Store
 from core.sync import stock
 from core.sync.channel import clock
 from core.sync.kits import define_kit
+from core.sync.rename import rename_item
 from core.sync.stock import Booking
 from core.sync.stock_files import import_csv, import_kits
 from core.sync.stock_shown import Shown
@@ -46,6 +47,7 @@ def register(app: typer.Typer) -> None:
     stock_cost.register(group)
     stock_traits.register(group)
     group.command("kit")(kit)
+    group.command("rename")(renamed)
     app.add_typer(group, name="stock")
 
 
@@ -208,6 +210,22 @@ def kit(
         show.document({"changed": changed})
     else:
         show.line(f"{show.many(changed, 'kit')} changed" if changed else "nothing changed; that is what it was already")
+
+
+def renamed(
+    sku: Sku,
+    new: Annotated[str, typer.Argument(metavar="NEW-SKU", help="What it is called from now on.")],
+    config: Config = given.FOLDER,
+    json: Json = False,
+) -> None:
+    """Give an item another SKU. Stock, orders and listings stay with it; channels go on calling it what they do."""
+    with given.opened(config) as (_, store):
+        channels = rename_item(store, sku, new, clock())
+    if json:
+        show.document({"sku": new, "was": sku, "channels": channels})
+    else:
+        also = f"; {', '.join(channels)} still call it {sku}" if channels else ""
+        show.line(f"{sku} is {new}{also}")
 
 
 @contextmanager

@@ -173,6 +173,12 @@ class Stock:
         self.free_at[place] = self.free_at.get(place, 0) + entry.on_hand
         self._entries.append(entry)
 
+    def note(self, entry: Entry) -> None:
+        """A ledger row for promises that moved with a cause of their own; the other methods move them."""
+        if entry.on_hand:
+            raise ValueError("units on hand are moved by `move`")
+        self._entries.append(entry)
+
     def _counts(self, location_id: int) -> bool:
         """Whether units at a location can be promised."""
         return self._sites is None or location_id in self._sites

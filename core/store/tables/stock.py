@@ -92,7 +92,8 @@ ledger = Table(
     Index(None, "at"),
     Index("ix_ledger_incoming", "incoming_id", sqlite_where=text("incoming_id IS NOT NULL"),
           postgresql_where=text("incoming_id IS NOT NULL")),
-    one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair", "transfer", "void", "return"),
+    one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair", "transfer", "void", "return",
+           "remap"),
 )  # fmt: skip
 
 incoming = Table(

@@ -17,7 +17,7 @@ def test_a_line_of_an_unknown_sku_resumes_once_it_is_mapped(desk: Desk, shop: Fa
     assert listings(desk, "--unmapped") == {"T-SHIRT": None}
     assert desk.ok("orders")["orders"][0]["status"] == "held"
     told = desk.ok("listings", "map", "shop", "T-SHIRT", "TEE")
-    assert told == {"channel": "shop", "sku": "T-SHIRT", "item": "TEE", "was": None}
+    assert told == {"channel": "shop", "sku": "T-SHIRT", "item": "TEE", "was": None, "moved": [], "left": []}
     desk.ok("round")
     assert desk.ok("order", number)["status"] == "allocated"
     assert listings(desk) == {"MUG": "MUG", "T-SHIRT": "TEE", "TEE": "TEE"}
@@ -149,3 +149,21 @@ def test_a_listing_has_rules_of_its_own_and_its_level_is_explained(desk: Desk, s
         ran = desk.run("listings", "rule", "shop", "TEE", "--cap", wrong)
         assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert desk.run("levels", "explain", "shop", "none").code == 2
+
+
+def test_a_remap_moves_open_orders_and_names_them(desk: Desk, shop: FarEnd) -> None:
+    shop.place([("TEE", 1)])
+    desk.ok("round")
+    done = desk.ok("listings", "map", "shop", "TEE", "MUG")
+    assert (done["was"], [one["reserved"] for one in (*done["moved"], *done["left"])]) == ("TEE", [1])
+    shop.place([("TEE", 1)])
+    desk.ok("round")
+    desk.ok("listings", "map", "shop", "TEE", "TEE", "--keep")
+    told = desk.run("listings", "map", "shop", "TEE", "MUG")
+    assert told.code == 0
+
+
+def test_an_item_is_renamed(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    assert desk.ok("stock", "rename", "TEE", "TEE-RED") == {"sku": "TEE-RED", "was": "TEE", "channels": ["shop"]}
+    assert "there is no item TEE" in desk.run("stock", "rename", "TEE", "X").told

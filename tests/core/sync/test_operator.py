@@ -218,19 +218,19 @@ def test_a_mapping_by_hand_wakes_its_channel_and_ends_a_hold(world: World) -> No
     world.item("TEE", east=5)
     shop = world.channel()
     world.take(shop, order("1", line(1, "T-SHIRT", 2)))
-    assert map_listing(world.store, shop.id, "T-SHIRT", "TEE") is None
+    assert map_listing(world.store, shop.id, "T-SHIRT", "TEE", world.now).was is None
     row = world.channel_row()
     assert row.wanted > row.done
     world.refill(shop)
     assert world.counts("1") == {"ordered": 2, "reserved": 2, "allocated": 2}
     with pytest.raises(UserError, match="there is no item CUP"):
-        map_listing(world.store, shop.id, "T-SHIRT", "CUP")
+        map_listing(world.store, shop.id, "T-SHIRT", "CUP", world.now)
 
 
 def test_an_unmapped_listings_level_is_told_as_nothing(world: World) -> None:
     world.item("TEE", east=5)
     shop = world.channel()
-    map_listing(world.store, shop.id, "T-SHIRT", "TEE")
+    map_listing(world.store, shop.id, "T-SHIRT", "TEE", world.now)
     with world.store.write() as tx:
         tx.run(
             "INSERT INTO levels (listing_id, place, channel_id, desired, told, sent, sent_revision, revision, state)"

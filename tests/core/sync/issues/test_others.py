@@ -290,7 +290,7 @@ def test_listings_unmapped_doubled_and_mixed(world: World, shop: Channel) -> Non
         ("listing_unmapped", "C"),
     }
     for sku in "BC":
-        map_listing(world.store, shop.id, sku, "A")
+        map_listing(world.store, shop.id, sku, "A", world.now)
     connector(shop).offers = [offer for offer in connector(shop).offers if offer.sku == "B"]
     read_listings(world.store, shop, world.clock)
     assert seen(world, shop).issues == []
