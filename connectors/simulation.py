@@ -275,9 +275,9 @@ class Simulator(abc.ABC):
     def handle(self, request: Request) -> Response:
         """Answers one request as the vendor would."""
 
+    @abc.abstractmethod
     def send_back(self, number: str, sku: str, quantity: int) -> str:
         """A buyer asks to send back units that have shipped; the return's number is returned."""
-        raise NotImplementedError(f"{self.connector} tells of no returns")
 
     def own_stock(self) -> dict[str, int]:
         """What can be sold out of the channel's own warehouses, by SKU; nothing where it has none."""

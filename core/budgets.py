@@ -85,6 +85,8 @@ class Budgets:
         self.pulling = ""
         """The operation that lists changed orders, where its budget is dear: what is left of it decides how often it is
         asked. Empty where the channel's `poll_seconds` is all there is to it."""
+        self.fetching = ""
+        """The operation that reads a single order, where that is counted too."""
         self.news_at = -math.inf
         """When orders were last taken in by it, by the monotonic clock."""
         self._before = dict(before or {})

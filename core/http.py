@@ -13,8 +13,8 @@
 - nothing secret and nothing of a buyer in any message: URLs without their query, bodies never. The log lines of httpx
   lose their queries too, and those of httpcore, which hold headers, are turned off.
 
-Statuses: 2xx (but 206) and the connector's `expect` are returned; 401 and 403 raise `Unauthorized`, 404 `NotFound`,
-429 `Throttled`, 408, 425 and 5xx `Unavailable`, all others `Rejected`.
+Statuses: 2xx (but 206) and the connector's `expect` are returned; 401 and 403 raise `Unauthorized`, 404 and 410
+`NotFound`, 429 `Throttled`, 408, 425 and 5xx `Unavailable`, all others `Rejected`.
 """
 
 from __future__ import annotations
@@ -293,8 +293,8 @@ class Wire(httpx.BaseTransport):
             raise Unauthorized(
                 f"{where} forbids this to {self._account}; grant its app the missing scope or role", forbidden=True
             )
-        if status == 404:
-            raise NotFound(f"{where} answered 404")
+        if status in (404, 410):
+            raise NotFound(f"{where} answered {status}")
         if status == 429:
             raise Throttled(f"{where} asks to slow down", after=None if reading is None else reading.wait)
         if status in (206, 408, 425) or status >= 500:

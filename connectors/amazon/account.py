@@ -283,7 +283,7 @@ class Account:
 
     def _client(self, kind: type[Login], keeper: Keeper) -> Seller:
         settings = self.settings
-        self._keeper.budgets.pulling = "searchOrders"
+        self._keeper.budgets.pulling, self._keeper.budgets.fetching = "searchOrders", "getOrder"
         seller = Seller(
             marketplace=Marketplaces.US,  # endpoint and ids are set below, whatever the environment says
             credentials={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar
 
@@ -243,9 +243,6 @@ class Shopify:
     def subscriptions(self, address: str) -> Subscribed:
         """One webhook subscription a topic; see `subscriptions`."""
         return subscriptions.see_to(self._graph, address, levels=self.settings.push_levels)
-
-    def listen(self, keep: Callable[[Sequence[Hint], Sequence[str]], None], *, wait: float) -> int:
-        raise NotImplementedError(self.absent[Ability.QUEUE])
 
     def close(self) -> None:
         self._graph.close()

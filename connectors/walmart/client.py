@@ -8,7 +8,7 @@ is told of orders in `pushes.py`, of parcels in `shipping.py`, of cancellations 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 
@@ -170,9 +170,6 @@ class Walmart:
 
     def subscriptions(self, address: str) -> Subscribed:
         return hints.see_to(self._api, address, self._signing_key)
-
-    def listen(self, keep: Callable[[Sequence[Hint], Sequence[str]], None], *, wait: float) -> int:
-        raise NotImplementedError(self.absent[Ability.QUEUE])
 
     def close(self) -> None:
         self._api.close()

@@ -73,6 +73,16 @@ def answer_hints(store: Store, channel: Channel, clock: Clock, stopping: Callabl
     return answered
 
 
+def told_of(tx: Tx, channel: Channel) -> int:
+    """How many orders the channel has told of that wait to be looked at one by one."""
+    return int(
+        tx.value(
+            "SELECT count(*) FROM hints WHERE channel_id = :channel AND kind = 'order' AND subject <> ''",
+            channel=channel.id,
+        )
+    )
+
+
 def _orders(store: Store, channel: Channel, rows: Sequence[Any], clock: Clock, stopping: Callable[[], bool]) -> Counts:
     """One look at each order that was not seen since its hint came, for as long as a slice lasts."""
     total = Counts()

@@ -20,6 +20,7 @@ from core.sync.channel import Channel, Clock, clock, take_up
 from core.sync.connect import Keepers
 from core.sync.deadlines import warn
 from core.sync.facts import facts_wait, refresh_facts
+from core.sync.hints import told_of
 from core.sync.listings import read_listings
 from core.sync.pace import next_pull
 from core.sync.pull import Progress, Stopped
@@ -156,7 +157,10 @@ def _run(
         raise Unavailable(f"{outcome.waits}, and no orders were taken in for an hour", after=outcome.pull_wait)
 
     def book(tx: Tx) -> None:
-        next_due = now() + int(_until_next(outcome, poll, budgets) * SECOND) if by_clock else before.next_due
+        told = told_of(tx, channel) if budgets.fetching else 0
+        next_due = now() + int(_until_next(outcome, poll, budgets, told) * SECOND)
+        if not by_clock:  # sooner than planned where more is told than can be looked at one by one; never later
+            next_due = min(next_due, before.next_due) if told else before.next_due
         finished(
             tx,
             channel.id,
@@ -192,14 +196,16 @@ def _work_facts_off(store: Store, settings: Settings, now: Clock) -> None:
         refresh_facts(store, Days(settings.metrics.zone), now, most=FACTS_AT_ONCE)
 
 
-def _until_next(outcome: Outcome, poll: int, budgets: Budgets) -> float:
-    """Seconds until the next turn that pulls."""
+def _until_next(outcome: Outcome, poll: int, budgets: Budgets, told: int) -> float:
+    """Seconds until the next turn that pulls; `told`: orders the channel told of that wait to be looked at."""
     if outcome.orders.stored:
         budgets.news_at = time.monotonic()
     if outcome.pull_wait:
         return outcome.pull_wait
     listing = budgets.left(budgets.pulling) if budgets.pulling else None
-    return next_pull(poll, listing, time.time(), quiet_for=time.monotonic() - budgets.news_at)
+    fetching = budgets.left(budgets.fetching) if budgets.fetching else None
+    quiet_for = time.monotonic() - budgets.news_at
+    return next_pull(poll, listing, time.time(), quiet_for=quiet_for, told=told, fetching=fetching)
 
 
 def _compares(channel: Channel) -> bool:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 
 class Drip(NamedTuple):
@@ -165,3 +174,58 @@ def saying(*script: Said) -> Iterator[RawServer]:
         yield server
     finally:
         server.close()
+
+
+@contextmanager
+def listening(secure: ssl.SSLContext | None) -> Iterator[tuple[int, list[bytes]]]:
+    """A port that reads what it is told, over TLS where it can, and answers nothing; what came in, or that nobody could
+    be understood."""
+    heard: list[bytes] = []
+    far = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                one, _ = far.accept()
+            except OSError:
+                return
+            with one:
+                one.settimeout(5)
+                try:
+                    with secure.wrap_socket(one, server_side=True) if secure else one as told:
+                        heard.append(told.recv(65_536))
+                except OSError as error:
+                    heard.append(str(error).encode())
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield far.getsockname()[1], heard
+    finally:
+        far.shutdown(socket.SHUT_RDWR)
+        far.close()
+        thread.join(10)
+
+
+def own_certificate(folder: Path) -> ssl.SSLContext:
+    """What a server shows that has signed its certificate for localhost itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "localhost.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(made.public_bytes(Encoding.PEM) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context

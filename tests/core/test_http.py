@@ -7,6 +7,7 @@ import logging
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -17,7 +18,19 @@ from core import http
 from core.answers import clock_off
 from core.errors import ChannelError, NotFound, Rejected, Throttled, Unauthorized, Unavailable
 from core.guard import transaction
-from tests.core.raw import Close, Drip, Reset, Said, Silence, Sip, answer, saying, undelimited
+from tests.core.raw import (
+    Close,
+    Drip,
+    Reset,
+    Said,
+    Silence,
+    Sip,
+    answer,
+    listening,
+    own_certificate,
+    saying,
+    undelimited,
+)
 
 SECRETS = ("s3cret-query", "s3cret-header", "s3cret-body", "s3cret-user", "Ada Lovelace")
 
@@ -118,6 +131,7 @@ MEANINGS = [
     (404, NotFound, False),
     (408, Unavailable, True),
     (409, Rejected, False),
+    (410, NotFound, False),
     (422, Rejected, False),
     (425, Unavailable, False),
     (429, Throttled, False),
@@ -193,6 +207,23 @@ def test_a_far_end_that_is_not_there_cannot_have_done_anything() -> None:
         client.post(far.url)
     assert not raised.value.ambiguous
     assert len(waits) == http.ATTEMPTS - 1, "so even a write is tried again"
+
+
+def test_a_name_nobody_knows_cannot_have_done_anything() -> None:
+    with patient() as client, pytest.raises(Unavailable, match=r"nowhere\.invalid/orders cannot be reached") as raised:
+        client.post("http://nowhere.invalid/orders?token=s3cret-query", content=b"s3cret-body")
+    assert not raised.value.ambiguous
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["by nobody we trust", "not at all"])
+def test_a_far_end_that_cannot_prove_who_it_is_is_told_nothing(signed: bool, tmp_path: Path) -> None:
+    with listening(own_certificate(tmp_path) if signed else None) as (port, heard):
+        with patient() as client, pytest.raises(Unavailable, match="cannot be reached") as raised:
+            client.post(f"https://localhost:{port}/orders?token=s3cret-query", content=b"s3cret-body")
+        assert not raised.value.ambiguous
+        assert b"s3cret" not in b"".join(heard)
+        assert heard != [], "somebody did listen"
 
 
 def test_a_request_that_cannot_be_written_is_ours_to_mend_and_quotes_nothing() -> None:

@@ -11,15 +11,17 @@ from core.budgets import Budget, Budgets, read
 from core.connector import Connector
 from core.credentials import Memory
 from core.errors import Throttled, Unavailable
+from core.model import Hint, HintKind, Observation, instant
 from core.settings import Settings
 from core.store.database import Store
 from core.sync.connect import Keepers
+from core.sync.hear import Heard, hear
 from core.sync.round import Outcome
 from core.sync.turn import Trouble, turn
 from core.sync.work import SECOND
 from tests.core.sync.fake import Fake
 from tests.core.sync.test_turn import OWN, SETTINGS, health, take_turn, waits
-from tests.core.sync.world import World, order, page
+from tests.core.sync.world import START, World, order, page
 from tests.passing import passing
 
 SPENT = "the budget of searchOrders is spent"
@@ -192,6 +194,37 @@ def test_a_dear_list_is_asked_sooner_while_orders_come(small_world: World, monke
     assert until_next(page(order("1"))) == pytest.approx(30, abs=1)
     assert until_next() == pytest.approx(30, abs=1), "orders that came a moment ago are followed by others"
     assert [until_next() for _ in range(2)][1] == pytest.approx(188, abs=1)
+
+
+@pytest.mark.parametrize(("told", "sooner"), [(40, True), (4, False)])
+def test_more_orders_told_of_than_can_be_looked_at_bring_the_next_list_forward(
+    small_world: World, monkeypatch: pytest.MonkeyPatch, told: int, sooner: bool
+) -> None:
+    mine = keepers(small_world.store)
+    budgets = mine.of("shop").budgets.plan({"searchOrders": Budget(0.0056, 20), "getOrder": Budget(0.5, 30)})
+    budgets.pulling, budgets.fetching = "searchOrders", "getOrder"
+    passing(monkeypatch).later(400)
+    budgets.take("getOrder", 25)
+    fake = Fake()
+
+    def a_turn() -> float:
+        turn(small_world.store, dear(), "shop", now=small_world.clock, connector=cast(Connector, fake), keepers=mine)
+        return waits(small_world)
+
+    small_world.later(400)
+    assert a_turn() == pytest.approx(188, abs=1)
+    due = small_world.channel_row().next_due
+    hints = [Hint(id=str(n), kind=HintKind.ORDER, at=instant(START), order=str(n)) for n in range(told)]
+    hear(small_world.store, {"shop": Heard(hints=hints)}, small_world.now)
+    small_world.later(3)
+    monkeypatch.setattr(fake, "fetch", _spent)
+    wait = a_turn()
+    assert fake.calls.count("pages") == 1, "a turn for hints is none of the clock's"
+    assert wait == pytest.approx(30, abs=1) if sooner else small_world.channel_row().next_due == due
+
+
+def _spent(number: str) -> Observation:
+    raise throttled(60.0)
 
 
 def test_a_keeper_in_memory_has_budgets_of_its_own() -> None:
