@@ -26,6 +26,7 @@ BATCH = 200
 _DUE = """
 SELECT DISTINCT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id
 WHERE o.channel_id = :channel AND h.hold IN :unpaid AND h.since <= :until
+ AND h.order_id > :after
  AND EXISTS (SELECT 1 FROM lines l WHERE l.order_id = h.order_id AND l.reserved > 0)
  AND NOT EXISTS (SELECT 1 FROM fulfilment_orders f WHERE f.order_id = h.order_id AND f.state = 'released')
 ORDER BY h.order_id LIMIT :batch
@@ -38,23 +39,26 @@ def expire(store: Store, channel: Channel, now: int) -> int:
     if hours is None:
         return 0
     until = now - hours * 3600 * SECOND
-    done = 0
+    done, after = 0, 0
     while True:
         with store.read() as tx:
-            if not _due(tx, channel, until):
-                return done
-        done += store.transact(lambda tx: _expire(tx, channel, until, hours, now))
+            ids = _due(tx, channel, until, after)
+        if not ids:
+            return done
+        done += store.transact(lambda tx: _expire(tx, channel, ids, until, hours, now))  # noqa: B023 - runs at once
+        after = ids[-1]
 
 
-def _due(tx: Tx, channel: Channel, until: int) -> list[int]:
-    rows = tx.rows(_DUE, channel=channel.id, unpaid=sorted(UNPAID), until=until, batch=BATCH)
+def _due(tx: Tx, channel: Channel, until: int, after: int) -> list[int]:
+    rows = tx.rows(_DUE, channel=channel.id, unpaid=sorted(UNPAID), until=until, after=after, batch=BATCH)
     return [row.order_id for row in rows]
 
 
-def _expire(tx: Tx, channel: Channel, until: int, hours: int, now: int) -> int:
+def _expire(tx: Tx, channel: Channel, due: Sequence[int], until: int, hours: int, now: int) -> int:
     channel.fence(tx)
-    tx.rows("SELECT id FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=_due(tx, channel, until))
-    ids: Sequence[int] = _due(tx, channel, until)  # as they are under lock: one may have been released meanwhile
+    tx.rows("SELECT id FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=list(due))
+    still = set(_due(tx, channel, until, due[0] - 1))  # as they are under lock: one may be lifted meanwhile
+    ids = [id for id in due if id in still]
     lines = [line for found in load_lines(tx, ids).values() for line in found]
     stock = channel.stock(tx, {item for line in lines for item, _ in line.claim.parts or ()})
     told: dict[int, list[str]] = {id: [] for id in ids}

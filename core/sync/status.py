@@ -73,7 +73,7 @@ class Waiting(msgspec.Struct):
     backordered: int = 0
     """Orders that want more than there is."""
     unrouted: int = 0
-    """Orders nothing holds, with reserved units and no location for them."""
+    """Orders nothing holds and that wait for no stock, with reserved units and no location for them."""
     pushes_due: int = 0
     pushes_refused: int = 0
     levels_due: int = 0
@@ -137,6 +137,7 @@ GROUP BY o.channel_id""",
 SELECT o.channel_id, count(*) FROM orders o WHERE {_OPEN}
  AND o.id IN (SELECT l.order_id FROM lines l WHERE l.reserved > l.allocated)
  AND o.id NOT IN (SELECT h.order_id FROM holds h)
+ AND o.id NOT IN (SELECT l.order_id FROM lines l WHERE l.backordered > 0)
 GROUP BY o.channel_id""",
     "pushes_due": "SELECT channel_id, count(*) FROM pushes"
     " WHERE state IN ('queued','sent','unknown','accepted') GROUP BY channel_id",

@@ -196,8 +196,6 @@ def _store(
     reserve([claim for revision in revisions if revision.may_reserve for claim in revision.claims()], stock)
     reserve(claims, stock)
     again = [(r, _parcel(r.row.id, r.order, r.claims(), r.left_out)) for r in revisions if r.may_route]
-    if channel.settings.backorder == "whole":
-        again = [(revision, parcel) for revision, parcel in again if is_complete(parcel.claims)]
     parcels = [parcel for _, parcel in again]
     parcels += [_parcel(one.id, one.order, [claim for _, claim in one.lines]) for one in fresh if not one.order.holds]
     if channel.settings.backorder == "whole":

@@ -38,6 +38,7 @@ LEFT JOIN parked w ON w.order_id = o.id
 WHERE o.id IN (SELECT l.order_id FROM lines l WHERE l.reserved > l.allocated)
  AND o.imported_at < :settled AND {_OURS} AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id)
  AND (w.due_at IS NULL OR w.due_at < :now)
+ AND (w.order_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM lines b WHERE b.order_id = o.id AND b.backordered > 0))
 """
 
 _LOST = f"""SELECT max(a.at) FROM audit a WHERE a.order_id = o.id AND a.event = '{TAKEN_BACK}'"""

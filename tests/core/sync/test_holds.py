@@ -78,9 +78,12 @@ def test_a_recall_unbinds_what_has_not_left_and_the_lift_routes_it_anew(world: W
 
 
 def test_a_recall_leaves_planned_work_planned(world: World, shop: Channel) -> None:
-    world.take(shop, order("1", line(1, "A", 2)))
-    assert hold(world.store, id_of(world), "wait", world.now, recall=True).recalled == {}
-    assert world.work("1") == [("east", "planned", 2, 0)]
+    one = order("1", line(1, "A", 2))
+    world.take(shop, one)
+    world.release(shop)
+    world.take(shop, edited(one, lines=(line(1, "A", 3),)))
+    assert hold(world.store, id_of(world), "wait", world.now, recall=True).recalled == {"east": 2}
+    assert world.work("1") == [("east", "cancelled", 0, 0), ("east", "planned", 1, 0)]
 
 
 def test_said_again_a_hold_has_the_new_reason_and_end(world: World, shop: Channel) -> None:

@@ -13,6 +13,7 @@ from core.model import Hold, instant
 from core.settings import ChannelSettings
 from core.store.database import Store
 from core.sync.channel import Channel
+from core.sync.expire import expire
 from core.sync.round import run_round
 from core.sync.verify import verify
 from tests.core.sync.world import SECOND, START, World, check, connector, edited, line, order, page
@@ -117,6 +118,29 @@ def test_a_kit_that_lacks_a_part_keeps_nobody_from_the_others(world: World) -> N
     assert (reserved(world, "kit"), reserved(world, "one")) == (0, 1)
 
 
+def test_a_kit_whose_parts_stand_apart_keeps_no_other_channel_waiting(world: World) -> None:
+    world.item("A")
+    world.item("B")
+    world.kit("SET", {"A": 1, "B": 1})
+    shop, other = world.channel(), world.channel("other")
+    world.take(other, order("kit", line(1, "SET"), at=START))
+    world.take(shop, order("one", line(1, "A"), at=START + 1))
+    world.receive("A", "east", 1)
+    world.receive("B", "west", 1)
+    refill(world, shop, other)
+    assert (reserved(world, "kit", "other"), reserved(world, "one")) == (0, 1)
+
+
+def test_an_order_whose_promise_expired_keeps_nobody_waiting(world: World) -> None:
+    world.item("A", east=2)
+    shop, other = world.channel(unpaid_expire_hours=1), world.channel("other")
+    world.take(shop, order("1", line(1, "A", 2), holds=(Hold.PAYMENT,), at=START - DAY))
+    world.take(other, order("2", line(1, "A", 2), at=START))
+    expire(world.store, shop, world.later(3600))
+    refill(world, other, shop)
+    assert (reserved(world, "1"), reserved(world, "2", "other")) == (0, 2)
+
+
 def test_who_waits_is_served_before_who_is_new(world: World) -> None:
     world.item("A")
     shop = world.channel()
@@ -142,6 +166,18 @@ def test_an_order_that_waits_for_all_ships_nothing_before(world: World) -> None:
     world.receive("B", "west", 1)
     assert (world.refill(shop), world.release(shop)) == (1, 2)
     assert world.counts("1", 2) == {"ordered": 1, "reserved": 1, "allocated": 1}
+
+
+def test_what_comes_for_an_order_that_waits_for_all_is_kept_for_it(world: World) -> None:
+    world.item("A")
+    world.item("B")
+    shop = world.channel(backorder="whole")
+    world.take(shop, order("1", line(1, "A"), line(2, "B")))
+    world.receive("A", "east", 1)
+    assert (world.refill(shop), world.work("1")) == (1, [])
+    assert world.counts("1") == {"ordered": 1, "reserved": 1}
+    world.take(shop, order("2", line(1, "A")))
+    assert world.counts("2") == {"ordered": 1, "backordered": 1}
 
 
 def test_what_was_planned_whole_and_is_whole_no_more_is_not_released(world: World) -> None:
