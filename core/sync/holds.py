@@ -20,6 +20,7 @@ from core.sync.channel import Channel
 from core.sync.revise import REVIVED, UNPAID
 from core.sync.rows import tell
 from core.sync.stored import StoredLine, close_fulfilment, load_lines, write_claims
+from core.sync.warehouse import poke_warehouses
 from core.sync.work import poke
 
 LIFTED = "hold lifted"
@@ -96,6 +97,8 @@ def hold(
 
     held, channel_id = store.transact(work)
     poke(store, [channel_id])
+    if held.recalled:
+        poke_warehouses(store)  # they are told by themselves what is not wanted any more
     return held
 
 

@@ -18,9 +18,9 @@ def coming(units: int, eta: int | None, reference: str = "", item: int = A, at: 
 
 def test_the_first_in_turn_is_covered_by_what_comes_first() -> None:
     queue = [Waiter(1, ONE, 2, None), Waiter(2, ONE, 2, None)]
-    assert cover(queue, [coming(3, 9), coming(2, 5)]) == {
-        1: Hope(2, 5, ("PO5",)),
-        2: Hope(2, 9, ("PO9",)),
+    assert cover(queue, [coming(3, 9, "A"), coming(2, 5, "Z")]) == {
+        1: Hope(2, 5, ("Z",)),
+        2: Hope(2, 9, ("A",)),
     }
 
 
