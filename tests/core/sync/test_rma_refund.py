@@ -9,12 +9,12 @@ import pytest
 
 from core.connector import Ability
 from core.errors import UserError
-from core.model import Ack, AckState, Observation, Page, Return, ReturnLine, ReturnState, instant
+from core.model import Ack, AckState, Observation, Page, RefundReason, Return, ReturnLine, ReturnState, instant
 from core.sync.channel import Channel
 from core.sync.push import push_refunds
 from core.sync.pushes import drop
 from core.sync.received import Came, Disposition, Receiving, receive
-from core.sync.refund import Part, Quote, refund
+from core.sync.refund import Part, Quote, Wish, refund
 from core.sync.returns import take_returns
 from core.sync.rma import Opening, open_return
 from core.sync.rma_refund import Proposal, bind, propose
@@ -90,6 +90,14 @@ def test_what_was_given_back_before_for_something_else_is_not_proposed_beyond_wh
     named = propose(world.store, "RMA-1", parts={"A": Part(units=3)})
     assert named.units == {}
     give(world, named)
+    assert propose(world.store, "RMA-1").units == {"1": 1}
+
+
+def test_units_given_back_without_the_return_leave_fewer_to_propose(world: World, shop: Channel) -> None:
+    rma(world)
+    come(world, A=4)
+    wish = Wish(order_id=world.order("1").id, reason=RefundReason.GOODWILL, parts={"A": Part(units=3)})
+    refund(world.store, wish, world.now)
     assert propose(world.store, "RMA-1").units == {"1": 1}
 
 

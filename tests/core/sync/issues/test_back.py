@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
-from core.model import Observation, Package, Page
+from core.connector import Ability
+from core.model import Observation, Package, Page, Refunded, instant
 from core.sync.channel import Channel
+from core.sync.exchange import Exchange, exchange
 from core.sync.push import push_tracking
 from core.sync.received import Came, Disposition, Receiving, receive
+from core.sync.refund import refund
 from core.sync.returns import take_returns
-from core.sync.rma import close_return, find
+from core.sync.rma import Opening, close_return, find, open_return
+from core.sync.rma_refund import bind, propose
 from core.sync.void import Void, settle, void
+from tests.core.sync.fake import SIMPLE, Fake
 from tests.core.sync.issues.seen import of, one, seen
 from tests.core.sync.test_returns import back
 from tests.core.sync.world import World, edited, line, order
@@ -80,3 +87,38 @@ def test_a_stray_return_is_an_issue_until_it_is_dealt_with(world: World, shop: C
             found = find(tx, "R1")
         close_return(world.store, found, "not ours", world.now)
     assert of(seen(world, shop), "stray_return") == []
+
+
+@pytest.mark.parametrize("how", ["refunded", "exchanged", "refunded at the channel"])
+def test_units_that_came_back_for_nothing_are_an_issue_after_a_day(world: World, how: str) -> None:
+    world.item("A", east=5)
+    shop = world.channel(fake=Fake(abilities=SIMPLE | {Ability.REFUND}))
+    first = order("1", line(1, "A", 2, unit_price=Decimal(3)), total=Decimal(6))
+    world.take(shop, first)
+    world.ship("1")
+    push_tracking(world.store, shop, world.clock)
+    open_return(world.store, Opening(order_id=world.order("1").id, reason="x"), world.now)
+    come(world, "1", A=1)
+    began = world.now
+    assert of(seen(world, shop), "unrefunded") == []
+    world.later(25 * 3600)
+    issue = one(seen(world, shop), "unrefunded")
+    assert (issue.id, issue.subject, issue.since) == ("unrefunded:shop:1", "#1", began)
+    assert issue.commands[0] == "ordersync return refund RMA-1"
+    if how == "refunded":
+        found = propose(world.store, "RMA-1")
+        refund(world.store, found.wish, world.now, also=bind(found, world.now))
+    elif how == "exchanged":
+        exchange(world.store, Exchange(target="RMA-1", units={"A": 1}), world.now)
+    else:
+        given = Refunded(number="g", at=instant(world.now), amount=Decimal(3))
+        world.take(shop, edited(first, refunds=(given,)))
+    assert of(seen(world, shop), "unrefunded") == []
+
+
+def test_units_that_nobody_gives_money_for_are_told_for_some_days(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A", 2)))
+    world.ship("1")
+    come(world, "1", A=1)
+    world.later(31 * 24 * 3600)
+    assert of(seen(world, shop), "unrefunded") == []
