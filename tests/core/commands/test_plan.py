@@ -63,7 +63,7 @@ def test_what_the_settings_keep_back_is_not_due(desk: Desk, shop: FarEnd) -> Non
     desk.ok("round")
     desk.ok("ship", number, "--location", "east", "--carrier", "UPS", "--tracking", "1Z9")
     desk.channel("shop", push_tracking="false", push_levels="false")
-    assert desk.ok("plan") == {"pushes": [], "levels": [], "refused": []}
+    assert desk.ok("plan") == {"pushes": [], "levels": [], "refused": [], "work": []}
 
 
 def test_a_listing_the_channel_has_not_shown_waits(desk: Desk, shop: FarEnd) -> None:
@@ -87,3 +87,16 @@ def test_what_the_channel_refused_is_listed_apart_with_its_reason(desk: Desk, sh
     assert out.endswith("due: 0 pushes and 0 levels; nothing was sent; 1 level refused earlier\n")
     desk.channel("shop", push_levels="false")
     assert desk.ok("plan")["refused"] == []
+
+
+def test_what_would_be_given_up_is_planned_and_not_done(desk: Desk, shop: FarEnd) -> None:
+    placed = shop.place([("MUG", 3)])
+    desk.ok("round")
+    desk.channel(backorder='"never"')
+    for _ in range(2):
+        (due,) = [one for one in desk.ok("plan")["pushes"] if one["kind"] == "cancel"]
+        assert (due["order"], due["what"], due["waits_for"]) == (placed, "2 of line L1: out of stock", "")
+    (line,) = desk.ok("order", placed)["lines"]
+    assert (line["backordered"], line["cancelled"]) == (2, 0)
+    desk.ok("round")
+    assert shop.truths()[placed].cancelled == {"MUG": 2}
