@@ -29,6 +29,7 @@ SUITES = {
 """Where each connector proves the contract."""
 
 WAREHOUSES = {
+    "amazon_mcf": "tests/connectors/mcf/test_mcf.py::TestMcf",
     "filedrop": "tests/connectors/filedrop/test_conformance.py",
     "http": "tests/connectors/webhook/test_webhook.py::TestWebhook",
     "sandbox": "tests/core/warehouses/test_conformance.py::TestSandboxWarehouse",

@@ -28,6 +28,7 @@ from sp_api.base._core import prepare_request, resolve_method
 from sp_api.base._transport_httpx import HttpxTransport
 from sp_api.base.credential_provider import FromCodeCredentialProvider
 
+from connectors.amazon.outbound import Outbound
 from connectors.amazon.settings import AmazonSettings
 from core import http
 from core.budgets import Budget, Reading
@@ -51,6 +52,10 @@ BUDGETS = {
     "getReports": Budget(0.0222, 10),
     "getReportDocument": Budget(0.0167, 15),
     "getInventorySummaries": Budget(2, 2),
+    "createFulfillmentOrder": Budget(2, 30),
+    "listAllFulfillmentOrders": Budget(2, 30),
+    "getFulfillmentOrder": Budget(2, 30),
+    "cancelFulfillmentOrder": Budget(2, 30),
     "getMarketplaceParticipations": Budget(0.016, 15),
     "getDestinations": Budget(1, 5),
     "createDestination": Budget(1, 5),
@@ -79,6 +84,10 @@ OPERATIONS = tuple(
         ("GET", r"/reports/2021-06-30/reports/[^/]+$", "getReport"),
         ("GET", r"/reports/2021-06-30/documents/[^/]+$", "getReportDocument"),
         ("GET", r"/fba/inventory/v1/summaries$", "getInventorySummaries"),
+        ("POST", r"/fba/outbound/2020-07-01/fulfillmentOrders$", "createFulfillmentOrder"),
+        ("GET", r"/fba/outbound/2020-07-01/fulfillmentOrders$", "listAllFulfillmentOrders"),
+        ("GET", r"/fba/outbound/2020-07-01/fulfillmentOrders/[^/]+$", "getFulfillmentOrder"),
+        ("PUT", r"/fba/outbound/2020-07-01/fulfillmentOrders/[^/]+/cancel$", "cancelFulfillmentOrder"),
         ("GET", r"/sellers/v1/marketplaceParticipations$", "getMarketplaceParticipations"),
         ("GET", r"/notifications/v1/destinations$", "getDestinations"),
         ("POST", r"/notifications/v1/destinations$", "createDestination"),
@@ -88,7 +97,7 @@ OPERATIONS = tuple(
     )
 )
 
-REPEATABLE = frozenset({"patchListingsItem", "createFeedDocument", "createReport"})
+REPEATABLE = frozenset({"patchListingsItem", "createFeedDocument", "createReport", "cancelFulfillmentOrder"})
 """Writes that may be repeated at once: the same absolute quantity, or one more document or report nobody uses."""
 
 LARGE = 120.0
@@ -156,7 +165,7 @@ class _Rest(Reports, Inventories, Sellers, Notifications):  # type: ignore[misc]
     """What is neither orders nor listings nor feeds."""
 
 
-class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, _Rest, OrdersV0):  # type: ignore[misc] # no types
+class Seller(OrdersV20260101, ListingsItemsV20210801, FeedsV20210630, _Rest, OrdersV0, Outbound):  # type: ignore[misc]  # no types
     """The SDK's operations we use, as one client. Each returns the wire's answer as it came.
 
     `get_order` is that of 2026-01-01; `confirm_shipment` lives in v0 only.

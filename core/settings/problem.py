@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,8 +132,13 @@ def in_toml(value: object) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(in_toml, value))}]"
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {in_toml(part)}' for key, part in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(key)} = {in_toml(part)}' for key, part in value.items())} }}"
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _key(key: object) -> str:
+    text = str(key)
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else json.dumps(text, ensure_ascii=False)
 
 
 Word = Callable[[ErrorDetails, str], tuple[str, str]]

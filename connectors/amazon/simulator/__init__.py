@@ -351,8 +351,9 @@ def _route(method: str, path: str) -> tuple[str, list[str]]:
     """The operation a request calls, and the variable parts of its path, decoded."""
     for wanted, pattern, name in OPERATIONS:
         if wanted == method and pattern.match(path):
-            parts = [unquote(part) for part in path.split("/")[4:]]
-            return name, parts[: pattern.pattern.count("[^/]+")]
+            # The pattern's own slashes: one stands in each "[^/]+" as well.
+            names = pattern.pattern.removesuffix("$").replace("[^/]+", "*").split("/")
+            return name, [unquote(part) for part, word in zip(path.split("/"), names, strict=True) if word == "*"]
     raise Refused(404, "NotFound", "The resource was not found.")
 
 

@@ -9,6 +9,7 @@ NAMES = (
     "amazon/feeds_2021-06-30.json",
     "amazon/fbaInventory.json",
     "amazon/notifications.json",
+    "amazon/fulfillmentOutbound_2020-07-01.json",
 )
 
 DIFFERENCES = {
