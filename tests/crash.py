@@ -52,7 +52,7 @@ class Crash:
                 daemon.wait()
                 self.kills += 1
                 self._see_moment()
-            self.play.discover()
+            self.play.staff.discover()
             daemon = self.play.start_daemon(self.log)
             self._settle(daemon)
             code = stop(daemon)
@@ -76,20 +76,20 @@ class Crash:
             if self.random.random() < 0.5:
                 self.play.cancel(name)
             if self.random.random() < 0.5:
-                self.play.call_off(name)
+                self.play.staff.call_off(name)
             if self.random.random() < 0.5:
-                self.play.give_back(name)
+                self.play.staff.give_back(name)
             if self.random.random() < 0.3:
-                self.play.mistype(name)
+                self.play.staff.mistype(name)
         moment = self._calls() + self.random.randrange(1, 60)
         ends = time.monotonic() + LONGEST_LIFE
         while self._calls() < moment and time.monotonic() < ends:
             if daemon.poll() is not None:
                 raise SystemExit(f"the daemon ended by itself with {daemon.returncode}; see {self.log}")
             if self.random.random() < 0.05:
-                self.play.send(most=self.random.randrange(1, 12))
+                self.play.staff.send(most=self.random.randrange(1, 12))
             if self.random.random() < 0.002:  # about one a second: a daemon that starts slowly must not see a flood
-                self.play.call_off(self.random.choice(list(self.play.channels)))
+                self.play.staff.call_off(self.random.choice(list(self.play.channels)))
             time.sleep(0.002)
         time.sleep(self.random.uniform(0.0, 0.02))
 
@@ -111,7 +111,7 @@ class Crash:
         while True:
             if daemon.poll() is not None:
                 raise SystemExit(f"the daemon ended by itself with {daemon.returncode}; see {self.log}")
-            busy = self.play.send()
+            busy = self.play.staff.send()
             self.rows = self.play.judge()
             quiet = not busy and not self.play.pending() and not any(row.problems for row in self.rows)
             if quiet or time.monotonic() > ends:

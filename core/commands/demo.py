@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,14 +19,29 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from core.commands.assortment import APART
 from core.errors import UserError
 
 if TYPE_CHECKING:
+    from core.commands.episodes import Happened
     from core.commands.judgement import Row
     from core.commands.rehearsal import Rehearsal
+    from core.store.database import Store
 
 PATIENCE = 90.0
 """Seconds the play may take to come to rest after the last order."""
+
+IN_PARTS = 0.15
+"""How often a location sends one unit first and the rest later."""
+
+HOLD_EVERY = 15
+"""Behind so many orders each, one is held back for a while."""
+
+METRICS = (
+    *("unit_fill_first", "unit_fill_later", "line_fill_first", "order_fill_first", "time_to_ship_p50", "cancel_rate"),
+    *("parcels_per_order", "unit_turnover", "sell_through", "weeks_of_supply", "oversell_window_p99"),
+)
+"""What is told of the play; `ordersync metrics` has more."""
 
 UNREADABLE_AT = 5
 """Behind so many orders each, one of the channels writes an order in a way its connector has never read."""
@@ -40,6 +57,7 @@ def demo(
     """Play the whole loop against simulated channels; exit 0 only if everything holds."""
     # Here and not above: no other command should wait for the simulators to be loaded.
     from connectors.simulation import FaultPlan
+    from core.commands.episodes import happened, missing
     from core.commands.rehearsal import Rehearsal
 
     if keep is not None and keep.exists():
@@ -49,20 +67,27 @@ def demo(
     rates = FaultPlan.ordinary_bad_day().rates if faults else {}
     play = Rehearsal(folder.resolve(), seed=seed, faults=rates)
     console = Console(stderr=True)
+    play.staff.parts = IN_PARTS
     try:
-        play.open()
+        store = play.open()
         rows, breaches, seconds = _play(play, orders, console)
         struck = {name: {str(f): n for f, n in s.faults.struck.items() if n} for name, s in play.channels.items()}
+        story = happened(store)
+        numbers = _metrics(store)
     finally:
         play.close()
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+    breaches += missing(story)
     sound = not breaches and not any(row.problems for row in rows)
     if as_json:
         told = {"ok": sound, "seconds": round(seconds, 1), "seed": seed, "faults": struck, "breaches": breaches}
-        typer.echo(json.dumps({**told, "channels": [asdict(row) for row in rows]}))
+        turns = {one.name: one.times for one in story}
+        typer.echo(json.dumps({**told, "channels": [asdict(row) for row in rows], "orders": turns, "metrics": numbers}))
     else:
-        _print(rows, breaches, struck, seconds, seed)
+        _print(rows, struck)
+        _print_story(story, numbers)
+        _print_verdict(rows, breaches, seconds, seed)
     raise typer.Exit(0 if sound else 1)
 
 
@@ -86,21 +111,29 @@ def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], li
                     if number % 12 == 7:
                         play.cancel(name)
                     if number % 8 == 3:
-                        play.call_off(name, early=False)
+                        play.staff.call_off(name, early=False)
+                if number == 0:
+                    for name in play.channels:
+                        play.order(name, dict.fromkeys(APART, 1))
                 if number == min(orders - 1, UNREADABLE_AT):
                     play.buy_unreadable(drifting)
                 if number == orders // 2:
-                    play.discover()
+                    play.staff.discover()
+                    play.staff.restock()
+                if number % HOLD_EVERY == 4:
+                    play.staff.hold(play.random.choice(list(play.channels)))
+                if number % HOLD_EVERY == 9:
+                    play.staff.lift()
                 if number % 5 == 4:
                     play.mend()
-                    play.send()
+                    play.staff.send()
                     _must_live(daemon, log)
                 progress.update(task, completed=number + 1)
                 time.sleep(0.05)
-            for title, deed in (("coming to rest", None), ("second thoughts", _think_again)):
+            deeds = (("coming to rest", _nothing), ("second thoughts", _think_again), ("what is missing", _complete))
+            for title, deed in deeds:
                 rest = progress.add_task(title, total=None)
-                if deed is not None:
-                    deed(play)
+                deed(play)
                 rows, breaches = _settle(play, daemon, log)
                 progress.update(rest, total=1, completed=1)
     finally:
@@ -112,14 +145,31 @@ def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], li
     return rows, breaches, time.monotonic() - began
 
 
+def _nothing(play: Rehearsal) -> None:
+    """Everything has been done."""
+
+
+def _complete(play: Rehearsal) -> None:
+    """What has not happened yet, as few orders were played, happens now."""
+    from core.commands.episodes import EPISODES, happened
+
+    if play.store is None:
+        return
+    for episode, so_far in zip(EPISODES, happened(play.store), strict=True):
+        if not so_far.times:
+            for name in play.channels:
+                episode.deed(play, name)
+
+
 def _think_again(play: Rehearsal) -> None:
     """What operators decide when everything has left that could: refunds, corrections, and nobody waits any longer."""
     for name in play.channels:
+        play.staff.take_back(name)
         for _ in range(3):
-            play.give_back(name)
-        play.mistype(name)
+            play.staff.give_back(name)
+        play.staff.mistype(name)
         for _ in range(2):
-            play.call_off(name, early=True)
+            play.staff.call_off(name, early=True)
 
 
 def _settle(play: Rehearsal, daemon: subprocess.Popen[bytes], log: Path) -> tuple[list[Row], list[str]]:
@@ -128,7 +178,8 @@ def _settle(play: Rehearsal, daemon: subprocess.Popen[bytes], log: Path) -> tupl
     while True:
         _must_live(daemon, log)
         play.mend()
-        busy = play.send()
+        play.staff.lift()
+        busy = play.staff.send()
         rows = play.judge()
         quiet = not busy and not play.pending() and not any(row.problems for row in rows)
         if quiet or time.monotonic() > ends:
@@ -142,9 +193,8 @@ def _must_live(daemon: subprocess.Popen[bytes], log: Path) -> None:
         raise UserError(f"the daemon ended by itself ({daemon.returncode}): {last[0]}")
 
 
-def _print(rows: list[Row], breaches: list[str], struck: dict[str, Any], seconds: float, seed: int) -> None:
-    console = Console()
-    console.width = max(console.width, 100)
+def _print(rows: list[Row], struck: dict[str, Any]) -> None:
+    console = _wide()
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     for heading in (
         "channel", "orders\nthere", "stored\nhere", "units\nreserved", "back-\nordered", "held",
@@ -174,6 +224,28 @@ def _print(rows: list[Row], breaches: list[str], struck: dict[str, Any], seconds
     for name, faults in struck.items():
         words = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()) if count) or "none"
         console.print(f"[dim]faults at {name}: {words}[/dim]")
+
+
+def _print_story(story: Sequence[Happened], numbers: Sequence[dict[str, str]]) -> None:
+    console = _wide()
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    table.add_column("orders", justify="right")
+    table.add_column("that")
+    for one in story:
+        table.add_row(f"{one.times}", one.name)
+    console.print()
+    console.print(table)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    for heading in ("metric", "value", "definition"):
+        table.add_column(heading, no_wrap=heading == "value")
+    for number in numbers:
+        table.add_row(number["metric"], number["value"], number["definition"])
+    console.print()
+    console.print(table)
+
+
+def _print_verdict(rows: list[Row], breaches: list[str], seconds: float, seed: int) -> None:
+    console = _wide()
     for row in rows:
         for problem in row.problems[:10]:
             console.print(f"[red]{row.channel}: {problem}[/red]", highlight=False)
@@ -182,3 +254,27 @@ def _print(rows: list[Row], breaches: list[str], struck: dict[str, Any], seconds
     sound = not breaches and not any(row.problems for row in rows)
     verdict = "[green]all checks hold[/green]" if sound else "[red]not all checks hold[/red]"
     console.print(f"{verdict} after {seconds:.0f} s (seed {seed})")
+
+
+def _wide() -> Console:
+    console = Console()
+    console.width = max(console.width, 100)
+    return console
+
+
+def _metrics(store: Store) -> list[dict[str, str]]:
+    """Some of what `ordersync metrics` tells of the day."""
+    from core.commands.metrics import shown
+    from core.days import Days
+    from core.sync.channel import clock
+    from core.sync.metrics.measure import measure, up_to_date
+    from core.sync.metrics.period import Period
+
+    days = Days(UTC)
+    up_to_date(store, days, clock)
+    now = clock()
+    period = Period(first=days.day(now) - 1, last=days.day(now))
+    return [
+        {"metric": one.metric.title, "value": shown(one), "definition": one.metric.formula}
+        for one in measure(store, period, days, now, {}, METRICS)
+    ]

@@ -12,7 +12,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -28,43 +28,16 @@ from connectors.simulation import (
     SimulatedOrder,
     Simulator,
 )
+from core.commands.assortment import APART, KIT, KIT_PARTS, LOCATIONS, SCARCE, SKUS, TOWNS, UNKNOWN
 from core.commands.judgement import Row, judge
-from core.connector import SIMULATORS, Ability, find, find_simulator, names
-from core.errors import UserError
-from core.model import CancelReason, RefundReason
+from core.commands.staff import Staff
+from core.connector import SIMULATORS, find_simulator, names
 from core.store.database import Store
 from core.store.schema import open_store
-from core.sync.cancel import Decision, cancel
 from core.sync.channel import clock
-from core.sync.correct import Correction, correct
 from core.sync.kits import define_kit
-from core.sync.refund import Part, Wish, refund
-from core.sync.ship import Departure, ship
 from core.sync.stock import receive
 from core.sync.verify import verify
-
-LOCATIONS = {"east": ("10001", 1), "west": ("94110", 2)}
-KIT = "GIFT-BOX"
-KIT_PARTS = {"TEE-RED-M": 2, "MUG-BLUE": 1}
-SCARCE = "LAMP-OAK"
-"""So few of it that most who order it wait."""
-UNKNOWN = "NEW-ARRIVAL"
-"""On offer at the channels before the warehouse knows it: its lines are held, then resume."""
-SKUS = [
-    *(f"TEE-{colour}-{size}" for colour in ("RED", "BLUE", "SAND") for size in ("S", "M", "L")),
-    *(f"MUG-{colour}" for colour in ("BLUE", "WHITE", "GREEN")),
-    *(f"BAG-{number}" for number in range(1, 7)),
-    SCARCE,
-]
-TOWNS = [
-    ("10001", "New York", "NY"),
-    ("60601", "Chicago", "IL"),
-    ("73301", "Austin", "TX"),
-    ("94110", "San Francisco", "CA"),
-]
-CARRIERS = ("UPS", "USPS", "FedEx")
-ONLY_WHOLE = ("amazon",)
-"""Channels that cancel whole orders and nothing less."""
 
 
 class Rehearsal:
@@ -91,7 +64,8 @@ class Rehearsal:
         self.called_off: set[tuple[str, str]] = set()
         self.unreadable: set[tuple[str, str]] = set()
         """Orders that are written in a way no connector knows, and not mended yet."""
-        prices = {sku: Decimal(self.random.randrange(500, 6000)) / 100 for sku in (*SKUS, KIT, UNKNOWN)}
+        everything = (*SKUS, *APART, KIT, UNKNOWN)
+        prices = {sku: Decimal(self.random.randrange(500, 6000)) / 100 for sku in everything}
         for name in channels or names(SIMULATORS):
             kind = find_simulator(name)
             made = {**kind.rehearsal, **kind.hardest, **ways.get(name, {})}
@@ -102,6 +76,7 @@ class Rehearsal:
                 simulator.offer(SimulatedListing(sku=sku, title=title, price=price, quantities=quantities))
             self.channels[name] = simulator
         self.store: Store | None = None
+        self.staff = Staff(self)
 
     # The set.
 
@@ -152,6 +127,8 @@ class Rehearsal:
             for location in LOCATIONS:
                 quantity = 2 if sku == SCARCE else self.random.randrange(20, 60)
                 receive(store, sku, location, quantity, now=clock())
+        for sku, location in zip(APART, LOCATIONS, strict=True):
+            receive(store, sku, location, 200, now=clock())
         define_kit(store, KIT, KIT_PARTS)
 
     def close(self) -> None:
@@ -182,10 +159,15 @@ class Rehearsal:
             skus.append(SCARCE)
         if choice.random() < 0.04:
             skus.append(UNKNOWN)
+        return self.order(name, {sku: choice.choice((1, 1, 1, 2)) for sku in skus})
+
+    def order(self, name: str, units: Mapping[str, int]) -> str:
+        """A buyer orders just this."""
+        choice = self.random
         code, city, region = choice.choice(TOWNS)
         return self.channels[name].place(
             SimulatedOrder(
-                lines=tuple(SimulatedLine(sku=sku, quantity=choice.choice((1, 1, 1, 2))) for sku in skus),
+                lines=tuple(SimulatedLine(sku=sku, quantity=quantity) for sku, quantity in units.items()),
                 postal_code=code,
                 city=city,
                 region=region,
@@ -242,107 +224,6 @@ class Rehearsal:
                 name=name,
             )
         return {row.number for row in rows}
-
-    def discover(self) -> None:
-        """The warehouse finds out about the new arrival: what was held for it may go."""
-        if self.store is not None:
-            receive(self.store, UNKNOWN, "east", 40, now=clock())
-
-    def send(self, most: int = 1000) -> int:
-        """The warehouse ships what was released to it; returns how many parcels left."""
-        if self.store is None:
-            return 0
-        with self.store.read() as tx:
-            rows = tx.rows(
-                "SELECT f.id, f.order_id, p.name, c.name AS channel, o.number FROM fulfilment_orders f"
-                " JOIN locations p ON p.id = f.location_id JOIN orders o ON o.id = f.order_id"
-                " JOIN channels c ON c.id = o.channel_id WHERE f.state = 'released' ORDER BY f.id LIMIT :most",
-                most=most,
-            )
-        left = 0
-        for row in rows:
-            if (row.channel, row.number) in self.called_off:
-                continue
-            tracking = f"1Z{self.seed % 1000:03d}{row.id:013d}"
-            departure = Departure(row.order_id, row.name, self.random.choice(CARRIERS), tracking, clock())
-            try:
-                left += ship(self.store, departure, clock())[1]
-            except UserError:
-                continue  # cancelled or held since it was released: it stays on the shelf
-        return left
-
-    # What an operator decides. Each reaches the channel through the daemon alone.
-
-    def call_off(self, name: str, *, early: bool | None = None) -> bool:
-        """An order that has not left is cancelled here, or what is left of one; whether there was one to cancel.
-
-        `early`: one no location was asked for yet, or (False) one that was.
-        """
-        choice = self.random
-        orders = [
-            row for row in self._orders(name, Ability.CANCEL) if row.open and (not row.left or name not in ONLY_WHOLE)
-        ]
-        if not orders:
-            return False
-        row = choice.choice(orders)
-        units = None
-        if name not in ONLY_WHOLE and choice.random() < 0.4:
-            units = {str(row.line): 1}
-        decision = Decision(row.id, choice.choice(list(CancelReason)), units, notify=False)
-        return self._try(lambda store: cancel(store, decision, clock()))
-
-    def give_back(self, name: str) -> bool:
-        """One unit of what has left is paid back; whether there was one to pay back."""
-        orders = [row for row in self._orders(name, Ability.REFUND) if row.told]
-        if not orders:
-            return False
-        row = self.random.choice(orders)
-        wish = Wish(row.id, self.random.choice(list(RefundReason)), {str(row.line): Part(units=1)}, notify=False)
-        return self._try(lambda store: refund(store, wish, clock()))
-
-    def mistype(self, name: str) -> bool:
-        """A tracking number was mistyped and is corrected; whether there was one."""
-        if self.store is None or Ability.CORRECT_TRACKING not in find(self.channels[name].connector).abilities:
-            return False
-        with self.store.read() as tx:
-            parcels = tx.rows(
-                "SELECT s.id, s.order_id, s.tracking FROM shipments s JOIN orders o ON o.id = s.order_id"
-                " JOIN channels c ON c.id = o.channel_id WHERE c.name = :name AND s.origin = 'operator'"
-                " AND s.id NOT IN (SELECT shipment_id FROM corrections) ORDER BY s.id DESC LIMIT 10",
-                name=name,
-            )
-        if not parcels:
-            return False
-        row = self.random.choice(parcels)
-        correction = Correction(row.order_id, row.tracking, tracking=f"1Y{self.seed % 1000:03d}{row.id:013d}")
-        return self._try(lambda store: correct(store, correction, clock()))
-
-    def _orders(self, name: str, ability: Ability) -> Sequence[Any]:
-        """Lines of this channel's newest orders, where it can be told, and what of them is open, has left, was told."""
-        if self.store is None or ability not in find(self.channels[name].connector).abilities:
-            return ()
-        with self.store.read() as tx:
-            return tx.rows(
-                "SELECT o.id, l.number AS line, l.reserved + l.backordered AS open,"
-                " (SELECT sum(e.shipped) FROM lines e WHERE e.order_id = o.id) AS left,"
-                " (SELECT sum(e.allocated) FROM lines e WHERE e.order_id = o.id) AS asked,"
-                " EXISTS (SELECT 1 FROM shipment_lines u JOIN pushes p ON p.shipment_id = u.shipment_id"
-                "  WHERE u.line_id = l.id AND p.state = 'confirmed') AS told"
-                " FROM lines l JOIN orders o ON o.id = l.order_id JOIN channels c ON c.id = o.channel_id"
-                " WHERE c.name = :name AND o.fulfiller = 'merchant' AND NOT EXISTS (SELECT 1 FROM lines e"
-                " WHERE e.order_id = o.id AND (e.cancelled > 0 OR e.held > 0)) ORDER BY l.id DESC LIMIT 60",
-                name=name,
-            )
-
-    def _try(self, deed: Callable[[Store], object]) -> bool:
-        """What cannot be done any more since it was looked at is left."""
-        if self.store is None:
-            return False
-        try:
-            deed(self.store)
-        except UserError:
-            return False
-        return True
 
     def pending(self) -> int:
         """How much the daemon has yet to do."""

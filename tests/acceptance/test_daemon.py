@@ -168,7 +168,7 @@ def test_no_buyer_and_no_secret_reaches_the_log(daemon: Running) -> None:
     play = daemon.play
     play.buy("shopify")
     daemon.until(lambda: _orders(play) == 1, "the order's arrival")
-    daemon.until(lambda: play.send() or not play.pending(), "the shipment")
+    daemon.until(lambda: play.staff.send() or not play.pending(), "the shipment")
     daemon.stop()
     text = daemon.log.read_text()
     for secret in (*play.environ.values(), "Lovelace", "Analytical", "example.test"):

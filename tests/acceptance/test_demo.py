@@ -1,0 +1,37 @@
+"""`ordersync demo` as a person runs it: the whole story, each of its turns at least once, judged by the channels."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from core.commands.episodes import EPISODES, happened, missing
+from core.store.database import Store
+
+
+def test_the_demo_tells_the_whole_story_however_few_orders_it_plays() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon", "demo", "--orders", "2", "--no-faults", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["ok"]
+    assert told["breaches"] == []
+    assert told["orders"].keys() == {one.name for one in EPISODES}
+    assert all(times >= 1 for times in told["orders"].values())
+    assert all(row["at_channel"] == row["imported"] >= 2 for row in told["channels"])
+    assert {metric["value"] for metric in told["metrics"]} >= {"0 hours"}
+    assert len(told["metrics"]) == len({metric["definition"] for metric in told["metrics"]}) > 5
+
+
+def test_a_story_that_misses_a_turn_is_no_whole_one(sqlite_store: Store) -> None:
+    told = missing(happened(sqlite_store))
+    assert len(told) == len(EPISODES)
+    assert "no orders left from two locations" in told
