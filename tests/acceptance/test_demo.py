@@ -27,7 +27,6 @@ def test_the_demo_tells_the_whole_story_however_few_orders_it_plays() -> None:
     assert told["orders"].keys() == {one.name for one in EPISODES}
     assert all(times >= 1 for times in told["orders"].values())
     assert all(row["at_channel"] == row["imported"] >= 2 for row in told["channels"])
-    assert {metric["value"] for metric in told["metrics"]} >= {"0 hours"}
     assert len(told["metrics"]) == len({metric["definition"] for metric in told["metrics"]}) > 5
 
 
