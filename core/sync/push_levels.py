@@ -262,7 +262,7 @@ def _write_windows(tx: Tx, channel: Channel, rows: Sequence[Any], now: int) -> N
     fell = Counter(
         max(0, now - row.fell_at) // SECOND
         for row in rows
-        if row.fell_at and row.sent < row.told and row.revision == row.sent_revision
+        if row.fell_at and row.sent < row.told and row.revision == row.sent_revision  # told again, it fell before
     )
     tx.insert(
         tables.facts_windows,

@@ -20,6 +20,7 @@ from tests.bench.figures import Figure, Report
 from tests.bench.hints import hints
 from tests.bench.hot import hot
 from tests.bench.intake import intake
+from tests.bench.ledger import ledger
 from tests.bench.levels import levels
 from tests.bench.memory import memory
 from tests.bench.million import million
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[bool], Report]] = {
     "decode": decode,
     "calls": calls,
     "hints": hints,
+    "ledger": ledger,
     "routing": routing,
 }
 

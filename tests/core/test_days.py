@@ -48,6 +48,19 @@ def test_sql_says_the_same(first: int, length: int, zone: tzinfo, data: st.DataO
     assert all(day == days.day(moment) for moment, day in told)
 
 
+@pytest.mark.parametrize("when", [date(2018, 11, 4), date(2018, 2, 18)])
+def test_sql_says_the_same_where_midnight_is_set_back_or_left_out(when: date) -> None:
+    days = Days(ZoneInfo("America/Sao_Paulo"))
+    middle = days.begin(of_date(when))
+    at = [middle + n * QUARTER + off for n in range(-200, 200) for off in (-1, 0)]
+    with sqlite3.connect(":memory:") as database:
+        database.execute("CREATE TABLE t (at BIGINT)")
+        database.executemany("INSERT INTO t VALUES (?)", [(one,) for one in at])
+        told = database.execute(f"SELECT at, {days.sql('at', min(at), max(at))} FROM t").fetchall()
+    database.close()
+    assert [day for _, day in told] == [days.day(moment) for moment, _ in told]
+
+
 def test_an_instant_before_1970_has_its_day_too() -> None:
     days = Days(UTC)
     with sqlite3.connect(":memory:") as database:

@@ -74,6 +74,16 @@ def test_a_day_by_hand(world: World, shop: Channel) -> None:
     assert {word: shelf.get(word, 0) for word in words} == dict(zip(words, (0, 0, 5, 0, 1), strict=True))
 
 
+def test_a_void_parcel_is_no_parcel_of_its_order(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A", 1)))
+    world.ship("1", tracking="T1")
+    void(world.store, Void(world.order("1").id, "T1", "lost"), world.now)
+    world.release(shop)
+    world.ship("1", tracking="T2", A=1)
+    shipped = found(world)[""]
+    assert (shipped["shipped"], shipped["parcels"], sum(shipped["minutes"].values())) == (1, 1, 1)
+
+
 def test_what_a_line_got_when_it_came_is_kept(world: World, shop: Channel) -> None:
     first = order("1", line(1, "A", 4), line(2, "A", 3))
     world.take(shop, first, order("2", line(1, "A", 2, shipped=1)), order("3", line(1, "A", 3, cancelled=1)))
@@ -279,6 +289,12 @@ def test_how_long_a_channel_could_sell_what_was_gone(world: World, shop: Channel
         assert sums(tx, period, DAYS, TODAY)[""].seconds == {seconds: 1}
         assert sums(tx, replace_by(period, "channel"), DAYS, TODAY)["shop"].seconds == {seconds: 1}
         assert sums(tx, replace_by(period, "day"), DAYS, TODAY)["2026-11-02"].seconds == {seconds: 1}
+    with world.store.write() as tx:
+        tx.run("UPDATE levels SET state = 'queued', revision = revision + 1")
+    world.later(500)
+    assert push_levels(world.store, shop, world.clock).applied == 1  # told once more: that was no window
+    with world.store.read() as tx:
+        assert sums(tx, Period(first=TODAY, last=TODAY), DAYS, TODAY)[""].seconds == {seconds: 1}
     world.receive("A", "east", 9)
     levels()
     world.later(99)
