@@ -66,6 +66,7 @@ shipments = Table(
     Column("void_settled", Boolean, nullable=False, server_default=text("false")),  # and somebody has seen to that
     UniqueConstraint("order_id", "tracking"),
     Index(None, "shipped_at"),
+    Index("ix_shipments_void_shown", "id", sqlite_where=text("void_shown"), postgresql_where=text("void_shown")),
     one_of("origin", "operator", "warehouse", "channel"),
 )
 

@@ -57,11 +57,13 @@ WHERE o.id IN (SELECT l.order_id FROM lines l WHERE l.backordered > 0)
 _A_PERSONS = ("operator", "address", "fraud", "buyer_cancel", "unknown_status")
 """Holds that no later version of the order need lift; the others wait for the buyer or the channel."""
 
+# CROSS: SQLite joins in the order written, and else would look through all orders for their holds.
 _HELD = f"""
 SELECT o.number || ':' || h.hold AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS subject,
  o.id AS order_id, o.ship_by AS deadline, h.since AS since, h.hold AS hold, h.why AS why
-FROM holds h JOIN orders o ON o.id = h.order_id JOIN channels c ON c.id = o.channel_id
-WHERE h.hold IN ({", ".join(f"'{hold}'" for hold in _A_PERSONS)}) AND {_OURS}
+FROM holds h CROSS JOIN orders o CROSS JOIN channels c
+WHERE o.id = h.order_id AND c.id = o.channel_id AND {_OURS}
+ AND h.hold IN ({", ".join(f"'{hold}'" for hold in _A_PERSONS)})
  AND EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered + l.held > 0)
 """
 
