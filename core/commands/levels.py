@@ -37,8 +37,11 @@ def explained(
         show.document(found)
         return
     show.table(
-        ("item", "location", "place", "on hand", "allocated", "spare here"),
-        [(one.sku, one.location, one.place, one.on_hand, one.allocated, one.spare) for one in found.shelves],
+        ("item", "location", "place", "on hand", "allocated", "for its counter", "spare here"),
+        [
+            (one.sku, one.location, one.place, one.on_hand, one.allocated, one.counter, one.spare)
+            for one in found.shelves
+        ],
     )
     show.table(
         ("item", "per unit", "reserved", "no location yet", "ahead", "buffer", "because"),

@@ -30,7 +30,9 @@ class Shelf(msgspec.Struct, frozen=True):
     on_hand: int
     allocated: int
     spare: int
-    """On hand less allocated, less what the promises of other channels need there."""
+    """On hand less allocated, less what the promises of other channels need there and what is kept for the counter."""
+    counter: int = 0
+    """Units kept there for its own counter (`keep` in locations.toml)."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -153,14 +155,15 @@ def _shelves(
     """`ahead`: what is offered ahead stands, as levels are computed, at one of the locations; here it does not."""
     place_of = {spot: place for place, spots in rule.places.items() for spot in spots}
     rows = tx.rows(
-        "SELECT i.sku, l.name, s.* FROM stock s JOIN items i ON i.id = s.item_id JOIN locations l"
+        "SELECT i.sku, l.name, l.keep, s.* FROM stock s JOIN items i ON i.id = s.item_id JOIN locations l"
         " ON l.id = s.location_id WHERE s.item_id IN :items AND s.location_id IN :spots ORDER BY i.sku, l.name",
         items=[item for item, _ in parts],
         spots=sorted(place_of),
     )
     return tuple(
         Shelf(row.sku, row.name, place_of[row.location_id], row.on_hand, row.allocated,
-              spare.get((row.item_id, row.location_id), 0) - max(0, ahead.get((row.item_id, row.location_id), 0)))
+              spare.get((row.item_id, row.location_id), 0) - max(0, ahead.get((row.item_id, row.location_id), 0)),
+              min(row.keep, max(0, row.on_hand - row.allocated)))
         for row in rows
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from core.routing import Reason
 from core.store.database import Tx
 from core.sync.verify_breach import LOOK, MOST, REPAIR, Breach, Check, name_lines, name_orders
 
@@ -194,17 +195,29 @@ def parcels_stay_with_their_order(tx: Tx) -> Iterator[Breach]:
 def what_is_parked_waits(tx: Tx) -> Iterator[Breach]:
     """I9: an order that is kept as waiting for a location has promised units that no location is asked for."""
     rows = tx.rows(
-        "SELECT p.order_id FROM parked p WHERE NOT EXISTS (SELECT 1 FROM lines l WHERE l.order_id = p.order_id"
-        f" AND l.reserved > l.allocated) ORDER BY p.order_id LIMIT {MOST}"
+        "SELECT p.order_id, p.reason FROM parked p WHERE p.reason NOT IN"
+        f" ({', '.join(repr(reason.value) for reason in Reason)}) OR NOT EXISTS (SELECT 1 FROM lines l"
+        f" WHERE l.order_id = p.order_id AND l.reserved > l.allocated) ORDER BY p.order_id LIMIT {MOST}"
     )
     orders = name_orders(tx, [row.order_id for row in rows])
     for row in rows:
         yield Breach(
             name="I9",
             subject=orders[row.order_id],
-            wrong="kept as waiting for a location, and nothing of it does",
+            wrong=f"kept as waiting for a location ({row.reason}), and nothing of it does, or not for a known reason",
             cure=f"`ordersync reroute {row.order_id}` looks at it anew",
             order_id=row.order_id,
+        )
+
+
+def paused_locations_say_why(tx: Tx) -> Iterator[Breach]:
+    """I9: a location is paused since an instant and for a reason, or neither."""
+    for row in tx.rows("SELECT name FROM locations WHERE (paused <> '') <> (paused_at IS NOT NULL) ORDER BY name"):
+        yield Breach(
+            name="I9",
+            subject=f"location {row.name}",
+            wrong="paused without an instant, or without a reason",
+            cure=f"`ordersync location pause {row.name} --why …`, then `ordersync location resume {row.name}`",
         )
 
 
@@ -327,6 +340,7 @@ CHECKS: tuple[Check, ...] = (
     closed_lines_hold_nothing,
     parcels_stay_with_their_order,
     what_is_parked_waits,
+    paused_locations_say_why,
     rejected_work_is_nobodys,
     money_is_what_it_was,
     nothing_is_dropped,

@@ -275,8 +275,8 @@ def test_a_level_is_explained_from_the_shelf_to_the_channel(world: World) -> Non
     set_rule(world.store, shop.id, "A", world.now, percent=50)
     told = why(world, shop, "A", only_east)
     assert [msgspec.structs.astuple(one) for one in told.shelves] == [
-        ("A", "east", "E", 10, 3, 5),
-        ("A", "west", "W", 5, 0, 5),
+        ("A", "east", "E", 10, 3, 5, 0),
+        ("A", "west", "W", 5, 0, 5, 0),
     ]
     assert [(one.sku, one.reserved, one.unbound, one.buffer, one.why) for one in told.kept] == [
         ("A", 6, 1, 2, "the channel's")

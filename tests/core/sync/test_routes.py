@@ -15,6 +15,7 @@ from core.settings import RoutingSettings
 from core.sync import refill as refilling
 from core.sync.cancel import Decision, cancel
 from core.sync.levels import refresh, touch_changed_rules
+from core.sync.levels_explained import explain
 from core.sync.pauses import pause, resume
 from core.sync.traits import Traits, set_traits
 from tests.core.sync.world import EAST, OAKLAND, START, WEST, World, edited, line, order
@@ -121,9 +122,10 @@ def test_a_capacity_set_at_noon_counts_the_morning(world: World) -> None:
 
 def test_work_that_is_taken_back_leaves_room_for_who_waits(world: World) -> None:
     world.item("A", east=9)
+    world.item("B", east=9)
     at(world, east={"capacity_orders": 1})
     shop = world.channel()
-    world.take(shop, order("1", line(1, "A")), order("2", line(1, "A")))
+    world.take(shop, order("1", line(1, "A")), order("2", line(1, "B")))
     cancel(world.store, Decision(world.order("1").id, CancelReason.BUYER), world.now)
     assert world.refill(shop) == 1
     assert chosen(world, "2") == ["east"]
@@ -139,7 +141,14 @@ def test_balance_asks_who_has_least_today(world: World) -> None:
     assert decision(world, "3")["candidates"][0]["load"] == 1
 
 
-def test_units_kept_for_the_counter_are_neither_promised_nor_routed_nor_offered(world: World) -> None:
+def test_units_kept_for_the_counter_are_neither_promised_nor_routed_nor_offered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Any] = []
+    real = refilling.resume
+    monkeypatch.setattr(
+        refilling, "resume", lambda tx, own, ids, now, **how: looked.append(ids) or real(tx, own, ids, now, **how)
+    )
     world.item("A", east=5, west=1)
     at(world, east={"keep": 3})
     shop = world.channel(buffer=0)
@@ -151,7 +160,11 @@ def test_units_kept_for_the_counter_are_neither_promised_nor_routed_nor_offered(
     touch_changed_rules(world.store, own)
     refresh(world.store, own, world.now)
     assert world.value("SELECT desired FROM levels") == 0
-    assert world.refill(shop) == 0
+    assert {one.location: one.counter for one in explain(world.store, own, "shop", "A", world.now).shelves} == {
+        "east": 3,
+        "west": 0,
+    }
+    assert (world.refill(shop), looked) == (0, []), "not looked at in vain"
     at(world)
     shop = world.channel()
     refresh(world.store, own, world.now)

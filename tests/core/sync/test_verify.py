@@ -253,6 +253,16 @@ CORRUPTIONS = {
         "#6",
         "INSERT INTO parked (order_id, reason) VALUES ({six}, 'rejected')",
     ),
+    "a location paused since no instant": (
+        "I9",
+        "location east",
+        "UPDATE locations SET paused = 'why' WHERE id = {east}",
+    ),
+    "an order parked for no known reason": (
+        "I9",
+        "#6",
+        "INSERT INTO parked (order_id, reason) VALUES ({six}, 'whim')",
+    ),
     "work rejected by nobody": (
         "I9",
         "#6",
