@@ -18,7 +18,7 @@ import msgspec
 from core.errors import UserError
 from core.model import Parts
 from core.store import tables
-from core.store.catalogue import look_up
+from core.store.catalogue import look_up, parts_of
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
 from core.sync.rma import Announced, Found, announced, announced_of, desk_row, find, lock, write_event
@@ -195,7 +195,8 @@ def _of_order(tx: Tx, found: Found, wish: Receiving, place: int | None) -> list[
 def _as_left(tx: Tx, line: StoredLine) -> tuple[Parts, int | None]:
     """What one unit of a line is made of and where it left from, by its newest parcel; as it stands now where the
     channel shipped it."""
-    now = line.claim.parts or ()
+    item = line.row.item_id
+    now = line.claim.parts or (() if item is None else parts_of(tx, [item])[item])
     parcel = tx.row(
         "SELECT s.id, s.location_id, p.quantity FROM shipment_lines p JOIN shipments s ON s.id = p.shipment_id"
         " WHERE p.line_id = :id AND s.voided_at IS NULL ORDER BY s.id DESC LIMIT 1",

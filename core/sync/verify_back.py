@@ -17,8 +17,10 @@ def void_parcels_are_back(tx: Tx) -> Iterator[Breach]:
         f"""
         SELECT t.parcel, t.item_id, MAX(t.location_id) AS location_id, SUM(t.moved) AS moved, SUM(t.back) AS back FROM (
           SELECT substr(g.cause, 6) AS parcel, g.item_id, g.location_id, -g.on_hand AS moved, 0 AS back
-          FROM shipments s JOIN ledger g ON g.kind = 'ship' AND g.cause LIKE 'ship:' || s.id || ':%'
-          WHERE s.voided_at IS NOT NULL
+          FROM ledger g WHERE g.kind = 'ship'
+            AND substr(g.cause, 1, length(g.cause) - length(CAST(g.item_id AS text)) - 1) IN (
+              SELECT 'ship:' || s.id || ':' || p.line_id FROM shipments s
+              JOIN shipment_lines p ON p.shipment_id = s.id WHERE s.voided_at IS NOT NULL)
           UNION ALL
           SELECT substr(cause, 6), item_id, location_id, 0, on_hand FROM ledger WHERE kind = 'void'
         ) t GROUP BY t.parcel, t.item_id HAVING SUM(t.moved) <> SUM(t.back) OR MIN(t.location_id) <> MAX(t.location_id)

@@ -72,6 +72,8 @@ class Model:
     beside: dict[str, int] = field(default_factory=lambda: {"east": 0, "west": 0})
     """In quarantine."""
     released: int = 0
+    late: int = 0
+    """Cancelled there when they had left already, as it was seen last."""
 
     @property
     def shipped(self) -> int:
@@ -139,6 +141,7 @@ class Run:
         assert sum(done.units.values()) == units
         self.model.parcels.pop(numbers[which], None)
         self.model.gone.add(numbers[which])
+        self.model.late -= min(units, self.model.late)
 
     def tell(self) -> None:
         push_tracking(self.world.store, self.shop, self.world.clock)
@@ -180,9 +183,8 @@ class Run:
             packages=tuple(Package(tracking=n, carrier="UPS", lines={"1": units}) for n, units in told.items()),
         )
         self.world.take(self.shop, now)
-        late = max(0, self.model.cancelled_there + self.model.shipped - self.model.ordered)
-        assert self.line.late == late
-        assert self.line.cancelled >= self.model.cancelled_there - late
+        self.model.late = max(0, self.model.cancelled_there + self.model.shipped - self.model.ordered)
+        assert self.line.cancelled >= self.model.cancelled_there - self.model.late
 
     def receive(self, units: int, disposition: Disposition, place: str) -> None:
         wish = Receiving(
@@ -248,7 +250,7 @@ class Run:
 
     def agrees(self) -> None:
         model, row = self.model, self.line
-        assert (row.shipped, row.returned) == (model.shipped, model.back)
+        assert (row.shipped, row.returned, row.late) == (model.shipped, model.back, model.late)
         assert self.world.stock(self.sku) == (model.on_hand, row.reserved)
         stands = self.world.value(
             "SELECT COALESCE(SUM(a.units), 0) FROM aside a JOIN items i ON i.id = a.item_id"

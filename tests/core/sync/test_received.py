@@ -7,7 +7,7 @@ import pytest
 
 from core.connector import Ability
 from core.errors import UserError
-from core.model import Observation, Page, Return, ReturnLine, ReturnState, instant
+from core.model import Fulfiller, Observation, Page, Return, ReturnLine, ReturnState, instant
 from core.sync.aside import Going, let_go, standing
 from core.sync.channel import Channel
 from core.sync.late import Keep, keep
@@ -230,6 +230,16 @@ def test_units_somebody_shipped_at_the_channel_come_back_too(world: World, shop:
     come(world, disposition=DISPOSE, at="west", unknown=1)
     come(world, at="west", A=2)
     assert world.at("A") == {"east": (7, 0), "west": (3, 0)}
+
+
+def test_what_the_channel_shipped_itself_may_come_back_here(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A", 3), fulfiller=Fulfiller.CHANNEL))
+    world.take(shop, order("1", line(1, "A", 3, shipped=1), fulfiller=Fulfiller.CHANNEL, version=2))
+    assert world.counts("1") == {"ordered": 3, "shipped": 1, "held": 2}
+    come(world, at="west", A=1)
+    assert world.at("A") == {"east": (9, 0), "west": (2, 0)}
+    with pytest.raises(UserError, match="1 of order #1 left and 1 came back"):
+        come(world, at="west", A=1)
 
 
 def test_a_return_whose_order_is_not_here_is_received_by_its_skus(world: World, shop: Channel) -> None:
