@@ -16,22 +16,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from connectors import notices
 from connectors.filedrop.export import recall_csv, recall_json, work_csv, work_json
 from connectors.filedrop.local import Entry, Folders, Local
 from connectors.filedrop.rows import COLUMNS, BadFile, Document, cut, event
 from core.credentials import Keeper
-from core.errors import in_doubt
+from core.errors import UserError, in_doubt
 from core.guard import forbid_in_transaction
 from core.handover import Event, Notice, NoticePage, Recall, WorkOrder
 from core.model import Ack, AckState
-from core.settings import WarehouseSettings, wrong
+from core.settings import Secret, WarehouseSettings, wrong
 from core.warehouse import Deed
 
 PAGE = 50
@@ -62,12 +62,40 @@ class FileDropSettings(WarehouseSettings):
 
     folder: Annotated[str, AfterValidator(_absolute), Field(examples=["/srv/ordersync/depot"])]
     """The folder that holds in, out, sent, done and failed. We write work to out and read what comes to in."""
+    sftp_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]*$", examples=["sftp.example.com"])] = ""
+    """The server that holds the folder, reached over SFTP; needs `pip install 'ordersync[sftp]'`. Not set: the folder
+    is on this machine."""
+    sftp_port: Annotated[int, Field(ge=1, le=65_535)] = 22
+    """The server's port."""
+    sftp_user: Annotated[str, Field(examples=["ordersync"])] = ""
+    """Who logs in there."""
+    sftp_host_key: Annotated[
+        str, Field(pattern=r"^([a-z0-9@.-]+ [A-Za-z0-9+/=]+)?$", examples=["ssh-ed25519 AAAA"])
+    ] = ""
+    """The server's public key, type and key as `ssh-keyscan` prints them; ask the warehouse whether it is theirs. A
+    server that shows another one is not spoken to."""
+    sftp_password: Secret | None = None
+    """The user's password."""
+    sftp_private_key: Secret | None = None
+    """The user's private key, the whole text of its file, where the server wants a key."""
     format: Literal["csv", "json"] = "csv"
     """How work is written. Both are read."""
     time_zone: Annotated[str, AfterValidator(_zone), Field(examples=["America/New_York"])] | None = None
     """The zone of instants that a file writes without one. Not set: such rows are refused."""
     settle_seconds: Annotated[int, Field(ge=0, le=3600)] = 20
     """How long a file must not have changed before it is read: it may still be on its way."""
+
+    @model_validator(mode="after")
+    def _a_server_is_named_whole(self) -> Self:
+        if not self.sftp_host:
+            return self
+        if not self.sftp_user:
+            raise wrong("sftp_host stands without sftp_user", "name who logs in there")
+        if not self.sftp_host_key:
+            raise wrong("sftp_host stands without sftp_host_key", "write what `ssh-keyscan HOST` prints, once checked")
+        if self.sftp_password is None and self.sftp_private_key is None:
+            raise wrong("nothing proves who sftp_user is", "set sftp_password or sftp_private_key")
+        return self
 
 
 @dataclass
@@ -99,7 +127,25 @@ class FileDrop:
         self._reading: _Reading | None = None
 
     def _open(self) -> Folders:
-        return Local(self.name, Path(self.settings.folder))
+        own = self.settings
+        if not own.sftp_host:
+            return Local(self.name, Path(own.folder))
+        try:
+            from connectors.filedrop.sftp import Remote
+        except ImportError:
+            raise UserError(
+                f"{self.name}: SFTP needs a package that is not there; `pip install 'ordersync[sftp]'`"
+            ) from None
+        return Remote(
+            self.name,
+            own.folder,
+            host=own.sftp_host,
+            port=own.sftp_port,
+            user=own.sftp_user,
+            host_key=own.sftp_host_key,
+            password=own.sftp_password.get_secret_value() if own.sftp_password else "",
+            private_key=own.sftp_private_key.get_secret_value() if own.sftp_private_key else "",
+        )
 
     @property
     def _time_zone(self) -> tzinfo | None:
