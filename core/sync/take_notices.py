@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import BadDocument, UserError
+from core.errors import BadDocument, Unavailable, UserError
 from core.handover import Accepted, Adjusted, Counted, Declined, Event, Left, Notice, NoticePage, Withdrawn, kind_of
 from core.model import MAX_QUANTITY, micros
 from core.store import tables
@@ -133,7 +133,7 @@ def take_page(store: Store, house: Warehouse, page: NoticePage, now: int, *, mov
     try:
         effects = with_orders(store, work)
     except NeedOrders:
-        raise UserError(f"the orders that {house.name} tells of keep changing; it is tried again") from None
+        raise Unavailable(f"the orders that {house.name} tells of keep changing") from None
     poke(store, sorted(effects.channels))
     return effects
 

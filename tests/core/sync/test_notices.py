@@ -10,6 +10,7 @@ from connectors.sandbox_warehouse import Yard
 from core.model import CancelReason
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
+from core.sync.take_back import NeedOrders
 from core.sync.turn import Trouble
 from tests.core.sync.depot import Depot
 from tests.core.sync.world import World, line, order
@@ -269,3 +270,18 @@ def test_a_line_may_be_named_by_its_sku_where_only_one_has_it(world: World, shop
     depot.yard.send("OS-2", [("1Z2", {"MUG": 1})], at=depot.at())
     depot.ok()
     assert "several lines of MUG, name one" in depot.notices()[-1][2]
+
+
+def test_orders_that_keep_changing_are_an_outage_and_nobodys_to_mend(
+    world: World, depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise NeedOrders(set())
+
+    depot.send([{"TEE": 1}])
+    with monkeypatch.context() as patch:
+        patch.setattr("core.sync.take_notices.with_orders", never)
+        trouble = depot.turn()
+    assert isinstance(trouble, Trouble)
+    assert not trouble.parked
+    assert depot.ok().heard.taken == 1
