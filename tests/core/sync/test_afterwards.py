@@ -264,13 +264,26 @@ class Run:
 _runs = itertools.count()
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
 @given(ordered=st.integers(2, 6), steps=STEPS)
-def test_whatever_happens_units_are_where_the_sums_say(store: Store, ordered: int, steps: list[tuple]) -> None:  # type: ignore[type-arg]
+def test_whatever_happens_units_are_where_the_sums_say(
+    sqlite_store: Store,
+    ordered: int,
+    steps: list[tuple],  # type: ignore[type-arg]
+) -> None:
+    _live(sqlite_store, ordered, steps)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=QUIET)
+@given(ordered=st.integers(2, 6), steps=STEPS)
+def test_so_it_is_on_either_database(store: Store, ordered: int, steps: list[tuple]) -> None:  # type: ignore[type-arg]
+    _live(store, ordered, steps)
+
+
+def _live(store: Store, ordered: int, steps: list[tuple]) -> None:  # type: ignore[type-arg]
     world = World(store)
     run_number = next(_runs)
     sku = f"A{run_number}"
