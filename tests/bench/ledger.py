@@ -48,17 +48,24 @@ def _measure(report: Report, database: Database, address: str, batch: int, times
         history.multiply(raw, times)
         now = clock()
         raw.run(f"UPDATE orders SET placed_at = placed_at - (id % {SPREAD}) * {DAY}")
-        raw.run(f"UPDATE orders SET ship_by = {now} + CASE WHEN id % {LATE} = 0 THEN -1 ELSE 1 END * 30 * {DAY}")
+        due = f"(id % {SPREAD}) * {DAY} + {DAY}"
+        raw.run(f"UPDATE orders SET ship_by = CASE WHEN id % {LATE} = 0 THEN {now} - {due} ELSE {now} + 2 * {due} END")
         raw.commit()
         raw.settle(history.OWNERS)
     size = f"{batch * times:,} orders"
+
+    def cpu(work: Callable[[], object]) -> float:
+        """Seconds of CPU, the server's too: the wall's depend on what else the machine does."""
+        with measured(database.cpu) as cost:
+            work()
+        return cost.cpu + cost.server
 
     def told(what: str, seconds: float, against: float | None = None) -> None:
         report.figures.append(
             Figure(
                 part="ledger",
                 what=f"{database.name}: {what}, {size}",
-                unit="ms",
+                unit="ms CPU",
                 ours=seconds * 1000,
                 floor=None if against is None else against * 1000,
                 against="" if against is None else "adding up every line once",
@@ -67,36 +74,30 @@ def _measure(report: Report, database: Database, address: str, batch: int, times
         )
 
     with opened(url) as store:
-        once = _wall(lambda: _add_up(store))
-        told("first counting of all days", _wall(lambda: refresh_facts(store, _DAYS, clock)), once)
-        told("nothing changed", _wall(lambda: refresh_facts(store, _DAYS, clock)), once)
+        once = cpu(lambda: _add_up(store))
+        told("first counting of all days", cpu(lambda: refresh_facts(store, _DAYS, clock)), once)
+        told("nothing changed", cpu(lambda: refresh_facts(store, _DAYS, clock)), once)
         with store.write() as tx:
             tx.run("INSERT INTO audit (at, actor, order_id, event) VALUES (1, 'bench', 1, 'looked at')")
-        told("one order's days", _wall(lambda: refresh_facts(store, _DAYS, clock)), once)
+        told("one order's days", cpu(lambda: refresh_facts(store, _DAYS, clock)), once)
         last = _DAYS.day(clock())
         with store.read() as tx:
             newest = int(tx.value("SELECT max(day) FROM facts_orders"))
         for by in ("", "item", "day"):
             period = Period(first=newest - SPREAD + 1, last=newest, by=by)
             of = f"by {by}" if by else "all together"
-            seconds = _wall(lambda: measure(store, period, _DAYS, last * DAY, {}))  # noqa: B023 - runs at once
+            seconds = cpu(lambda: measure(store, period, _DAYS, last * DAY, {}))  # noqa: B023 - runs at once
             told(f"every metric of {SPREAD} days {of}", seconds, once)
         view = View(clock(), IssuesSettings(), {})
-        told("the inbox, its most urgent hundred", _wall(lambda: inbox(store, view, limit=100)), once)
+        told("the inbox, its most urgent hundred", cpu(lambda: inbox(store, view, limit=100)), once)
 
         def counted() -> None:
             with store.read() as tx:
                 counts(tx, view)
 
-        told("the inbox, counted", _wall(counted), once)
+        told("the inbox, counted", cpu(counted), once)
     database.drop(url)
     database.drop(template)
-
-
-def _wall(work: Callable[[], object]) -> float:
-    with measured() as cost:
-        work()
-    return cost.wall
 
 
 def _add_up(store: Store) -> None:
