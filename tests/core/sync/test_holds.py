@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import itertools
+from contextlib import suppress
+from typing import Any
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.errors import UserError
-from core.model import Fulfiller, Hold, micros
+from core.model import CancelReason, Fulfiller, Hold, micros
+from core.store.database import Store
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
 from core.sync.holds import hold, lift, lift_due
@@ -11,7 +18,7 @@ from core.sync.round import run_round
 from core.sync.verify import verify
 from core.sync.work import SECOND
 from tests.core.sync.corrupt import corrupting
-from tests.core.sync.world import OAKLAND, World, connector, edited, line, order, page
+from tests.core.sync.world import OAKLAND, World, check, connector, edited, line, order, page
 
 HOUR = 3600
 
@@ -186,8 +193,6 @@ def test_what_cannot_be_held_or_lifted_is_told(world: World, shop: Channel) -> N
 
 
 def test_a_held_order_may_still_be_cancelled(world: World, shop: Channel) -> None:
-    from core.model import CancelReason
-
     world.take(shop, order("1", line(1, "A", 2)))
     hold(world.store, id_of(world), "wait", world.now)
     cancel(world.store, Decision(order_id=id_of(world), reason=CancelReason.BUYER), world.now)
@@ -224,3 +229,63 @@ def test_until_is_an_instant_of_the_store(world: World, shop: Channel) -> None:
     end = micros(order("x").placed_at) + 24 * HOUR * SECOND
     hold(world.store, id_of(world), "wait", world.now, until=end)
     assert world.value("SELECT until FROM holds") == end
+
+
+QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+_numbers = itertools.count()
+_KINDS = [Hold.FRAUD, Hold.PAYMENT, Hold.PENDING, Hold.CHANNEL]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("channel says"), st.sets(st.sampled_from(_KINDS), max_size=2)),
+        st.tuples(st.just("hold"), st.booleans()),
+        st.tuples(st.just("lift"), st.sampled_from([None, *_KINDS])),
+        st.tuples(st.just("receive"), st.integers(1, 2)),
+        st.tuples(st.just("turn"), st.integers(0, 30)),
+    ),
+    min_size=2,
+    max_size=9,
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=QUIET)
+@given(steps=STEPS, units=st.integers(0, 2))
+def test_whatever_is_said_and_lifted_nothing_held_is_released_and_nothing_else_is_held_back(
+    store: Store, steps: list[tuple[str, Any]], units: int
+) -> None:
+    world = World(store)
+    run = next(_numbers)
+    sku, name = f"H{run}", f"h{run}"
+    world.item(sku, east=units)
+    shop = world.channel(name, unpaid_expire_hours=24)
+    one = order("1", line(1, sku, 3))
+    world.take(shop, one)
+    set_aside: set[str] = set()
+    said: set[Hold] = set()
+    operator = False
+    for version, (what, about) in enumerate(steps, 2):
+        id = world.order("1", name).id
+        if what == "channel says":
+            said = about
+            world.take(shop, edited(one, version=version, holds=tuple(sorted(said))))
+            set_aside &= {kind.value for kind in said}
+        elif what == "hold":
+            hold(store, id, "wait", world.now, recall=about)
+            operator = True
+        elif what == "lift":
+            with suppress(UserError):
+                lifted = lift(store, id, about, world.now, why="known").lifted
+                operator = operator and lifted != "operator"
+                set_aside |= {lifted} - {"operator"}
+        elif what == "receive":
+            world.receive(sku, "east", about)
+        standing = ({kind.value for kind in said} - set_aside) | ({"operator"} if operator else set())
+        assert world.holds("1", name) == standing
+        world.later(3600 * about if what == "turn" else 1)
+        done = run_round(store, shop, {name: shop.settings}, world.clock)
+        assert not (standing and done.released)
+        waits = world.rows("SELECT 1 FROM fulfilment_orders f WHERE f.order_id = :id AND f.state = 'planned'", id=id)
+        counts = world.counts("1", channel=name)
+        assert standing or not waits
+        assert standing or counts.get("allocated", 0) == counts.get("reserved", 0)
+        check(store)
+    assert verify(store, file=False) == []
