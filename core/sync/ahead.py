@@ -24,7 +24,7 @@ def reckon(tx: Tx, items: Sequence[int] | None = None) -> dict[int, int]:
         return {}
     ids = [row.item_id for row in rows]
     waits_for = waiting(tx, ids)
-    left = {row[0]: int(row[1]) for row in tx.rows(_LEFT, items=ids)}
+    left = {row[0]: max(0, int(row[1])) for row in tx.rows(_LEFT, items=ids)}
     found = {}
     for row in rows:
         waits, free = waits_for.get(row.item_id, 0), row.on_hand - row.reserved
@@ -54,7 +54,7 @@ SELECT item_id, SUM(units) FROM (
 
 _LEFT = """
 SELECT g.item_id, -SUM(g.on_hand) FROM ledger g JOIN presales p ON p.item_id = g.item_id
-WHERE g.item_id IN :items AND g.kind IN ('ship', 'ship_outside') AND g.at >= p.since GROUP BY g.item_id
+WHERE g.item_id IN :items AND g.kind IN ('ship', 'ship_outside', 'void') AND g.at >= p.since GROUP BY g.item_id
 """
 
 

@@ -165,6 +165,11 @@ def _is_known(tx: Tx, row: Any, box: Box, units: Mapping[int, int]) -> bool:
     found = _shipment(tx, row.order_id, clean(box.tracking).strip())
     if found is None:
         return False
+    if found.voided_at is not None:
+        raise UserError(
+            f"{row.key}: parcel {box.tracking} is void here, and told to have left; if it did, the warehouse has to "
+            "tell it under a number of its own"
+        )
     before = {
         line.line_id: line.quantity
         for line in tx.rows("SELECT * FROM shipment_lines WHERE shipment_id = :id", id=found.id)

@@ -12,6 +12,7 @@ from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
 from core.sync.take_back import NeedOrders
 from core.sync.turn import Trouble
+from core.sync.void import Void, void
 from tests.core.sync.depot import Depot
 from tests.core.sync.world import World, line, order
 
@@ -285,3 +286,17 @@ def test_orders_that_keep_changing_are_an_outage_and_nobodys_to_mend(
     assert isinstance(trouble, Trouble)
     assert not trouble.parked
     assert depot.ok().heard.taken == 1
+
+
+def test_a_void_parcel_that_is_told_to_have_left_is_for_a_person_to_see(world: World, depot: Depot) -> None:
+    depot.send([{"MUG": 1}])
+    depot.ok()
+    ((tracking, _, _),) = parcels(world)
+    void(world.store, Void(order_id=world.order("1").id, tracking=tracking, why="bought twice"), world.now)
+    (work,) = depot.yard.works().values()
+    (number,) = (number for number, sku in work.skus.items() if sku == "MUG")
+    depot.yard.send(work.key, [(tracking, {number: 1})], at=depot.at(0))
+    done = depot.ok()
+    assert (done.heard.taken, done.heard.refused) == (0, 1)
+    assert "is void here" in depot.notices()[-1][2]
+    assert world.counts("1", 2)["ordered"] == 1

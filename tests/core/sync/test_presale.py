@@ -19,6 +19,7 @@ from core.sync.holds import lift
 from core.sync.presale import backorder, end, preorder, shown
 from core.sync.round import Outcome, run_round
 from core.sync.verify import verify
+from core.sync.void import Void, void
 from tests.core.sync.fake import SIMPLE, Fake
 from tests.core.sync.world import SECOND, START, World, check, connector, edited, line, order, page
 
@@ -77,6 +78,20 @@ def test_what_of_a_preorder_has_left_is_not_offered_again(world: World, shop: Ch
     world.ship("1")
     turn(world, shop)
     assert world.stock("A") == (2, 0)
+    assert level(world) == 7
+
+
+def test_what_never_left_is_counted_as_promised_and_no_more(world: World, shop: Channel) -> None:
+    preorder(world.store, "A", LATER, world.now, cap=10, ships="stock")
+    sell(shop, "1", 3)
+    turn(world, shop)
+    world.receive("A", "east", 5)
+    turn(world, shop)
+    world.ship("1")
+    tracking = world.value("SELECT tracking FROM shipments")
+    void(world.store, Void(order_id=world.order("1").id, tracking=tracking, why="bought twice"), world.now)
+    turn(world, shop)
+    assert world.stock("A") == (5, 3)
     assert level(world) == 7
 
 
