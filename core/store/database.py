@@ -44,6 +44,13 @@ class Tx:
         """All rows of a query."""
         return self._execute(query, params).fetchall()
 
+    def tuples(self, query: str, **params: Any) -> list[tuple[Any, ...]]:
+        """All rows as the driver gives them: for queries of very many, which nobody reads by name."""
+        result = self._execute(query, params)
+        found = list(result.cursor.fetchall())
+        result.close()
+        return found
+
     def row(self, query: str, **params: Any) -> Any:
         """The first row, or None."""
         return self._execute(query, params).fetchone()

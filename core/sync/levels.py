@@ -22,8 +22,9 @@ from core.store.moves import touch
 from core.store.unbound import unbound
 from core.sync.ahead import write
 from core.sync.demand import learn
+from core.sync.levels_plain import Key, is_simple, plain_levels
 
-BATCH = 2_000
+BATCH = 4_000
 """Touched items worked off in one transaction."""
 
 
@@ -81,14 +82,13 @@ def refresh(store: Store, channels: Mapping[str, ChannelSettings], now: int) -> 
 
 def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple[int, set[int]]:
     tx.alone("levels")  # two at once could each see but one moved component of a kit
-    marks = tx.rows("SELECT item_id, mark FROM touched ORDER BY item_id LIMIT :batch /*lock*/", batch=BATCH)
+    marks = tx.tuples("SELECT item_id FROM touched ORDER BY item_id LIMIT :batch /*lock*/", batch=BATCH)
     if not marks:
         return 0, set()
-    touched = [row.item_id for row in marks]
+    touched = [row[0] for row in marks]
     kits = [row.kit_id for row in tx.rows("SELECT kit_id FROM kits WHERE component_id IN :ids", ids=touched)]
     write(tx, [*touched])
-    wanted = desired(tx, in_force(tx, rules(tx, channels)), [*touched, *kits])
-    changed = _differing(tx, wanted)
+    changed = _changed(tx, in_force(tx, rules(tx, channels)), touched, kits)
     tx.insert(
         tables.levels,
         ("listing_id", "place", "channel_id", "desired", "due_at", "wanted_at"),
@@ -106,14 +106,19 @@ def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple
     return len(marks), {channel for channel, _ in changed.values()}
 
 
+def _changed(tx: Tx, by: Mapping[int, Rule], touched: Sequence[int], kits: Sequence[int]) -> dict[Key, tuple[int, int]]:
+    """The levels that are not as they are stored: plain ones by sums, the others one by one."""
+    simple = {id: rule for id, rule in by.items() if is_simple(rule)}
+    changed, rest = plain_levels(tx, simple, touched) if simple else ({}, set(touched))
+    changed |= _differing(tx, desired(tx, simple, [*rest, *kits]))
+    others = {id: rule for id, rule in by.items() if id not in simple}
+    return changed | _differing(tx, desired(tx, others, [*touched, *kits])) if others else changed
+
+
 def in_force(tx: Tx, by: Mapping[int, Rule]) -> dict[int, Rule]:
     """The rules the stored levels were computed by, where there are any: a long round may still hold older ones."""
     stored = {row.id: row.rules for row in tx.rows("SELECT id, rules FROM channels")}
     return {id: msgspec.json.decode(stored[id], type=Rule) if stored.get(id) else rule for id, rule in by.items()}
-
-
-Key = tuple[int, str]
-"""(listing's id, place)."""
 
 
 def desired(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> dict[Key, tuple[int, int]]:
@@ -122,6 +127,8 @@ def desired(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> dict[Key, t
     Listings that the channel fulfils itself are never told anything.
     """
     ids = sorted(set(items))
+    if not ids:
+        return {}
     listings = tx.rows(
         "SELECT id, channel_id, item_id, buffer, cap, percent, stopped FROM listings"
         " WHERE item_id IN :ids AND fulfiller = 'merchant' ORDER BY id",
@@ -141,10 +148,6 @@ def desired(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> dict[Key, t
             for place, units in levels(parts[item], rule, *seen[channel], buffers[channel]).items():
                 found[listing, place] = channel, units
     return found
-
-
-OWN_RULES = "(stopped OR buffer IS NOT NULL OR cap IS NOT NULL OR percent IS NOT NULL)"
-"""SQL: a listing that has rules of its own."""
 
 
 def buffers_of(tx: Tx, by: Mapping[int, Rule], parts: Iterable[Parts]) -> dict[int, dict[int, int]]:

@@ -16,7 +16,7 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock
 from core.sync.demand import note_told
-from core.sync.levels import Key
+from core.sync.levels_plain import Key
 from core.sync.observe import clean
 from core.sync.told import write_tellings
 from core.sync.work import SECOND

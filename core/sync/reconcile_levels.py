@@ -10,7 +10,7 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock
 from core.sync.evidence import Cause, Difference, Reconciliation
-from core.sync.levels import OWN_RULES
+from core.sync.levels_plain import OWN_RULES
 from core.sync.pull import pull
 
 Place = tuple[int, str]

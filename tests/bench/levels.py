@@ -1,4 +1,5 @@
-"""Levels: what three channels should be told of a hundred thousand items in five warehouses, all anew and a few."""
+"""Levels: what three channels should be told of a hundred thousand items in five warehouses, all anew, all again (as
+when rules change and come to the same) and a few."""
 
 from __future__ import annotations
 
@@ -9,10 +10,16 @@ from core.sync.channel import clock
 from core.sync.levels import BATCH, refresh
 from tests.bench import floor, seller
 from tests.bench.databases import Database, databases, opened
-from tests.bench.figures import Report, Runs, compare, measured
+from tests.bench.figures import Figure, Report, Runs, compare, measured
 
 SHOPS = ("shop0", "shop1", "shop2")
 WAREHOUSES = [Location(name=f"place{number}", postal_code="10001") for number in range(5)]
+AGAIN_AIM = 1.0
+"""Seconds of CPU to compute and compare all of them."""
+
+ITEM_AIM = 100.0
+"""Microseconds of CPU for an item that has changed."""
+
 _COLUMNS = ("listing_id", "place", "channel_id", "desired", "due_at")
 
 
@@ -22,17 +29,18 @@ def levels(quick: bool) -> Report:
     report = Report()
     with databases() as kinds:
         for database in kinds:
-            _measure(report, database, items, few, rounds)
+            _measure(report, database, items, few, rounds, quick)
     return report
 
 
-def _measure(report: Report, database: Database, items: int, few: int, rounds: int) -> None:
+def _measure(report: Report, database: Database, items: int, few: int, rounds: int, quick: bool) -> None:
     channels: dict[str, ChannelSettings] = {}
     template = database.template(lambda store: channels.update(_fill(store, items)))
     with floor.driver(template) as raw:
         raw.settle(())
     full, full_bare = Runs(len(SHOPS) * items), Runs(len(SHOPS) * items)
     some, some_bare = Runs(few), Runs(few)
+    again = Runs(items)
     for _ in range(rounds):
         url = database.copy(template)
         with opened(url) as store:
@@ -40,6 +48,12 @@ def _measure(report: Report, database: Database, items: int, few: int, rounds: i
                 refresh(store, channels, clock())
             full.costs.append(cost)
             told = _told(store, len(SHOPS) * items)
+            with store.write() as tx:
+                tx.run("INSERT INTO touched (item_id) SELECT id FROM items")
+            with measured(database.cpu) as cost:
+                refresh(store, channels, clock())
+            again.costs.append(cost)
+            _told(store, len(SHOPS) * items)
             _change(store, few)
             with measured(database.cpu) as cost:
                 refresh(store, channels, clock())
@@ -61,6 +75,23 @@ def _measure(report: Report, database: Database, items: int, few: int, rounds: i
     against = "raw driver: reads the stock, writes the levels"
     report.figures += compare("levels", f"{database.name}, {items:,} items anew", "level", full, full_bare, against)
     report.figures += compare("levels", f"{database.name}, {few} changed", "item", some, some_bare, against)
+    whole = again.whole_cpu_micros() * items / 1e6
+    for what, unit, ours, most in (
+        (f"{items:,} items again, nothing differs: CPU, the server's too", "s", whole, AGAIN_AIM),
+        (f"{few} changed: CPU of an item, the server's too", "µs", some.whole_cpu_micros(), ITEM_AIM),
+    ):
+        report.figures.append(
+            Figure(
+                part="levels",
+                what=f"{database.name}: {what}",
+                unit=unit,
+                ours=ours,
+                floor=most,
+                against="as much as it may take",
+                aim=None if quick else 1.0,
+                less_is_better=True,
+            )
+        )
 
 
 def _fill(store: Store, items: int) -> dict[str, ChannelSettings]:
