@@ -46,7 +46,8 @@ def hold(
     ends = f" until {show.clock_time(end)}" if end is not None else ""
     show.line(f"order {row.name or row.number} is held{ends}" + ("" if done.new else "; it was held before"))
     for place, count in done.recalled.items():
-        show.line(f"{place} was asked to send {count} of it already: tell it to stop")
+        stopping = "its warehouse is asked to stop" if place in done.asked_to_stop else "tell it to stop"
+        show.line(f"{place} was asked to send {count} of it already: {stopping}")
     for place, count in done.asked.items():
         show.line(f"{place} was asked to send {count} of it already, and may: to ask them back, add --recall")
 

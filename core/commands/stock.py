@@ -260,5 +260,7 @@ def _tell(booking: Booking, json: bool) -> None:
 def _lost(lost: TakenBack) -> str:
     words = [f"{lost.backordered} units wait for stock again"] if lost.backordered else []
     words += [f"{lost.unbound} units lost their location"] if lost.unbound else []
-    words += [f"{lost.recalled} of them had been asked for already: tell the location"] if lost.recalled else []
+    by_hand = lost.recalled - lost.stopping
+    words += [f"{by_hand} of them had been asked for already: tell the location"] if by_hand else []
+    words += [f"{lost.stopping} of them had been asked for: the warehouse is asked to stop"] if lost.stopping else []
     return f"order {lost.name} of {lost.channel}: {'; '.join(words)} (`ordersync order {lost.order_id}`)"

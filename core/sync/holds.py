@@ -20,7 +20,7 @@ from core.sync.channel import Channel
 from core.sync.revise import REVIVED, UNPAID
 from core.sync.rows import tell
 from core.sync.stored import StoredLine, close_fulfilment, load_lines, write_claims
-from core.sync.warehouse import poke_warehouses
+from core.sync.warehouse import poke_warehouses, stopped_by_connector
 from core.sync.work import poke
 
 LIFTED = "hold lifted"
@@ -43,6 +43,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """Units asked back, by location: tell it."""
     asked: Mapping[str, int]
     """Units that locations were asked for and may still send, by location."""
+    asked_to_stop: frozenset[str] = frozenset()
+    """Locations whose warehouse is asked to stop; the others have to be told by people."""
 
 
 class Lifted(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,9 +93,12 @@ def hold(
             _recall(tx, lines, now)
         told = [f"operator: {why.strip()}"]
         told += [f"until {instant(until):%Y-%m-%d %H:%M}Z"] if until is not None else []
-        told += [f"{count} asked back from {place}: tell it" for place, count in recalled.items()]
+        stopped = frozenset(names[id] for id in stopped_by_connector(tx, names)) if recalled else frozenset()
+        for place, count in recalled.items():
+            told.append(f"{count} asked back from {place}: {'it is asked to stop' if place in stopped else 'tell it'}")
         _audit(tx, order, actor, "held", "; ".join(told), now)
-        return Held(new=known is None, recalled=recalled, asked={} if recall else asked), order.channel_id
+        asked = {} if recall else asked
+        return Held(new=known is None, recalled=recalled, asked=asked, asked_to_stop=stopped), order.channel_id
 
     held, channel_id = store.transact(work)
     poke(store, [channel_id])

@@ -118,7 +118,7 @@ def _counted_since(tx: Tx, place: int, items: Iterable[int], as_of: int) -> set[
         "SELECT item_id FROM counted WHERE location_id = :place AND item_id IN :ids AND as_of >= :as_of"
         " UNION SELECT item_id FROM ledger WHERE location_id = :place AND item_id IN :ids AND id > :floor"
         " AND at > :as_of AND kind IN ('set', 'count') AND cause NOT LIKE 'count:warehouse:%'"
-        " AND cause NOT LIKE 'count:late:%'",
+        " AND cause NOT LIKE 'count:late:%' AND cause NOT LIKE 'count:void:%'",
         place=place,
         ids=ids,
         as_of=as_of,

@@ -8,7 +8,7 @@ released yet, then released work, each from the newest orders first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from core.store.moves import Stock
 from core.store.unbound import as_sites
 from core.sync.promise import TAKEN_BACK, write_reservations
 from core.sync.stored import StoredLine, close_fulfilment, give_back, write_claims
+from core.sync.warehouse import stopped_by_connector
 
 T = TypeVar("T")
 
@@ -43,7 +44,9 @@ class TakenBack(msgspec.Struct, frozen=True):
     unbound: int
     """Units that a location was to send and does not have; those not backordered are routed anew."""
     recalled: int
-    """Units of these that the location had been asked for already: tell it."""
+    """Units of these that the location had been asked for already: tell it, as far as they are not `stopping`."""
+    stopping: int = 0
+    """Units of these whose warehouse is asked to stop by its connector."""
 
 
 @dataclass(slots=True)
@@ -213,19 +216,23 @@ def take_back(
     `stock` is the caller's to write.
     """
     hit = [line for found in lines.values() for line in found if line.row.id in losses]
-    lost: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    stopped = stopped_by_connector(tx, {one.location_id for line in hit for one in line.bound})
+    lost: defaultdict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
     events: list[tuple[int, str]] = []
     for line in hit:
         loss = losses[line.row.id]
-        bound, asked = line.claim.allocated, _asked(line)
+        bound, asked, told_there = line.claim.allocated, _asked(line), _asked(line, stopped)
         for location_id, units in loss.unbind.items():
             _unbind_line(line, location_id, units, stock)
         give_back(line.claim, line.bound, stock, loss.back)
         unbound, recalled = bound - line.claim.allocated, asked - _asked(line)
-        lost[loss.order_id].append((loss.back, unbound, recalled))
+        stopping = told_there - _asked(line, stopped)
+        lost[loss.order_id].append((loss.back, unbound, recalled, stopping))
         told = [f"{loss.back} of {line.row.sku} backordered again"] if loss.back else []
         told += [f"{unbound} of {line.row.sku} unbound from locations"] if unbound else []
-        told += [f"{recalled} of them already asked for: tell the location"] if recalled else []
+        by_hand = recalled - stopping
+        told += [f"{by_hand} of them already asked for: tell the location"] if by_hand else []
+        told += [f"{stopping} of them already asked for: the warehouse is asked to stop"] if stopping else []
         events.append((loss.order_id, f"{', '.join(told)}; {why}"))
     claims = [line.claim for line in hit]
     write_claims(tx, claims)
@@ -281,5 +288,7 @@ def _unbind_line(line: StoredLine, location_id: int, units: int, stock: Stock) -
             units -= count
 
 
-def _asked(line: StoredLine) -> int:
-    return sum(one.open for one in line.bound if one.state == "released")
+def _asked(line: StoredLine, places: Collection[int] | None = None) -> int:
+    """Open units that locations were asked to pick, at these or at all."""
+    released = (one for one in line.bound if one.state == "released")
+    return sum(one.open for one in released if places is None or one.location_id in places)

@@ -209,6 +209,18 @@ def _move(tx: Tx, order: Any, parcel: Any, back: Sequence[_Back], wish: Void) ->
                 note=wish.why,
             )
         )
+    for row in _counted_since(tx, parcel, moved):
+        stock.move(
+            Entry(
+                item_id=row.item_id,
+                location_id=row.location_id,
+                cause=f"count:void:{row.cause.removeprefix('ship:')}",
+                kind="count",
+                on_hand=row.on_hand,
+                actor=wish.actor,
+                note="it never left, so the last count had it already",
+            )
+        )
     ours = order.fulfiller == "merchant" and not order.test
     for one in back:
         claim = one.line.claim
@@ -217,6 +229,18 @@ def _move(tx: Tx, order: Any, parcel: Any, back: Sequence[_Back], wish: Void) ->
             claim.parts = None
     reserve([one.line.claim for one in back], stock)
     return stock
+
+
+def _counted_since(tx: Tx, parcel: Any, moved: Sequence[Any]) -> list[Any]:
+    """Of a parcel's ledger rows, those whose shelf its warehouse has counted since: the units stood there."""
+    counts = {
+        (row.item_id, row.location_id): row.as_of
+        for row in tx.rows(
+            "SELECT item_id, location_id, as_of FROM counted WHERE item_id IN :items",
+            items=sorted({row.item_id for row in moved}),
+        )
+    }
+    return [row for row in moved if counts.get((row.item_id, row.location_id), -1) >= parcel.shipped_at]
 
 
 def left_of(tx: Tx, shipment_id: int, parts: Mapping[int, Parts]) -> Sequence[Any]:

@@ -275,7 +275,9 @@ def test_promises_taken_back_are_called_back_too(world: World, shop: Channel, de
     released(world, shop, tees=8, mugs=0)
     depot.ok()
     (lost,) = count(world.store, "TEE", "east", 5, world.now).taken_back
-    assert lost.recalled == 3
+    assert (lost.recalled, lost.stopping) == (3, 3)
+    told = world.value("SELECT detail FROM audit WHERE event = 'promise taken back'")
+    assert "3 of them already asked for: the warehouse is asked to stop" in told
     assert depot.ok().recalled == 1
     (work,) = depot.yard.works().values()
     assert [work.open(number) for number in work.asked] == [5]
@@ -389,3 +391,16 @@ def test_what_cannot_be_read_now_keeps_no_work_from_being_handed_over(
     depot.connector.events = out
     assert isinstance(depot.turn(), Trouble)
     assert depot.work() == [("OS-1", "handed")]
+
+
+def test_what_a_hold_asks_back_is_called_back_by_the_connector(world: World, shop: Channel, depot: Depot) -> None:
+    from core.sync.holds import hold
+
+    released(world, shop, mugs=0)
+    depot.ok()
+    held = hold(world.store, world.order("1").id, "the buyer called", world.now, recall=True)
+    assert (held.recalled, held.asked_to_stop) == ({"east": 2}, {"east"})
+    assert "2 asked back from east: it is asked to stop" in world.value("SELECT detail FROM audit WHERE event = 'held'")
+    assert depot.ok().recalled == 1
+    assert depot.work() == [("OS-1", "recalled")]
+    assert depot.ok().handed_over == 0

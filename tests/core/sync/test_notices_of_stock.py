@@ -255,3 +255,30 @@ def test_a_sku_that_has_lost_its_zeros_is_told_and_not_guessed(world: World, dep
     depot.ok()
     assert reasons(depot) == ["no item of ours, or a kit: 123 (did a spreadsheet take the zeros off 00123?), 77"]
     assert world.stock("00123") == (4, 0)
+
+
+@pytest.mark.parametrize("told_late", [False, True])
+def test_a_parcel_that_never_left_is_in_the_count_already(
+    world: World, shop: Channel, depot: Depot, told_late: bool
+) -> None:
+    """Its label was bought, the shelf was counted with the units on it, and then it is void."""
+    from core.sync.void import Void, void
+
+    work(world, shop, depot, TEE=2)
+    if told_late:
+        depot.yard.count("E", {"TEE": 10}, as_of=depot.at(1))
+        depot.ok()
+        depot.send(seconds=-120)
+        depot.ok()
+    else:
+        depot.send()
+        depot.ok()
+        depot.yard.count("E", {"TEE": 10}, as_of=depot.at(1))
+        depot.ok()
+    assert world.stock("TEE") == (10, 0)
+    tracking = world.value("SELECT tracking FROM shipments")
+    void(world.store, Void(order_id=world.order("1").id, tracking=tracking, why="label only"), world.now)
+    assert world.stock("TEE") == (10, 2)
+    depot.yard.count("E", {"TEE": 10}, as_of=depot.at(-30))
+    depot.ok()
+    assert world.stock("TEE") == (10, 2)
