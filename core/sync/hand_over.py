@@ -27,6 +27,9 @@ from core.warehouse import Deed
 BATCH = 50
 """Work orders handed over between two commits."""
 
+MOST = 1000
+"""Work orders planned in one transaction."""
+
 RETRY_SECONDS = 30
 
 
@@ -83,9 +86,10 @@ def _queue(tx: Tx, house: Warehouse, now: int) -> int:
         " WHERE f.state = 'released' AND f.location_id IN :places AND f.released_at >= :since"
         " AND NOT EXISTS (SELECT 1 FROM handovers h WHERE h.fulfilment_order_id = f.id"
         "  AND h.state NOT IN ('recalled', 'dropped', 'done'))"
-        " AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = f.order_id) ORDER BY f.id LIMIT 1000",
+        " AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = f.order_id) ORDER BY f.id LIMIT :most",
         places=sorted(house.places),
         since=house.since,
+        most=MOST,
     )
     asked = _asked_lines(tx, house, [row.id for row in rows])
     ids = tx.ids(tables.handovers, len(rows))
@@ -134,10 +138,19 @@ def _asked_lines(tx: Tx, house: Warehouse, ids: Sequence[int]) -> defaultdict[in
 
 
 def hand_over(store: Store, house: Warehouse, clock: Clock) -> int:
-    """Hands over batch after batch until nothing is due; returns how much the warehouse took.
+    """Plans and hands over until nothing is due; returns how much the warehouse took.
 
-    Raises the first thing the connector raised, once everything that does not depend on it was tried.
+    Raises what the connector raises; what waits is handed over by a later turn.
     """
+    taken, queued = 0, MOST
+    while queued >= MOST:
+        queued = plan_work(store, house, clock())
+        taken += _drain(store, house, clock)
+    return taken
+
+
+def _drain(store: Store, house: Warehouse, clock: Clock) -> int:
+    """Batch after batch of what is planned."""
     taken = 0
     while house.does(Deed.RELEASE):
         due = _take(store, house, clock())

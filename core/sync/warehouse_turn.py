@@ -17,7 +17,7 @@ from core.settings import Settings
 from core.store.database import Store, Tx
 from core.sync.channel import Clock, clock
 from core.sync.connect import Keepers
-from core.sync.hand_over import hand_over, plan_work
+from core.sync.hand_over import hand_over
 from core.sync.recall import plan_recalls, send_recalls
 from core.sync.take_notices import Heard, take_told
 from core.sync.turn import Trouble
@@ -92,7 +92,6 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
 
     # What left is known before anything is called back.
     done.heard = attempt(lambda: take_told(store, house, now, stopping), done.heard)
-    plan_work(store, house, now())
     done.handed_over = attempt(lambda: hand_over(store, house, now), 0)
     plan_recalls(store, house, now())
     done.recalled = attempt(lambda: send_recalls(store, house, now), 0)

@@ -404,3 +404,14 @@ def test_what_a_hold_asks_back_is_called_back_by_the_connector(world: World, sho
     assert depot.ok().recalled == 1
     assert depot.work() == [("OS-1", "recalled")]
     assert depot.ok().handed_over == 0
+
+
+def test_however_much_was_released_all_of_it_goes_out_in_one_turn(
+    world: World, shop: Channel, depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.sync import hand_over
+
+    monkeypatch.setattr(hand_over, "MOST", 2)
+    world.take(shop, *(order(str(n), line(1, "TEE")) for n in range(5)))
+    world.release(shop)
+    assert depot.ok().handed_over == 5
