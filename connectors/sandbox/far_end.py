@@ -48,6 +48,8 @@ class Trouble(StrEnum):
     """401 to everything; nothing takes effect."""
     LOST_ANSWER = "lost answer"
     """A write takes effect and its answer is lost; reads are answered."""
+    NO_LIST = "no list"
+    """Everything takes effect and is answered without its list: the key is absent."""
 
 
 class OrderTruth(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,6 +286,8 @@ class FarEnd(Telling):
                 return 400, msgspec.json.encode({"error": str(error)})
             if trouble is Trouble.LOST_ANSWER and operation in WRITES:
                 raise ConnectionResetError
+            if trouble is Trouble.NO_LIST and isinstance(value, dict):
+                value = {key: part for key, part in value.items() if not isinstance(part, list)}
             return status, msgspec.json.encode(value)
 
     def _answer_orders(self, request: bytes) -> tuple[int, object]:

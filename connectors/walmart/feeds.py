@@ -133,7 +133,11 @@ def settle(api: Api, feeds: Feeds, pending: Mapping[str, str]) -> Iterator[Ack]:
     """See `Connector.settle`. A feed that is processed says nothing of its items: each has its own state."""
     by_feed: dict[str, dict[str, list[str]]] = {}
     for key, ticket in pending.items():
-        feed, sku = msgspec.json.decode(ticket, type=tuple[str, str])
+        try:
+            feed, sku = msgspec.json.decode(ticket, type=tuple[str, str])
+        except msgspec.DecodeError:  # of another version: what became of it will never be known
+            yield Ack(key=key, state=AckState.RETRY, reason="its ticket cannot be read; it is sent again")
+            continue
         by_feed.setdefault(feed, {}).setdefault(sku, []).append(key)
     for feed, keys in by_feed.items():
         yield from _settle(api, feeds, feed, keys)

@@ -16,6 +16,8 @@ Every check is a method that may also be called by itself: `Suite().test_...(con
 `AssertionError` saying what was promised and what came. Running the fixtures needs pytest; the kit itself does not.
 """
 
+from core.conformance.answers import Answers
+from core.conformance.batches import Batches
 from core.conformance.cancelling import Cancelling
 from core.conformance.declared import Declared
 from core.conformance.documents import Documents
@@ -44,7 +46,9 @@ class Conformance(
     Cancelling,
     Refunding,
     Levels,
+    Batches,
     Failures,
+    Answers,
     History,
     Returning,
     Examining,

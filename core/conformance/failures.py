@@ -25,7 +25,7 @@ class Failures(Given):
         tellings = list(self._tellings(connector, far_end))
         with failing(far_end, Failure.UNAVAILABLE):
             for what, tell in tellings:
-                acks, error = _answers(tell)
+                acks, error = answers(tell)
                 must(
                     error is None or isinstance(error, Unavailable),
                     f"{what} in an outage raises Unavailable; it raised {error!r}",
@@ -47,7 +47,7 @@ class Failures(Given):
                     f"{what} with refused credentials raises Unauthorized; it gave {raised!r}",
                 )
             for what, tell in tellings:
-                acks, error = _answers(tell)
+                acks, error = answers(tell)
                 must(
                     isinstance(error, Unauthorized) and not acks,
                     f"{what} with refused credentials raises "
@@ -58,7 +58,7 @@ class Failures(Given):
     def test_a_parcel_whose_answer_was_lost_is_called_ambiguous(self, connector: Connector, far_end: FarEnd) -> None:
         parcels = self._parcels(connector, far_end, 3)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, error = _answers(lambda: connector.push_tracking(parcels))
+            acks, error = answers(lambda: connector.push_tracking(parcels))
         answered = {ack.key for ack in acks if ack.state is not AckState.RETRY}
         unanswered = [parcel for parcel in parcels if parcel.key not in answered]
         arrived = {effect.tracking for effect in far_end.effects()}
@@ -75,7 +75,7 @@ class Failures(Given):
     def test_a_parcel_whose_answer_was_lost_arrives_once(self, connector: Connector, far_end: FarEnd) -> None:
         parcels = self._parcels(connector, far_end, 2)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, _ = _answers(lambda: connector.push_tracking(parcels))
+            acks, _ = answers(lambda: connector.push_tracking(parcels))
         far_end.let_time_pass()
         known = {ack.key for ack in acks if ack.state in (AckState.APPLIED, AckState.ACCEPTED)}
         # The rest as every caller must: read the order back, and tell only what is not there.
@@ -92,7 +92,7 @@ class Failures(Given):
         self.applied(self.settled(connector, far_end, connector.push_tracking([parcel])))
         far_end.let_time_pass()
         with failing(far_end, Failure.LOST_ANSWER):
-            _answers(lambda: connector.push_tracking([corrected(parcel)]))
+            answers(lambda: connector.push_tracking([corrected(parcel)]))
         far_end.let_time_pass()
         # Told again without a look, which a caller does whose reading back lags: harmless all the same.
         self.applied(self.settled(connector, far_end, connector.push_tracking([corrected(parcel)])))
@@ -106,7 +106,7 @@ class Failures(Given):
     ) -> None:
         rows = self._cancellations(connector, far_end, 3)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, error = _answers(lambda: connector.push_cancellations(rows))
+            acks, error = answers(lambda: connector.push_cancellations(rows))
         answered = {ack.key for ack in acks if ack.state is not AckState.RETRY}
         truths = far_end.truths()
         arrived = [row.key for row in rows if row.key not in answered and any(truths[row.order].cancelled.values())]
@@ -116,7 +116,7 @@ class Failures(Given):
     def test_a_cancellation_whose_answer_was_lost_happens_once(self, connector: Connector, far_end: FarEnd) -> None:
         rows = self._cancellations(connector, far_end, 2)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, _ = _answers(lambda: connector.push_cancellations(rows))
+            acks, _ = answers(lambda: connector.push_cancellations(rows))
         far_end.let_time_pass()
         known = {ack.key for ack in acks if ack.state in (AckState.APPLIED, AckState.ACCEPTED)}
         rest = [row for row in rows if row.key not in known]
@@ -130,7 +130,7 @@ class Failures(Given):
     def test_a_refund_whose_answer_was_lost_is_called_ambiguous(self, connector: Connector, far_end: FarEnd) -> None:
         rows = self._refunds(connector, far_end, 3)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, error = _answers(lambda: connector.push_refunds(rows))
+            acks, error = answers(lambda: connector.push_refunds(rows))
         answered = {ack.key for ack in acks if ack.state is not AckState.RETRY}
         paid = {effect.order for effect in far_end.refunds()}
         self._called_ambiguous("a refund", [r.key for r in rows if r.key not in answered and r.order in paid], error)
@@ -139,7 +139,7 @@ class Failures(Given):
     def test_a_refund_whose_answer_was_lost_pays_once(self, connector: Connector, far_end: FarEnd) -> None:
         rows = self._refunds(connector, far_end, 2)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, _ = _answers(lambda: connector.push_refunds(rows))
+            acks, _ = answers(lambda: connector.push_refunds(rows))
         far_end.let_time_pass()
         known = {ack.key for ack in acks if ack.state in (AckState.APPLIED, AckState.ACCEPTED)}
         rest = [row for row in rows if row.key not in known]
@@ -152,7 +152,7 @@ class Failures(Given):
     def test_levels_whose_answer_was_lost_end_as_told(self, connector: Connector, far_end: FarEnd) -> None:
         levels = self.levels_of(connector, far_end, 13)
         with failing(far_end, Failure.LOST_ANSWER):
-            acks, error = _answers(lambda: connector.push_levels(levels))
+            acks, error = answers(lambda: connector.push_levels(levels))
         must(error is None or isinstance(error, Unavailable), f"a lost answer is Unavailable; it raised {error!r}")
         wrong = [ack for ack in acks if ack.state in (AckState.REFUSED, AckState.STALE)]
         must(not wrong, f"a lost answer refuses no level; it gave {wrong}")
@@ -235,7 +235,7 @@ def _raised(call: Callable[[], object]) -> object:
         return error
 
 
-def _answers(tell: Callable[[], Iterable[Ack]]) -> tuple[list[Ack], ChannelError | None]:
+def answers(tell: Callable[[], Iterable[Ack]]) -> tuple[list[Ack], ChannelError | None]:
     """The acks that came before the error, and the error."""
     came = []
     try:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from core.model import Call
 
@@ -20,6 +22,19 @@ class Failure(StrEnum):
     """The credentials are refused, the renewed ones too; nothing takes effect."""
     LOST_ANSWER = "lost answer"
     """A write takes effect and its answer is lost; reads are answered."""
+    NO_LIST = "no list"
+    """Every request takes effect and is answered without its list: the key is absent, all else is there."""
+
+
+def without_lists(body: bytes) -> bytes:
+    """This JSON answer without its outermost lists, as a far end that has the failure `NO_LIST` gives it."""
+
+    def cut(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: cut(part) for key, part in value.items() if not isinstance(part, list)}
+
+    return msgspec.json.encode(cut(msgspec.json.decode(body)))
 
 
 class Truth(Protocol):

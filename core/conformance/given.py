@@ -94,6 +94,15 @@ class Given:
     unknown_handle: ClassVar[str] = ""
     """The handle of a listing the channel does not know (any more)."""
 
+    unknown_place: ClassVar[str] = "nowhere"
+    """The id of a location the channel could have and does not know."""
+
+    full_batch: ClassVar[int] = 50
+    """Levels that fill one request to the channel, or one file; where it takes one at a time, many."""
+
+    states: ClassVar[tuple[str, ...]] = ()
+    """The places of a document that say whether its order may ship, as `$.payment.status` or `$.lines[0].status`."""
+
     carrier: ClassVar[str] = "UPS"
 
     only_whole: ClassVar[str] = ""
@@ -103,6 +112,10 @@ class Given:
         """Another instance for the same account, as after a restart. Override it where the two are kept elsewhere."""
         kept: Any = connector
         return type(connector)(kept.name, kept.settings)
+
+    def unknown_handles(self, count: int) -> list[str]:
+        """So many of `unknown_handle`. Override it where a channel's batch takes each handle once."""
+        return [self.unknown_handle] * count
 
     # The words the checks are written in.
 

@@ -6,7 +6,10 @@ turn and is left out once; and they are cut off and scrambled.
 
 from __future__ import annotations
 
+import os
 import random
+import time
+import unittest
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -85,6 +88,66 @@ class Hostile(Given):
                 must(len(text.split()) >= 2, f"a BadDocument says what is wrong and where; for {what} it says {text!r}")
                 quoted = [word for word in (*secrets, _MARK) if word in text]
                 must(not quoted, f"a BadDocument quotes nothing of the document; for {what} it did: {text!r}")
+
+    def test_a_state_nobody_knows_holds_the_order(self, connector: Connector, far_end: FarEnd) -> None:
+        if not self.states:
+            raise unittest.SkipTest(
+                "the suite does not say in `states` where a document tells whether its order may ship"
+            )
+        body = connector.fetch(self.placed(far_end, 1)[0]).body
+        must(not connector.normalize(body).holds, "an ordinary order may ship; this one is held")
+        found = set()
+        for path, document in _replaced(body, b'"a state of tomorrow"'):
+            if path in self.states:
+                found.add(path)
+                came = _outcome(connector, document)
+                held = isinstance(came, BadDocument) or (isinstance(came, Order) and bool(came.holds))
+                must(held, f"an order in a state nobody knows is held or a BadDocument; with one at {path} it may ship")
+        must(
+            found == set(self.states),
+            f"`states` names places of a document; there are none at {set(self.states) - found}",
+        )
+
+    def test_no_instant_is_read_by_the_machines_own_zone(self, connector: Connector, far_end: FarEnd) -> None:
+        body = connector.fetch(self.placed(far_end, 1)[0]).body
+        documents = [("nothing changed", body)]
+        for instant in (b'"2026-01-01T00:00:00"', b'"2026-01-01"', b'"2026-01-01 00:00:00"'):
+            documents += [(f"an instant without its zone at {path}", one) for path, one in _replaced(body, instant)]
+        for what, document in documents:
+            here, there = (_in_zone(zone, connector, document) for zone in ("UTC", "Asia/Tokyo"))
+            same = here == there or (isinstance(here, Exception) and isinstance(there, Exception))
+            must(same, f"a document means the same on every machine; one with {what} is another order in another zone")
+
+
+def _replaced(body: bytes, value: bytes) -> Iterator[tuple[str, bytes]]:
+    """This JSON document with this value at every place that holds a text or a number, one at a time."""
+    try:
+        document = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return
+    mark = msgspec.json.encode(_MARK)
+    for path, holder, key in _places(document, "$"):
+        kept = holder[key]
+        if isinstance(kept, dict | list):
+            continue
+        holder[key] = _MARK
+        yield path, msgspec.json.encode(document).replace(mark, value)
+        holder[key] = kept
+
+
+def _in_zone(zone: str, connector: Connector, document: bytes) -> Order | Exception:
+    """The outcome on a machine whose own time zone this is."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        return _outcome(connector, document)
+    finally:
+        if before is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = before
+        time.tzset()
 
 
 def _outcome(connector: Connector, document: bytes) -> Order | Exception:

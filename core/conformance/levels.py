@@ -78,12 +78,13 @@ class Levels(Given):
 
     @needs(Ability.PUSH_LEVELS, Ability.READ_LEVELS)
     def test_a_level_can_be_read_back(self, connector: Connector, far_end: FarEnd) -> None:
-        levels = self.levels_of(connector, far_end, 12)
-        self.settled(connector, far_end, connector.push_levels(levels))
-        far_end.let_time_pass()
-        wanted = {level.key: far_end.levels()[level.sku, level.place] for level in levels}
-        read = {level.key: level.quantity for level in connector.read_levels([_key(level) for level in levels])}
-        must(read == wanted, f"levels are read as the channel holds them, {wanted}; they were as {read}")
+        for revision, quantity in enumerate((12, 0), start=1):
+            levels = self.levels_of(connector, far_end, quantity, revision=revision)
+            self.settled(connector, far_end, connector.push_levels(levels))
+            far_end.let_time_pass()
+            wanted = {level.key: far_end.levels()[level.sku, level.place] for level in levels}
+            read = {level.key: level.quantity for level in connector.read_levels([_key(level) for level in levels])}
+            must(read == wanted, f"levels are read as the channel holds them, {wanted}; they were as {read}")
 
     @needs(Ability.READ_LEVELS)
     def test_reading_an_unknown_level_leaves_it_out(self, connector: Connector, far_end: FarEnd) -> None:

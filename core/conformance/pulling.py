@@ -95,6 +95,12 @@ class Pulling(Given):
                 here == there, f"a cursor means the same after a restart; it gave {sorted(here)}, then {sorted(there)}"
             )
 
+    def test_the_cursor_gets_on_with_the_pages(self, connector: Connector, far_end: FarEnd) -> None:
+        self.placed(far_end, self.plenty)
+        pages = self._several(self.pull(connector))
+        first, last = (page.cursor for page in (pages[0], pages[-1]))
+        must(first != last, f"a cursor gets on: {len(pages)} pages were read, and the last one's is the first one's")
+
     def test_a_repeated_pull_yields_the_same(self, connector: Connector, far_end: FarEnd) -> None:
         self.placed(far_end, self.plenty)
         once, twice = (self.seen(connector, self.pull(connector)) for _ in range(2))

@@ -74,6 +74,15 @@ class Shipping(Given):
         must(shown == [parcel.tracking], f"a parcel reads back with its tracking {parcel.tracking}; it did as {shown}")
 
     @needs(Ability.PUSH_TRACKING)
+    def test_a_parcel_reads_back_with_its_carrier(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready(connector, far_end, 1)[0]
+        self.settled(connector, far_end, connector.push_tracking([self.parcel(far_end, order)]))
+        far_end.let_time_pass()
+        shown = [package.carrier for package in self.fetched(connector, order.number).packages]
+        kept = all(self.carrier.casefold() in carrier.casefold() for carrier in shown)
+        must(kept, f"a parcel reads back with its carrier {self.carrier}; it did with {shown}")
+
+    @needs(Ability.PUSH_TRACKING)
     def test_two_parcels_of_one_line_add_up(self, connector: Connector, far_end: FarEnd) -> None:
         order = self.ready(connector, far_end, 1, units=3)[0]
         for serial, units in ((1, 2), (2, 1)):

@@ -37,6 +37,7 @@ from connectors.simulation import (
     Simulator,
 )
 from core.conformance import Failure
+from core.conformance.far_end import without_lists
 from core.model import Call
 from tests.passing import passing
 
@@ -143,9 +144,16 @@ class SimulatedFarEnd:
         faults = {Failure.UNAVAILABLE: Fault.HTML_503, Failure.LOST_ANSWER: Fault.RESET_AFTER_WRITE}
         failure = None if how is None else Failure(how)
         self.simulator.faults.set({faults[failure]: 1.0} if failure in faults else {})
-        handle = self._refuse if failure is Failure.UNAUTHORIZED else self._handle
+        handles = {Failure.UNAUTHORIZED: self._refuse, Failure.NO_LIST: self._without_lists}
+        handle = self._handle if failure is None else handles.get(failure, self._handle)
         self.simulator.handle = handle  # type: ignore[method-assign, assignment]  # every request goes through it
         return True
+
+    def _without_lists(self, request: Request) -> Response:
+        response = self._handle(request)
+        if response.is_json and response.status_code < 300:
+            response.set_data(without_lists(response.get_data()))
+        return response
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import unittest
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from pydantic import SecretStr
@@ -15,6 +16,7 @@ from core.conformance import FarEnd as AnyFarEnd
 from core.connector import Ability, Connector
 from tests.core.broken import (
     BROKEN,
+    believing,
     cancelling,
     correcting,
     documents,
@@ -28,9 +30,9 @@ from tests.core.broken import (
 )
 
 PROMISES = sorted(name for name in dir(Conformance) if name.startswith("test_"))
-assert all((cancelling, correcting, documents, hinting, looking, past, reading, refunding, stock, telling)), (
-    "imported for what they list in BROKEN"
-)
+assert all(
+    (believing, cancelling, correcting, documents, hinting, looking, past, reading, refunding, stock, telling)
+), "imported for what they list in BROKEN"
 
 _worlds = (f"conformance-{number}" for number in itertools.count())
 
@@ -57,7 +59,11 @@ def connector_of(world: str, kind: type[Sandbox] = Sandbox) -> Sandbox:
     return kind("sandbox", kind.Settings(**keys, overlap_seconds=0))
 
 
-class TestSandbox(Conformance):
+class SandboxConformance(Conformance):
+    states: ClassVar[tuple[str, ...]] = ("$.status",)
+
+
+class TestSandbox(SandboxConformance):
     @pytest.fixture(params=[False, True], ids=["at-once", "later"])
     def far_end(self, world: str, request: pytest.FixtureRequest) -> AnyFarEnd:
         return far_end_of(world, asynchronous=request.param)
@@ -67,7 +73,7 @@ class TestSandbox(Conformance):
         return connector_of(world)
 
 
-class TestSandboxWithOverlap(Conformance):
+class TestSandboxWithOverlap(SandboxConformance):
     @pytest.fixture
     def far_end(self, world: str) -> AnyFarEnd:
         return far_end_of(world)
@@ -82,7 +88,7 @@ def kept(promise: str, kind: type[Sandbox], *, asynchronous: bool = False) -> bo
     """Whether a connector passes one test of the suite, on a world of its own."""
     world = next(_worlds)
     try:
-        getattr(Conformance(), promise)(connector_of(world, kind), far_end_of(world, asynchronous=asynchronous))
+        getattr(SandboxConformance(), promise)(connector_of(world, kind), far_end_of(world, asynchronous=asynchronous))
     except unittest.SkipTest:
         raise
     except Exception:  # noqa: BLE001 - whatever ends a test is a failure of it
@@ -150,3 +156,18 @@ def test_a_pull_that_never_ends_is_caught(world: str) -> None:
 
     with pytest.raises(AssertionError, match="a pull ends"):
         Conformance().test_a_pull_yields_every_order(connector_of(world, Endless), far_end)
+
+
+def test_a_suite_that_names_no_states_is_told_so(world: str) -> None:
+    far_end = far_end_of(world)
+    with pytest.raises(unittest.SkipTest, match="states"):
+        Conformance().test_a_state_nobody_knows_holds_the_order(connector_of(world), far_end)
+
+
+def test_a_state_that_is_nowhere_in_a_document_is_told(world: str) -> None:
+    class Misnamed(Conformance):
+        states: ClassVar[tuple[str, ...]] = ("$.state",)
+
+    far_end = far_end_of(world)
+    with pytest.raises(AssertionError, match=r"none at .*\$\.state"):
+        Misnamed().test_a_state_nobody_knows_holds_the_order(connector_of(world), far_end)

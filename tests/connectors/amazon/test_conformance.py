@@ -21,6 +21,7 @@ from tests.connectors.farend import goods
 class TestConformance(Conformance):
     plenty: ClassVar[int] = 210
     only_whole: ClassVar[str] = "the feed that cancels takes whole orders only"
+    states: ClassVar[tuple[str, ...]] = ("$.fulfillment.fulfillmentStatus",)
     unknown_handle: ClassVar[str] = str(Handle(product_type="PRODUCT"))
 
     @pytest.fixture

@@ -22,6 +22,9 @@ class TestConformance(Conformance):
     plenty: ClassVar[int] = 7
     many_lines: ClassVar[int] = 300
     unknown_handle: ClassVar[str] = "gid://shopify/InventoryItem/1"
+    unknown_place: ClassVar[str] = "999999999"
+    full_batch: ClassVar[int] = queries.LEVELS
+    states: ClassVar[tuple[str, ...]] = ("$.displayFinancialStatus", "$.fulfillmentOrders.nodes[0].status")
 
     @pytest.fixture
     def far_end(self) -> Iterator[SimulatedFarEnd]:
@@ -38,6 +41,9 @@ class TestConformance(Conformance):
         made = connector_to(far_end.simulator)
         yield made
         made.close()
+
+    def unknown_handles(self, count: int) -> list[str]:
+        return [f"gid://shopify/InventoryItem/{at}" for at in range(1, count + 1)]
 
     def levels_of(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.connectors.walmart.conftest import settings_for
 @pytest.mark.usefixtures("no_pauses")
 class TestConformance(Conformance):
     out_of_order = "Walmart lists a search by order date, newest first, and has no other order"
+    states: ClassVar[tuple[str, ...]] = ("$.orderLines.orderLine[0].orderLineStatuses.orderLineStatus[0].status",)
 
     @pytest.fixture
     def far_end(self, simulator: WalmartSimulator) -> SimulatedFarEnd:
