@@ -1,4 +1,4 @@
-"""Answers taken at their word: what lacks its list is not empty, what is yet to happen is not done, nor what is lost."""
+"""Answers taken at their word: what lacks its list is not empty, and what is yet to happen, or lost, is not done."""
 
 from __future__ import annotations
 

@@ -17,8 +17,7 @@ class Batches(Given):
     def test_many_wrong_levels_sink_no_right_one(self, connector: Connector, far_end: FarEnd) -> None:
         right = self.levels_of(connector, far_end, 24)
         wrong = self._unknown(right[0])
-        half = len(wrong) // 2
-        acks = self._brought(connector, far_end, [*wrong[:half], *right, *wrong[half:]])
+        acks = self._brought(connector, far_end, self._across(right, wrong))
         for level in wrong:
             self.refused(acks.pop(level.key, None), f"each of {len(wrong)} levels of unknown listings")
         must(acks.keys() == {one.key for one in right}, f"the right levels are set; of them came {sorted(acks)}")
@@ -38,12 +37,25 @@ class Batches(Given):
     @needs(Ability.READ_LEVELS)
     def test_reading_many_levels_leaves_none_out(self, connector: Connector, far_end: FarEnd) -> None:
         known = self.levels_of(connector, far_end, 0)
-        unknown = self._unknown(known[0])
-        asked = [*known[:1], *unknown, *known[1:]]
+        asked = self._across(known, self._unknown(known[0]))
         keys = [LevelKey(key=one.key, sku=one.sku, handle=one.handle, place=one.place) for one in asked]
         read = sorted(level.key for level in connector.read_levels(keys))
         wanted = sorted(level.key for level in known)
         must(read == wanted, f"of {len(keys)} levels those the channel knows are read: of {wanted} came {read}")
+
+    @needs(Ability.ACKNOWLEDGE)
+    def test_more_orders_than_a_batch_holds_are_acknowledged(self, connector: Connector, far_end: FarEnd) -> None:
+        numbers = self.placed(far_end, self.full_batch + 1)
+        acks = self.settled(connector, far_end, connector.acknowledge(numbers))
+        must(acks.keys() == set(numbers), f"each of {len(numbers)} orders gets its answer; of them came {len(acks)}")
+        self.applied(acks)
+        truths = far_end.truths()
+        missing = [number for number in numbers if not truths[number].acknowledged]
+        must(not missing, f"each of {len(numbers)} orders is acknowledged at the channel; {missing} are not")
+
+    def _across(self, some: Sequence[Level], others: Sequence[Level]) -> list[Level]:
+        """`some` in the midst of `others`, so that they end the first batch and begin the second."""
+        return [*others[: self.full_batch - 1], *some, *others[self.full_batch - 1 :]]
 
     def _unknown(self, known: Level) -> list[Level]:
         """As many levels of listings nobody knows as fill a batch."""

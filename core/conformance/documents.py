@@ -33,6 +33,14 @@ class Documents(Given):
         found = flaws(self.fetched(connector, number))
         must(not found, f"an order keeps what core.model promises; {number} does not: {'; '.join(found)}")
 
+    def test_an_order_says_where_it_goes(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.fetched(connector, self.placed(far_end, 1)[0])
+        there = order.ship_to
+        parts = [getattr(there, name) for name in ("name", "line1", "city", "postal_code")] if there else []
+        # What stands there is a buyer's, so it is counted and not shown.
+        whole = len(parts) == len(set(filter(None, parts))) and bool(parts)
+        must(whole, "an ordinary order has a name, a street, a city and a postal code, each its own")
+
     def test_the_amounts_add_up(self, connector: Connector, far_end: FarEnd) -> None:
         off = money_off(self.fetched(connector, self.placed(far_end, 1)[0]))
         must(off == 0, f"lines, shipping and taxes less discounts are the total; this order misses it by {off}")

@@ -98,7 +98,7 @@ class Given:
     """The id of a location the channel could have and does not know."""
 
     full_batch: ClassVar[int] = 50
-    """Levels that fill one request to the channel, or one file; where it takes one at a time, many."""
+    """Levels, or orders to acknowledge, that fill one request to the channel; many where it takes one at a time."""
 
     states: ClassVar[tuple[str, ...]] = ()
     """The places of a document that say whether its order may ship, as `$.payment.status` or `$.lines[0].status`."""

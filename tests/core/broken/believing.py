@@ -142,6 +142,18 @@ class StopsAtAPlaceItDoesNotKnow(Sandbox):
         return super().push_levels(levels)
 
 
+@breaks("test_more_orders_than_a_batch_holds_are_acknowledged")
+class AcknowledgesOneBatch(Sandbox):
+    def acknowledge(self, numbers: Sequence[str]) -> Acks:
+        return super().acknowledge(numbers[:50])
+
+
+@breaks("test_reading_many_levels_leaves_none_out")
+class LosesTheLastKeyOfABatch(Sandbox):
+    def read_levels(self, keys: Sequence[LevelKey]) -> Iterator[ChannelLevel]:
+        return super().read_levels([key for at, key in enumerate(keys, start=1) if at % 50])
+
+
 @breaks("test_reading_many_levels_leaves_none_out")
 class ReadsOneBatchOfLevels(Sandbox):
     def read_levels(self, keys: Sequence[LevelKey]) -> Iterator[ChannelLevel]:

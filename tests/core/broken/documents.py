@@ -43,6 +43,19 @@ class TellsMoneyAsAFloat(Sandbox):
         return replace(super().normalize(body), presentment_total=0.0)
 
 
+@breaks("test_an_order_says_where_it_goes")
+class TakesTheCityForTheStreet(Sandbox):
+    def normalize(self, body: bytes) -> Order:
+        order = super().normalize(body)
+        return replace(order, ship_to=order.ship_to and replace(order.ship_to, line1=order.ship_to.city))
+
+
+@breaks("test_an_order_says_where_it_goes")
+class OverlooksTheAddress(Sandbox):
+    def normalize(self, body: bytes) -> Order:
+        return replace(super().normalize(body), ship_to=None)
+
+
 @breaks("test_the_amounts_add_up")
 class MissesACent(Sandbox):
     def normalize(self, body: bytes) -> Order:
