@@ -19,6 +19,7 @@ from core.store.moves import Stock
 from core.sync.channel import Desk
 from core.sync.refill import resume
 from core.sync.stored import Bound, StoredLine, close_fulfilment, load_lines, spread, write_claims
+from core.sync.warehouse import poke_warehouses
 from core.sync.work import poke
 
 DeskOf = Callable[[Tx, str], Desk | None]
@@ -130,6 +131,7 @@ def _poked(store: Store, work: Callable[[Tx], Rerouted]) -> Rerouted:
         with store.read() as tx:
             channel = tx.value("SELECT channel_id FROM orders WHERE id = :id", id=done.order_id)
         poke(store, [channel])
+        poke_warehouses(store)  # what was asked back is called back at once
     return done
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from core.errors import ChannelError, Fenced, StoreError, Unauthorized, Unavailable
+from core.errors import ChannelError, Fenced, StoreError, Throttled, Unauthorized, Unavailable
 from core.settings import Settings
 from core.store.database import Store, Tx
 from core.sync.channel import Clock, clock
@@ -79,6 +79,7 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
         before = tx.row("SELECT * FROM warehouses WHERE id = :id", id=house.id)
     done = Handled(warehouse=house.name)
     troubles: list[ChannelError] = []
+    waits: list[float] = []
 
     def attempt(step: Callable[[], T], otherwise: T) -> T:
         """What the warehouse fails to do in one step keeps it from no other; refused credentials end the turn."""
@@ -86,6 +87,12 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
             return step()
         except Unauthorized:
             raise
+        except Throttled as error:  # a spent budget is no outage: it goes on by itself
+            if error.after is None:
+                troubles.append(error)
+            else:
+                waits.append(error.after)
+            return otherwise
         except ChannelError as error:
             troubles.append(error)
             return otherwise
@@ -97,7 +104,8 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
     done.recalled = attempt(lambda: send_recalls(store, house, now), 0)
     if troubles:
         raise troubles[0]
-    store.transact(lambda tx: _finished(tx, house, before, now()))
+    wake = now() + int(min(waits) * SECOND) if waits else None
+    store.transact(lambda tx: _finished(tx, house, before, now(), wake))
     if before.health != "ok":
         log.info("warehouse works again", warehouse=house.name, out_since=before.outage_since)
     if done.heard.unread or done.heard.refused:
@@ -110,19 +118,24 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
     return done
 
 
-def _finished(tx: Tx, house: Warehouse, before: Any, now: int) -> None:
-    """Books a turn that went well; whoever has poked the warehouse meanwhile gets another one."""
+def _finished(tx: Tx, house: Warehouse, before: Any, now: int, wake: int | None) -> None:
+    """Books a turn that went well; whoever has poked the warehouse meanwhile gets another one.
+
+    `wake`: when what waits for a budget may go on.
+    """
     tx.run(
         "UPDATE warehouses SET health = 'ok', reason = '', fails = 0, outage_since = NULL, last_success = :now,"
         " done = :wanted, next_due = CASE WHEN next_due = :seen THEN :next ELSE next_due END, wake_at = ("
         "  SELECT min(due_at) FROM (SELECT due_at FROM handovers WHERE warehouse_id = :id"
         f"   AND {LIVE} AND state IN ('queued', 'sent')"
         "   UNION ALL SELECT r.due_at FROM recalls r JOIN handovers h ON h.id = r.handover_id"
-        "    WHERE h.warehouse_id = :id AND r.state IN ('queued','sent','asked') AND r.state <> 'asked') AS waiting)"
+        "    WHERE h.warehouse_id = :id AND r.state IN ('queued','sent','asked') AND r.state <> 'asked'"
+        "   UNION ALL SELECT CAST(:wake AS BIGINT)) AS waiting)"
         " WHERE id = :id AND epoch = :epoch",
         id=house.id,
         epoch=house.epoch,
         wanted=before.wanted,
+        wake=wake,
         seen=before.next_due,
         next=now + house.settings.poll_seconds * SECOND,
         now=now,

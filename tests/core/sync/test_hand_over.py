@@ -415,3 +415,33 @@ def test_however_much_was_released_all_of_it_goes_out_in_one_turn(
     world.take(shop, *(order(str(n), line(1, "TEE")) for n in range(5)))
     world.release(shop)
     assert depot.ok().handed_over == 5
+
+
+def test_a_spent_budget_is_a_wait_and_no_outage(world: World, shop: Channel, depot: Depot) -> None:
+    from core.errors import Throttled
+
+    released(world, shop)
+
+    def spent(cursor: object) -> Iterator[Any]:
+        raise Throttled("the budget is spent", after=90)
+
+    depot.connector.events = spent
+    assert depot.ok().handed_over == 1
+    row = world.row("SELECT * FROM warehouses")
+    assert (row.health, row.wake_at) == ("ok", world.now + 90_000_000)
+
+
+def test_rerouted_work_is_called_back_at_once(world: World, depot: Depot) -> None:
+    from core.sync.reject import reroute
+
+    both = world.channel(locations={"east": "", "west": ""})
+    world.item("PEN", east=2, west=2)
+    world.take(both, order("9", line(1, "PEN", 2)))
+    world.release(both)
+    depot.ok()
+    reroute(world.store, world.order("9").id, "operator", world.now, away_from="east", recall=True)
+    row = world.row("SELECT wanted, done FROM warehouses")
+    assert row.wanted > row.done
+    assert depot.ok().recalled == 1
+    assert depot.work() == [("OS-1", "recalled")]
+    assert depot.ok().handed_over == 0
