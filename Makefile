@@ -5,6 +5,7 @@
 #   make crash    the daemon killed 50 times under faults          make schemas  write config/schemas/*.json anew
 #   make lock     mend requirements.lock after a change of pyproject.toml; UPGRADE=--upgrade takes the newest of all
 #   make matrix   each connector's abilities, proven by the contract suite or absent with the channel's reason
+#   make year     a year of 100,000 orders by a simulated clock, compared with books kept beside it (YEAR="--orders 5000")
 #   make venv     only build .venv
 #
 # Another interpreter: make PYTHON=python3.12 …
@@ -17,7 +18,7 @@ UV := .venv-lock/bin/uv
 UV_VERSION := 0.13.9
 UPGRADE ?=
 
-.PHONY: venv demo test lint bench crash matrix schemas lock
+.PHONY: venv demo test lint bench crash matrix year schemas lock
 
 venv: $(STAMP)
 
@@ -47,6 +48,9 @@ bench: $(STAMP)
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash --kills 50
+
+year: $(STAMP)
+	$(BIN)/python -m tests.year $(YEAR)
 
 matrix: $(STAMP)
 	$(BIN)/python -m tests.matrix

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from core.model import Hold, Line, Order, instant
+from core.model import Hold, Line, Observation, Order, Page, Return, ReturnLine, ReturnState, instant
 from core.store.database import Store
 from core.sync.channel import Channel
+from core.sync.returns import take_returns
 from core.sync.verify import verify
 from tests.core.sync.world import NEW_YORK, OAKLAND, START, World, check, line, order
 
@@ -178,3 +179,73 @@ def test_whatever_happens_nothing_is_made_up_and_nothing_lost(
                     tx.run(f'INSERT INTO holds (order_id, hold, "by", since) VALUES {values}', id=id, now=world.now)
         check(store)
     assert verify(store, file=False) == []
+
+
+@st.composite
+def trades(draw: st.DrawFn) -> tuple[list[tuple[str, Any]], list[int]]:
+    """Orders, returns and parcels booked here, mixed, and which of them are told again once all are."""
+    told: list[tuple[str, Any]] = [("order", one) for one in draw(histories())]
+    numbers = sorted({one.number for _, one in told})
+    for count in range(draw(st.integers(1, 4))):
+        number, at = draw(st.sampled_from(numbers)), draw(st.integers(0, len(told)))
+        kind = draw(st.sampled_from(["parcel", "return", "refunded"]))
+        told.insert(at, (kind, (number, count)))
+    again = draw(st.lists(st.integers(0, len(told) - 1), max_size=8))
+    return told, again
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
+@given(trade=trades())
+def test_what_was_told_before_changes_nothing_when_it_is_told_again(
+    store: Store, trade: tuple[list[tuple[str, Any]], list[int]]
+) -> None:
+    """Also a prefix replayed from its beginning: a cursor restored from a backup."""
+    told, again = trade
+    world = World(store)
+    name = f"d{next(_numbers)}"
+    shop = stocked(world, name, 1000)
+    taken = [one for one in told if tell(world, shop, *one)]
+    world.refill(shop)
+    straight = state(world, shop), *follows(world, shop)
+    for one in [*(told[at] for at in again), *told[: len(again)]]:
+        if one in taken:
+            assert tell(world, shop, *one)
+    world.refill(shop)
+    assert (state(world, shop), *follows(world, shop)) == straight
+    check(store)
+    assert verify(store, file=False) == []
+
+
+def tell(world: World, shop: Channel, what: str, about: Any) -> bool:
+    """False where it was refused: a parcel of an order that is not here, or of which nothing is asked there."""
+    if what == "order":
+        world.take(shop, about)
+        return True
+    number, count = about
+    known = {row.number for row in world.rows("SELECT number FROM orders WHERE channel_id = :id", id=shop.id)}
+    if what == "parcel":
+        with suppress(UserError):
+            return number in known and world.ship(number, "east", f"T{number}-{count}", shop.name)[0] > 0
+        return False
+    state = ReturnState.CLOSED if what == "refunded" else ReturnState.AUTHORISED
+    one = Return(
+        number=f"R{number}", order=number, version=START + count, state=state, requested_at=instant(START),
+        lines=(ReturnLine(number="1", order_line="0", sku="A", quantity=count + 1),),
+    )  # fmt: skip
+    page = Page(observations=(Observation(number=one.number, body=msgspec.json.encode(one)),), cursor="r")
+    take_returns(world.store, shop, page, world.now, world.later(1))
+    return True
+
+
+def follows(world: World, shop: Channel) -> tuple[list[tuple[Any, ...]], ...]:
+    """What follows the orders: parcels, what is to be told, and returns."""
+    return tuple(
+        [tuple(row) for row in world.rows(query, id=shop.id)]
+        for query in (
+            "SELECT o.number, s.tracking, p.line_id, p.quantity FROM shipments s JOIN orders o ON o.id = s.order_id"
+            " JOIN shipment_lines p ON p.shipment_id = s.id WHERE o.channel_id = :id ORDER BY s.id, p.line_id",
+            "SELECT kind, key, state FROM pushes WHERE channel_id = :id ORDER BY id",
+            "SELECT r.number, r.version, r.state, l.quantity FROM returns r JOIN return_lines l ON l.return_id = r.id"
+            " WHERE r.channel_id = :id ORDER BY r.number, l.number",
+        )
+    )

@@ -1,0 +1,1 @@
+"""The state machine of `test_life`: channels, books and rules."""

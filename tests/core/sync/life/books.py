@@ -1,0 +1,242 @@
+"""What must be so, kept in dictionaries beside the store: what came, what left, and how every line stands.
+
+It knows nothing of how the store keeps it, or of who is promised what. `disagreements` compares the two.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from core.model import Fulfiller, Order
+from core.store.database import Store, Tx
+
+PARTS: dict[str, dict[str, int]] = {"A": {"A": 1}, "B": {"B": 1}, "SET": {"A": 2, "B": 1}, "NEW": {"NEW": 1}}
+"""What one unit of a SKU is made of. NEW is nothing anybody knows at first."""
+
+
+@dataclass
+class Kept:
+    """One order line."""
+
+    sku: str
+    ours: bool
+    ordered: int = 0
+    cancelled: int = 0
+    cancelling: int = 0
+    """Of these, units cancelled here that the channel does not show as cancelled."""
+    shipped: int = 0
+    returned: int = 0
+    late: int = 0
+    """Units the channel cancelled that had left."""
+
+    @property
+    def open(self) -> int:
+        return self.ordered - self.cancelled - self.shipped
+
+    def hear(self, ordered: int, cancelled: int, shipped: int, void: int) -> int:
+        """What the channel says of it now; returns how many more units have turned out to have left.
+
+        `void`: of the shipped ones, those in parcels that never left.
+        """
+        before = self.shipped
+        self.shipped = max(shipped - void, before)
+        self.late = max(0, cancelled + self.shipped - ordered)
+        self.ordered = max(ordered, self.shipped)
+        shows = min(cancelled, self.ordered - self.shipped)
+        shown_anew = max(0, shows - (self.cancelled - self.cancelling))
+        waiting = max(0, self.cancelling - shown_anew)
+        self.cancelled = min(shows + waiting, self.ordered - self.shipped)
+        self.cancelling = self.cancelled - shows
+        return self.shipped - before
+
+    def gone(self) -> None:
+        """The channel shows the line no more: an edit took it away."""
+        self.late = self.shipped
+        self.cancelled, self.cancelling = self.ordered - self.shipped, 0
+
+
+@dataclass
+class Box:
+    """A parcel booked here."""
+
+    place: str
+    numbers: set[str]
+    units: dict[str, int]
+    """By line number."""
+    void: bool = False
+
+
+@dataclass
+class Sold:
+    """One order."""
+
+    channel: str
+    number: str
+    version: int = 0
+    ours: bool = True
+    total: Decimal = Decimal(0)
+    lines: dict[str, Kept] = field(default_factory=dict)
+    boxes: dict[int, Box] = field(default_factory=dict)
+    shown: dict[str, Decimal] = field(default_factory=dict)
+    """Refunds its channel shows, by number."""
+    wished: dict[int, Decimal] = field(default_factory=dict)
+    """Refunds decided here, by push."""
+
+    @property
+    def out(self) -> int:
+        """Units that left and are not back."""
+        return sum(kept.shipped - kept.returned for kept in self.lines.values())
+
+    def hear(self, order: Order) -> Counter[str]:
+        """A version of it; one that is not newer says nothing. Returns the units of SKUs that left elsewhere."""
+        left: Counter[str] = Counter()
+        if order.version <= self.version:
+            return left
+        self.version, self.total = order.version, order.total
+        self.ours = order.fulfiller is Fulfiller.MERCHANT
+        numbers = {package.tracking for package in order.packages}
+        void: Counter[str] = Counter()
+        for box in self.boxes.values():
+            if box.void and box.numbers & numbers:
+                void.update(box.units)
+        for line in order.lines:
+            kept = self.lines.setdefault(line.number, Kept(line.sku, self.ours))
+            left[line.sku] += kept.hear(line.ordered, line.cancelled, line.shipped, void[line.number])
+        for number in self.lines.keys() - {line.number for line in order.lines}:
+            self.lines[number].gone()
+        self.shown |= {one.number: one.amount for one in order.refunds}
+        return +left if self.ours else Counter()
+
+
+@dataclass
+class Way:
+    """Units that are to come."""
+
+    sku: str
+    start: str | None
+    """Of a transfer."""
+    place: str
+    quantity: int
+    received: int = 0
+    lost: int = 0
+    state: str = "open"
+
+    @property
+    def left(self) -> int:
+        return max(0, self.quantity - self.received - self.lost) if self.state == "open" else 0
+
+
+@dataclass
+class Books:
+    parts: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: PARTS)
+    on_hand: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By SKU and location."""
+    aside: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By SKU, location and condition."""
+    ways: dict[str, Way] = field(default_factory=dict)
+    orders: dict[int, Sold] = field(default_factory=dict)
+    """By the store's id."""
+    _ledger: int = 0
+
+    def left_elsewhere(self, store: Store, left: Counter[str]) -> list[tuple[str, str, int]]:
+        """Takes over from where units left that a channel knows as shipped: never more than it says, by SKU.
+
+        Returns each SKU, location and units, below zero.
+        """
+        found = []
+        with store.read() as tx:
+            rows = tx.rows(
+                "SELECT g.id, g.on_hand, g.kind, i.sku, p.name FROM ledger g JOIN items i ON i.id = g.item_id"
+                " JOIN locations p ON p.id = g.location_id WHERE g.id > :last ORDER BY g.id",
+                last=self._ledger,
+            )
+        most: Counter[str] = Counter()
+        for sku, units in left.items():
+            for part, per in self.parts[sku].items():
+                most[part] += per * units
+        for row in rows:
+            self._ledger = row.id
+            if row.kind == "ship_outside":
+                most[row.sku] += row.on_hand
+                self.on_hand[row.sku, row.name] += row.on_hand
+                found.append((row.sku, row.name, row.on_hand))
+        assert all(units >= 0 for units in most.values()), most
+        return found
+
+    def move(self, sku: str, units: int, place: str, *, aside: str = "") -> None:
+        """`units` of what a line of `sku` is made of come to a location, or leave it."""
+        for part, per in self.parts[sku].items():
+            if aside:
+                self.aside[part, place, aside] += per * units
+            else:
+                self.on_hand[part, place] += per * units
+
+    def disagreements(self, store: Store) -> list[str]:
+        with store.read() as tx:
+            return [*self._lines(tx), *self._promises(tx), *self._stock(tx), *self._ways(tx)]
+
+    def _lines(self, tx: Tx) -> Iterator[str]:
+        rows = {(row.order_id, row.number): row for row in tx.rows("SELECT * FROM lines")}
+        kept = {(id, number): line for id, sold in self.orders.items() for number, line in sold.lines.items()}
+        yield from (f"line {key} is not in both" for key in rows.keys() ^ kept.keys())
+        for key in rows.keys() & kept.keys():
+            row, line = rows[key], kept[key]
+            for word in ("ordered", "cancelled", "cancelling", "shipped", "returned", "late"):
+                if getattr(row, word) != getattr(line, word):
+                    yield f"line {key}: {getattr(row, word)} {word}, and {getattr(line, word)} were to be"
+            open = row.reserved + row.backordered + row.held
+            if open != line.open:
+                yield f"line {key}: {open} reserved, backordered and held, and {line.open} are open"
+            if not line.ours and row.held != line.open:
+                yield f"line {key}: {row.held} of {line.open} held, and its channel ships it"
+            if row.held and line.ours and line.sku != "NEW":
+                yield f"line {key}: {row.held} of {line.sku} held"
+
+    def _promises(self, tx: Tx) -> Iterator[str]:
+        """Nothing is promised twice: what lines are promised is there, and counted."""
+        promised: Counter[str] = Counter()
+        for row in tx.rows("SELECT sku, SUM(reserved) AS units FROM lines GROUP BY sku"):
+            for part, per in self.parts[row.sku].items():
+                promised[part] += per * int(row.units)
+        for row in tx.rows("SELECT sku, on_hand, reserved FROM items"):
+            there = sum(units for (sku, _), units in self.on_hand.items() if sku == row.sku)
+            if not row.reserved == promised[row.sku] <= there:
+                yield f"{row.sku}: {promised[row.sku]} promised to lines, {row.reserved} counted, {there} there"
+            if row.on_hand != there:
+                yield f"{row.sku}: {row.on_hand} on hand, and {there} were to be"
+
+    def _stock(self, tx: Tx) -> Iterator[str]:
+        yield from _differ(
+            "on hand",
+            self.on_hand,
+            tx.rows(
+                "SELECT i.sku, p.name, s.on_hand FROM stock s JOIN items i ON i.id = s.item_id"
+                " JOIN locations p ON p.id = s.location_id"
+            ),
+        )
+        yield from _differ(
+            "aside",
+            self.aside,
+            tx.rows(
+                "SELECT i.sku, p.name, a.condition, SUM(a.units) FROM aside a JOIN items i ON i.id = a.item_id"
+                " JOIN locations p ON p.id = a.location_id GROUP BY i.sku, p.name, a.condition"
+            ),
+        )
+
+    def _ways(self, tx: Tx) -> Iterator[str]:
+        for row in tx.rows("SELECT * FROM incoming"):
+            way = self.ways[row.reference]
+            for word in ("quantity", "received", "lost", "state"):
+                if getattr(row, word) != getattr(way, word):
+                    yield f"{row.reference}: {word} {getattr(row, word)}, and {getattr(way, word)} was to be"
+
+
+def _differ(what: str, kept: Mapping[Any, int], rows: Any) -> Iterator[str]:
+    stored = {tuple(row)[:-1]: int(tuple(row)[-1]) for row in rows}
+    for key in sorted(stored.keys() | kept.keys()):
+        if stored.get(key, 0) != kept.get(key, 0):
+            yield f"{what} of {key}: {stored.get(key, 0)}, and {kept.get(key, 0)} were to be"

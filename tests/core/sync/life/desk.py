@@ -1,0 +1,129 @@
+"""What comes back, and the money for it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    rule,
+)
+
+from core.model import (
+    Observation,
+    Page,
+    RefundReason,
+    Return,
+    ReturnLine,
+    ReturnState,
+    instant,
+)
+from core.sync.aside import Going, let_go
+from core.sync.received import Came, Disposition, Receiving, receive
+from core.sync.refund import Wish, refund
+from core.sync.returns import take_returns
+from core.sync.rma import Opening, close_return, find, open_return
+from tests.core.sync.life.live import PLACES
+from tests.core.sync.life.picking import DATA, NAME, UNITS, Picking
+
+
+class Desk(Picking):
+    """Returns are opened, told, received with every disposition, and closed; money goes back."""
+
+    @rule(data=DATA, whole=st.booleans())
+    def return_opened(self, data: st.DataObject, whole: bool) -> None:
+        id = self.known(data, lambda id, sold: sold.out > 0)
+        if id is None:
+            return
+        units = None if whole else self.units(data, id, lambda kept: kept.shipped - kept.returned)
+        self.live.attempt(lambda: open_return(self.store, Opening(id, "too small", units), self.live.now))
+
+    @rule(data=DATA, state=st.sampled_from(list(ReturnState)), units=UNITS)
+    def return_told(self, data: st.DataObject, state: ReturnState, units: int) -> None:
+        """Its channel tells of a return, of an order that is here or not."""
+        name = data.draw(NAME)
+        far = self.live.far[name]
+        orders = [number for number, told in far.told.items() if told[-1].lines]
+        if not orders:
+            return
+        number = data.draw(st.sampled_from(orders))
+        one = data.draw(st.sampled_from(far.now(number).lines))
+        told = Return(
+            number=f"{number}-back", order=number, version=self.live.now, state=state,
+            requested_at=instant(self.live.now),
+            lines=(ReturnLine(number="1", order_line=one.number, sku=one.sku, quantity=units),),
+        )  # fmt: skip
+        page = Page(observations=(Observation(number=told.number, body=msgspec.json.encode(told)),), cursor="r")
+        take_returns(self.store, self.live.channels[name], page, self.live.now, self.live.world.later(1))
+
+    def targets(self) -> list[str]:
+        rows = self.live.world.rows("SELECT id FROM rmas WHERE return_id IS NULL ORDER BY id")
+        told = self.live.world.rows("SELECT number FROM returns ORDER BY id")
+        return [f"RMA-{row.id}" for row in rows] + [row.number for row in told]
+
+    @rule(data=DATA, place=st.sampled_from(["", *PLACES]), what=st.sampled_from(list(Disposition)), twice=st.booleans())
+    def came_back(self, data: st.DataObject, place: str, what: Disposition, twice: bool) -> None:
+        of_order = self.known(data, lambda id, sold: sold.out > 0)
+        if of_order is None:
+            return
+        sold = self.books.orders[of_order]
+        target = f"{sold.channel}:{sold.number}"
+        if self.targets() and data.draw(st.booleans(), label="by its return"):
+            target = data.draw(st.sampled_from(self.targets()))
+        with self.store.read() as tx:
+            found = find(tx, target)
+        if found.order is None:
+            return  # its SKUs alone are known: see test_received
+        id = found.order.id
+        units = self.units(data, id, lambda kept: kept.shipped - kept.returned)
+        came = [Came(name=number, units=count, disposition=what) for number, count in units.items()]
+        wish = Receiving(target, came, place, reference=self.next("B"))
+        done = self.live.attempt(lambda: receive(self.store, wish, self.live.now))
+        if done is None:
+            return
+        for (number, count), at in zip(units.items(), done.locations, strict=True):
+            kept = self.books.orders[id].lines[number]
+            assert count <= kept.shipped - kept.returned
+            assert place in ("", at)
+            kept.returned += count
+            if what is not Disposition.DISPOSE:
+                self.books.move(kept.sku, count, at, aside="" if what is Disposition.RESTOCK else what.value)
+        if twice and done.name == target:
+            assert not receive(self.store, wish, self.live.now).new
+
+    @rule(data=DATA)
+    def return_closed(self, data: st.DataObject) -> None:
+        targets = self.targets()
+        if not targets:
+            return
+        target = data.draw(st.sampled_from(targets))
+        with self.store.read() as tx:
+            found = find(tx, target)
+        self.live.attempt(lambda: close_return(self.store, found, "", self.live.now))
+
+    @rule(data=DATA, kind=st.sampled_from(["release", "dispose"]), units=UNITS)
+    def let_go(self, data: st.DataObject, kind: str, units: int) -> None:
+        standing = sorted(key for key, count in self.books.aside.items() if count)
+        if not standing:
+            return
+        sku, place, condition = data.draw(st.sampled_from(standing))
+        going = Going(sku=sku, location=place, units=units, condition=condition, kind=kind)
+        done = self.live.attempt(lambda: let_go(self.store, [going], self.live.now, reference=self.next("G")))
+        assert (done is not None) == (units <= self.books.aside[sku, place, condition])
+        if done:
+            self.books.aside[sku, place, condition] -= units
+            self.books.on_hand[sku, place] += units if kind == "release" else 0
+
+    @rule(data=DATA, amount=st.sampled_from([None, "1.00", "4.00"]))
+    def refunded(self, data: st.DataObject, amount: str | None) -> None:
+        id = self.known(data)
+        if id is None:
+            return
+        wish = Wish(id, RefundReason.GOODWILL, shipping=None if amount is None else Decimal(amount))
+        done = self.live.attempt(lambda: refund(self.store, wish, self.live.now))
+        sold = self.books.orders[id]
+        if done is not None:
+            assert done.push is not None
+            assert done.amount + done.refunded <= sold.total == done.paid
+            assert done.refunded >= sum(sold.shown.values())

@@ -1,0 +1,227 @@
+"""One world for the state machine of `test_life`: three channels, three locations, and books kept beside the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from core.errors import ChannelError, UserError
+from core.model import Fulfiller, Hold, Location, Order, instant
+from core.store import tables
+from core.store.database import Store, Tx
+from core.sync.channel import Channel, Desk
+from core.sync.round import run_round
+from core.sync.verify import verify
+from tests.core.sync.life.books import Books, Sold, Way
+from tests.core.sync.life.far import Far
+from tests.core.sync.world import EAST, NEW_YORK, SECOND, START, WEST, World, page
+
+T = TypeVar("T")
+
+SOUTH = Location(name="south", priority=3, postal_code="77001")
+PLACES = ("east", "west", "south")
+SKUS = ("A", "B", "SET", "NEW")
+CHANNELS: dict[str, dict[str, Any]] = {
+    "shop": {"locations": dict.fromkeys(PLACES, "")},
+    "mart": {
+        "locations": dict.fromkeys(PLACES, ""),
+        "backorder": "whole",
+        "backorder_cancel_days": 2,
+        "unpaid_expire_hours": 1,
+        "backorder_priority": 50,
+    },
+    "zone": {"locations": {"west": "", "south": ""}},
+}
+PRICE = Decimal("3.10")
+
+
+def digest(store: Store) -> dict[str, str]:
+    """All that is stored, by table."""
+    found = {}
+    with store.read() as tx:
+        for table in tables.metadata.sorted_tables:
+            order = ", ".join(str(number + 1) for number, _ in enumerate(table.primary_key.columns)) or "1"
+            rows = tx.rows(f"SELECT * FROM {table.name} ORDER BY {order}")
+            found[table.name] = hashlib.sha256(repr([tuple(row) for row in rows]).encode()).hexdigest()
+    return found
+
+
+class Live:
+    """What happens is done to the store and, if it was taken, to the books."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.world = World(store, locations=[EAST, WEST, SOUTH])
+        self.books = Books()
+        self.channels: dict[str, Channel] = {}
+        self.far = {name: Far() for name in CHANNELS}
+        self.take_up()
+        self.world.item("A")
+        self.world.item("B")
+        self.world.kit("SET", {"A": 2, "B": 1})
+        for channel in self.channels.values():
+            self.world.offer(channel, *SKUS)
+
+    def take_up(self) -> None:
+        for name, own in CHANNELS.items():
+            settings = {"import_since": instant(START), "reconcile_hours": 0, "check_addresses": False} | own
+            self.channels[name] = self.world.channel(name, self.far[name], **settings)
+
+    @property
+    def now(self) -> int:
+        return self.world.now
+
+    def desk(self, tx: Tx, name: str) -> Desk:
+        return self.channels[name]
+
+    # What may be refused, and what may not.
+
+    def attempt(self, work: Callable[[], T]) -> T | None:
+        """What `work` returns; None where it was refused, and then nothing at all is another than before."""
+        before = digest(self.store)
+        try:
+            return work()
+        except UserError as error:
+            refused = str(error)
+        assert refused
+        assert digest(self.store) == before, refused
+        return None
+
+    def check(self) -> None:
+        assert self.books.disagreements(self.store) == []
+        assert verify(self.store, file=False) == []
+
+    # Orders.
+
+    def begin(self, channel: str, lines: Sequence[Any], holds: Sequence[Hold], fulfiller: Fulfiller) -> str:
+        far = self.far[channel]
+        number = f"{channel[0]}{len(far.told) + 1}"
+        far.begin(
+            Order(
+                number=number, name=f"#{number}", version=self.now, placed_at=instant(self.now), currency="USD",
+                total=Decimal(0), shipping=Decimal(5), lines=tuple(lines), holds=tuple(holds), fulfiller=fulfiller,
+                ship_to=NEW_YORK,
+            )
+        )  # fmt: skip
+        return number
+
+    def deliver(self, channel: str, *orders: Order) -> None:
+        """One page of versions, in this order: the books know what each of them says."""
+        newest: dict[str, Order] = {}
+        for one in orders:  # of two in one page the newer counts
+            if one.number not in newest or one.version > newest[one.number].version:
+                newest[one.number] = one
+        self.world.take(self.channels[channel], *orders)
+        left: Counter[str] = Counter()
+        for order in newest.values():
+            left += self.sold(channel, order.number).hear(order)
+        self.books.left_elsewhere(self.store, left)
+
+    def sold(self, channel: str, number: str) -> Sold:
+        id = self.world.order(number, channel).id
+        return self.books.orders.setdefault(id, Sold(channel, number))
+
+    def known(self) -> list[tuple[str, str]]:
+        """Channel and number of the orders that are here."""
+        return [(sold.channel, sold.number) for sold in self.books.orders.values()]
+
+    # A channel's turn.
+
+    def round(self, name: str, *, news: bool = False) -> None:
+        far, channel = self.far[name], self.channels[name]
+        stored = {row.number: row.version for row in self.world.rows(
+            "SELECT number, version FROM orders WHERE channel_id = :id", id=channel.id)}  # fmt: skip
+        late = [told[-1] for number, told in far.told.items() if told[-1].version > stored.get(number, 0)]
+        far.pulls = [[page(*late)]] if news and late else []
+        everyone = {name: one.settings for name, one in self.channels.items()}
+        self.world.later(1)
+        try:
+            run_round(self.store, channel, everyone, self.world.clock)
+        except ChannelError:
+            assert far.mood != "well"
+        self._catch_up(name)
+
+    def _catch_up(self, name: str) -> None:
+        """What a round read of its channel, and what it gave up."""
+        far = self.far[name]
+        left: Counter[str] = Counter()
+        rows = self.world.rows(
+            "SELECT number, version FROM orders WHERE channel_id = :id ORDER BY id", id=self.channels[name].id
+        )
+        for row in rows:
+            version = next(one for one in far.told[row.number] if one.version == row.version)
+            left += self.sold(name, row.number).hear(version)
+        self.books.left_elsewhere(self.store, left)
+        if name != "mart":
+            return
+        for row in self.world.rows("SELECT * FROM lines WHERE order_id IN (SELECT order_id FROM pushes WHERE"
+                                   " kind = 'cancel')"):  # fmt: skip
+            line = self.books.orders[row.order_id].lines[row.number]
+            more = row.cancelled - line.cancelled
+            if more and self.books.orders[row.order_id].channel == "mart":
+                assert 0 < more <= line.open
+                assert more == row.cancelling - line.cancelling
+                line.cancelled += more
+                line.cancelling += more
+
+    def settle(self) -> None:
+        """All channels answer well, everything they have to say is heard, and nothing more happens."""
+        for far in self.far.values():
+            far.mood = "well"
+        for _ in range(4):
+            self.world.later(600)
+            for name in self.channels:
+                self.round(name, news=True)
+
+    def way(self, reference: str) -> Way:
+        return self.books.ways[reference]
+
+    def seconds(self, count: float) -> int:
+        return self.now + int(count * SECOND)
+
+    def unsettled(self) -> list[str]:
+        """What should have come to an end, now that everything was heard and told."""
+        return [*self._untold(), *self._starving()]
+
+    def _untold(self) -> list[str]:
+        found = []
+        refused = {row.order_id for row in self.world.rows("SELECT order_id FROM pushes WHERE state = 'refused'")}
+        for row in self.world.rows("SELECT id, kind, order_id, state, reason FROM pushes ORDER BY id"):
+            if row.state in ("queued", "sent", "unknown", "accepted") and row.order_id not in refused:
+                found.append(f"push {row.id} ({row.kind}) is {row.state}: {row.reason}")
+        for id, sold in self.books.orders.items():
+            there = {line.number: line for line in self.far[sold.channel].now(sold.number).lines}
+            if id in refused:
+                continue
+            for number, kept in sold.lines.items():
+                if number in there and kept.cancelling:
+                    found.append(f"{sold.number}/{number}: {kept.cancelling} cancelled here only")
+        return found
+
+    def _starving(self) -> list[str]:
+        """Whoever waits for a single item that is free at an open location of a channel that ships from all of them."""
+        found = []
+        open = [place.name for place in self.world.locations if place.active]
+        for row in self.world.rows(
+            "SELECT l.id, l.sku, l.backordered, i.reserved FROM lines l JOIN orders o ON o.id = l.order_id"
+            " JOIN channels c ON c.id = o.channel_id JOIN items i ON i.id = l.item_id WHERE l.backordered > 0"
+            " AND c.name <> 'zone' AND l.sku <> 'SET' AND NOT EXISTS (SELECT 1 FROM expiries e WHERE e.order_id = o.id)"
+        ):
+            elsewhere = sum(at[1] for place, at in self.world.at(row.sku).items() if place not in open)
+            free = (
+                sum(at[0] for place, at in self.world.at(row.sku).items() if place in open) - row.reserved + elsewhere
+            )
+            if free > 0:
+                found.append(f"line {row.id} waits for {row.backordered} of {row.sku}, and {free} are free")
+        for row in self.world.rows(
+            "SELECT o.number, l.sku FROM lines l JOIN orders o ON o.id = l.order_id"
+            " JOIN channels c ON c.id = o.channel_id WHERE l.reserved > l.allocated AND c.name <> 'mart'"
+            " AND o.fulfiller = 'merchant'"
+            " AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id)"
+            " AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.order_id = o.id)"
+        ):
+            found.append(f"{row.number}: {row.sku} is promised, bound nowhere, and nobody says why")
+        return found

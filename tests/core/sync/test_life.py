@@ -1,0 +1,69 @@
+"""The whole life of orders: every operation there is, in any order, and after each of them the store agrees with books
+that were kept beside it, every invariant holds, and what was refused has changed nothing at all.
+
+`LIFE=200 pytest tests/core/sync/test_life.py` plays so many lives of 80 steps on each database instead of a few short
+ones, none of them the same as at the last run; `LIFE_STEPS` says how long each is. What breaks is told as the shortest
+life that breaks it, step by step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from core.store import tables
+from core.store.database import Store, connect
+from tests.core.sync.life.channels import Channels
+from tests.core.sync.life.desk import Desk
+from tests.core.sync.life.operator import Operator
+from tests.core.sync.life.parcels import Parcels
+from tests.core.sync.life.shelves import Shelves
+
+
+class Life(Channels, Shelves, Parcels, Operator, Desk):
+    """All of it, in any order."""
+
+
+@pytest.fixture
+def stores(store_url: str, sqlite_template: Path, tmp_path: Path) -> Callable[[], Store]:
+    """A fresh store at each call."""
+    numbers = itertools.count()
+
+    def on_sqlite() -> Store:
+        path = tmp_path / f"{next(numbers)}.sqlite"
+        shutil.copyfile(sqlite_template, path)
+        return Store(connect(f"sqlite:///{path}"))
+
+    def on_postgresql() -> Store:
+        store = Store(connect(store_url))
+        names = ", ".join(table.name for table in tables.metadata.sorted_tables)
+        with store.write() as tx:
+            tx.run(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        return store
+
+    return on_sqlite if store_url.startswith("sqlite") else on_postgresql
+
+
+def test_whatever_happens_the_store_agrees_with_the_books(stores: Callable[[], Store], store_url: str) -> None:
+    Life.open_store = staticmethod(stores)
+    is_sqlite = store_url.startswith("sqlite")
+    many = int(os.environ.get("LIFE", "0"))
+    run_state_machine_as_test(
+        Life,
+        settings=settings(
+            max_examples=many or (12 if is_sqlite else 4),
+            stateful_step_count=int(os.environ.get("LIFE_STEPS", "80" if many else "40")),
+            deadline=None,
+            derandomize=not many,
+            database=None,
+            phases=[Phase.generate] if many and not os.environ.get("LIFE_SHRINK") else [Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

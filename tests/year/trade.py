@@ -1,0 +1,142 @@
+"""Buyers and channels: orders come, change, are called off, and are told in pages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core.model import Fulfiller, Hold, Line, Order, Package, instant, micros
+from core.sync.channel import Channel
+from core.sync.round import run_round
+from tests.core.sync.life.books import Sold
+from tests.core.sync.life.far import open_units
+from tests.core.sync.world import NEW_YORK, OAKLAND, page
+from tests.year.stage import CHANNELS, PAGE, Stage
+
+
+class Trade(Stage):
+    """What comes from channels."""
+
+    def _order(self) -> None:
+        name = self.random.choice(list(CHANNELS))
+        far = self.far[name]
+        number = self.number(name[0])
+        lines = []
+        for index, sku in enumerate(
+            dict.fromkeys(self.random.choices(self.skus, self.weights, k=self.random.choice((1, 1, 1, 2, 3)))), 1
+        ):
+            units = self.random.choice((1, 1, 1, 1, 2, 3))
+            lines.append(Line(number=str(index), sku=sku, title=sku, ordered=units, unit_price=self.prices[sku]))
+        held: tuple[Hold, ...] = ()
+        if self.chance(0.04):
+            held = (self.random.choice((Hold.PENDING, Hold.FRAUD)),)
+            self.after(2, 90, lambda: self._change(name, number, holds=()))
+        theirs = self.chance(0.02)
+        far.begin(
+            Order(
+                number=number, name=f"#{number}", version=self.now, placed_at=instant(self.now), currency="USD",
+                total=Decimal(0), shipping=Decimal("4.90"), lines=tuple(lines), holds=held,
+                fulfiller=Fulfiller.CHANNEL if theirs else Fulfiller.MERCHANT,
+                ship_to=self.random.choice((NEW_YORK, OAKLAND)),
+            )
+        )  # fmt: skip
+        self._recent[name].append(number)
+        self.did["ordered"] += 1
+        for share, act in ((0.03, self._call_off), (0.025, self._edit), (0.01, self._there), (0.01, self._cancel),
+                           (0.01, self._hold)):  # fmt: skip
+            if self.chance(share):
+                self.after(1, 40, lambda act=act: act(name, number))  # type: ignore[misc]
+
+    def _change(self, name: str, number: str, **changes: Any) -> None:
+        far = self.far[name]
+        far.change(number, version=max(self.now, far.now(number).version + 1), **changes)
+
+    def _call_off(self, name: str, number: str) -> None:
+        """The buyer cancels at the channel, a line or all that is open, and has the money back there."""
+        order = self.far[name].now(number)
+        some = self.random.choice(order.lines).number if self.chance(0.4) else ""
+        lines, back = [], Decimal(0)
+        for line in order.lines:
+            units = open_units(line) if some in ("", line.number) else 0
+            back += line.unit_price * units
+            lines.append(msgspec.structs.replace(line, cancelled=line.cancelled + units))
+        if back:
+            self.did["cancelled there"] += 1
+            self._change(name, number, lines=tuple(lines))
+            self.far[name].give_back(number, back, {})
+            self.refunded[name] += back
+
+    def _edit(self, name: str, number: str) -> None:
+        """A line is of more or fewer units, or one is added."""
+        order = self.far[name].now(number)
+        line = self.random.choice(order.lines)
+        if self.chance(0.3):
+            sku = self.random.choices(self.skus, self.weights)[0]
+            new = Line(number=self.number("x"), sku=sku, title=sku, ordered=1, unit_price=self.prices[sku])
+            lines = (*order.lines, new)
+        else:
+            more = 1 if self.chance(0.5) or open_units(line) < 2 else -1
+            lines = tuple(
+                msgspec.structs.replace(one, ordered=one.ordered + more) if one is line else one for one in order.lines
+            )
+        self.did["edited"] += 1
+        self._change(name, number, lines=lines)
+
+    def _there(self, name: str, number: str) -> None:
+        """Somebody ships by the channel's own screens."""
+        order = self.far[name].now(number)
+        line = self.random.choice(order.lines)
+        if not open_units(line) or order.holds:
+            return
+        box = Package(tracking=self.number("OUT"), carrier="UPS", lines={line.number: 1})
+        lines = tuple(
+            msgspec.structs.replace(one, shipped=one.shipped + 1) if one is line else one for one in order.lines
+        )
+        self.did["shipped there"] += 1
+        self._change(name, number, lines=lines, packages=(*order.packages, box))
+
+    def _turn(self, name: str) -> None:
+        """All that has changed comes in pages, with a few orders that have not; the books hear of each version."""
+        far, channel = self.far[name], self.channels[name]
+        numbers = list(far.changed)
+        far.changed.clear()
+        numbers += self.random.sample(self._recent[name], min(2, len(self._recent[name])))
+        orders = [far.now(number) for number in dict.fromkeys(numbers)]
+        far.pulls = [[page(*orders[at : at + PAGE]) for at in range(0, len(orders), PAGE)]]
+        self.world.later(1)
+        everyone = {one: channel.settings for one, channel in self.channels.items()}
+        run_round(self.store, channel, everyone, self.world.clock)
+        self.did["turns"] += 1
+        self._learn(channel, orders)
+        left: Counter[str] = Counter()
+        for order in orders:
+            left += self._hear(name, order)
+        for sku, place, units in self.books.left_elsewhere(self.store, left):
+            self.seen[self.day, sku, place, "sold"] += units
+
+    def _hear(self, name: str, order: Order) -> Counter[str]:
+        """What left by the channel's own screens, and in which parcels."""
+        sold = self.sold(name, order.number)
+        before = {number: kept.shipped for number, kept in sold.lines.items()}
+        left = sold.hear(order)
+        if left:
+            more = {number: kept.shipped - before.get(number, 0) for number, kept in sold.lines.items()}
+            for box in order.packages:
+                units = {number: min(count, more.get(number, 0)) for number, count in box.lines.items()}
+                if box.tracking.startswith("OUT") and any(units.values()):
+                    more = {number: count - units.get(number, 0) for number, count in more.items()}
+                    self._note_parcel(self.ids[name, order.number], box.tracking, "")
+        return left
+
+    def _learn(self, channel: Channel, orders: list[Order]) -> None:
+        """By which ids the store knows orders: everything else goes by those."""
+        new = [order.number for order in orders if (channel.name, order.number) not in self.ids]
+        for row in self.world.rows(
+            "SELECT id, number FROM orders WHERE channel_id = :id AND number IN :new", id=channel.id, new=new
+        ):
+            self.ids[channel.name, row.number] = row.id
+            self.books.orders[row.id] = Sold(channel.name, row.number)
+            self.placed[row.id] = micros(self.far[channel.name].now(row.number).placed_at)
