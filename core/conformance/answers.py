@@ -13,7 +13,7 @@ from core.conformance.far_end import Failure, FarEnd
 from core.conformance.given import Given, failing, must, needs
 from core.connector import Ability, Connector
 from core.errors import ChannelError, Unavailable
-from core.model import Ack, AckState, Fulfiller, LevelKey, Page
+from core.model import Ack, AckState, Fulfiller, Page
 
 Told = tuple[str, Callable[[], Iterable[Ack]], Callable[[], bool]]
 """What is told, the telling, and whether it stands at the far end."""
@@ -107,8 +107,7 @@ class Answers(Given):
             there = dict(far_end.own_stock())
             yield "reading its own stock", lambda one: {each.sku: each.available for each in one.own_stock()}, there
         if Ability.READ_LEVELS in connector.abilities:
-            levels = self.levels_of(connector, far_end, 0)
-            keys = [LevelKey(key=one.key, sku=one.sku, handle=one.handle, place=one.place) for one in levels]
+            keys = self.keys_of(connector, far_end)
             yield "reading levels", lambda one: {each.key for each in one.read_levels(keys)}, {key.key for key in keys}
 
     def _told(self, connector: Connector, far_end: FarEnd) -> Iterator[Told]:

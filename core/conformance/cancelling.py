@@ -53,6 +53,18 @@ class Cancelling(Given):
         must(cancelled == 2, f"one unit cancelled before and one now are two; cancelled are {cancelled}")
 
     @needs(Ability.CANCEL)
+    def test_every_line_of_a_cancellation_is_cancelled(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready_of_two(connector, far_end)
+        lines = {line.number: line.ordered for line in order.lines}
+        row = msgspec.structs.replace(self.cancellation(order), lines=lines, before=dict.fromkeys(lines, 0), whole=True)
+        self.applied(self._told_cancellation(connector, far_end, row))
+        wanted, cancelled = sum(lines.values()), self._cancelled(far_end, order.number)
+        must(
+            cancelled == wanted,
+            f"{wanted} units in two lines are cancelled at once; cancelled are {cancelled}",
+        )
+
+    @needs(Ability.CANCEL)
     def test_some_units_of_a_line_can_be_cancelled(self, connector: Connector, far_end: FarEnd) -> None:
         order = self.ready(connector, far_end, 1, units=5)[0]
         row = self.cancellation(order, units=2)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from core.conformance.far_end import Failure, FarEnd
 from core.conformance.given import Given, corrected, failing, must, needs
 from core.connector import Ability, Connector
 from core.errors import ChannelError, Unauthorized, Unavailable
-from core.model import Ack, AckState, Cancellation, Refund, Shipment
+from core.model import Ack, AckState, Cancellation, LevelKey, Refund, Shipment
 
 
 class Failures(Given):
     def test_reading_in_an_outage_is_unavailable(self, connector: Connector, far_end: FarEnd) -> None:
         number = self.placed(far_end, 2)[0]
         cursor = self.pull(connector)[0].cursor
+        keys = self._keys(connector, far_end)
         with failing(far_end, Failure.UNAVAILABLE):
-            for what, read in self._reads(connector, number, cursor):
+            for what, read in self._reads(connector, number, cursor, keys):
                 raised = _raised(read)
                 must(isinstance(raised, Unavailable), f"{what} in an outage raises Unavailable; it gave {raised!r}")
 
@@ -36,11 +37,23 @@ class Failures(Given):
                     error is not None or bool(acks), f"{what} in an outage is raised or to be retried; it gave nothing"
                 )
 
+    @needs(Ability.PUSH_LEVELS, Ability.SETTLE)
+    def test_settling_in_an_outage_ends_nothing(self, connector: Connector, far_end: FarEnd) -> None:
+        acks = list(connector.push_levels(self.levels_of(connector, far_end, 14)))
+        pending = {ack.key: ack.ticket for ack in acks if ack.state is AckState.ACCEPTED}
+        if not pending:
+            return  # so few are taken at once
+        with failing(far_end, Failure.UNAVAILABLE):
+            ended, error = answers(lambda: connector.settle(pending))
+        must(isinstance(error, Unavailable), f"settling in an outage raises Unavailable; it raised {error!r}")
+        must(not ended, f"and ends nothing, not even to be told again; it gave {ended}")
+
     def test_refused_credentials_are_unauthorized(self, connector: Connector, far_end: FarEnd) -> None:
         number = self.placed(far_end, 2)[0]
         tellings = list(self._tellings(connector, far_end))
+        keys = self._keys(connector, far_end)
         with failing(far_end, Failure.UNAUTHORIZED):
-            for what, read in self._reads(connector, number, None):
+            for what, read in self._reads(connector, number, None, keys):
                 raised = _raised(read)
                 must(
                     isinstance(raised, Unauthorized),
@@ -161,13 +174,18 @@ class Failures(Given):
         held = {far_end.levels()[level.sku, level.place] for level in levels}
         must(held == {13}, f"levels told again after a lost answer are as told; they are {sorted(held)}")
 
+    def _keys(self, connector: Connector, far_end: FarEnd) -> list[LevelKey]:
+        return self.keys_of(connector, far_end) if Ability.READ_LEVELS in connector.abilities else []
+
     def _reads(
-        self, connector: Connector, number: str, cursor: str | None
+        self, connector: Connector, number: str, cursor: str | None, keys: Sequence[LevelKey]
     ) -> Iterator[tuple[str, Callable[[], object]]]:
         yield "a pull", lambda: self.pull(connector, cursor)
         yield "fetching an order", lambda: connector.fetch(number)
         if Ability.LISTINGS in connector.abilities:
             yield "listing", lambda: list(connector.listings())
+        if keys:
+            yield "reading levels", lambda: list(connector.read_levels(keys))
         now = datetime.now(UTC)
         window = {"since": now - timedelta(days=1), "until": now}
         if Ability.ROLL_CALL in connector.abilities:

@@ -23,6 +23,7 @@ from core.model import (
     Cancellation,
     CancelReason,
     Level,
+    LevelKey,
     Observation,
     Order,
     Page,
@@ -160,6 +161,20 @@ class Given:
         if Ability.ACKNOWLEDGE in connector.abilities:
             self.settled(connector, far_end, connector.acknowledge(numbers))
         return [self.fetched(connector, number) for number in numbers]
+
+    def ready_of_two(self, connector: Connector, far_end: FarEnd) -> Order:
+        """An order of two lines, acknowledged where the channel wants that."""
+        number = self.placed(far_end, 1)[0]
+        if Ability.ACKNOWLEDGE in connector.abilities:
+            self.settled(connector, far_end, connector.acknowledge([number]))
+        order = self.fetched(connector, number)
+        must(len(order.lines) == 2, f"an order of two lines has two; it has {len(order.lines)}")
+        return order
+
+    def keys_of(self, connector: Connector, far_end: FarEnd) -> list[LevelKey]:
+        """Every level on offer, to be read."""
+        levels = self.levels_of(connector, far_end, 0)
+        return [LevelKey(key=one.key, sku=one.sku, handle=one.handle, place=one.place) for one in levels]
 
     def parcel(self, far_end: FarEnd, order: Order, serial: int = 1, units: int | None = None) -> Shipment:
         """One parcel with so many units (None: all) of the order's first line."""

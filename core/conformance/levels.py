@@ -127,6 +127,15 @@ class Levels(Given):
             f"everything on offer is told once; of {sorted(far_end.skus)} came {sorted(told.elements())}",
         )
 
+    @needs(Ability.LISTINGS, Ability.PUSH_LEVELS)
+    def test_a_listing_that_is_sold_out_is_still_told(self, connector: Connector, far_end: FarEnd) -> None:
+        sku = far_end.skus[0]
+        levels = self.levels_of(connector, far_end, 0, skus=[sku])
+        self.applied(self.settled(connector, far_end, connector.push_levels(levels)))
+        far_end.let_time_pass()
+        told = sorted(listing.sku for listing in connector.listings())
+        must(sku in told, f"a listing without a unit left is a listing; {sku} is not told among {told}")
+
     @needs(Ability.LISTINGS)
     def test_a_listings_quantities_are_the_channels(self, connector: Connector, far_end: FarEnd) -> None:
         held = far_end.levels()

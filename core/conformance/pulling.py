@@ -39,6 +39,11 @@ class Pulling(Given):
         units: dict[str, int] = {}
         for line in shown[number].lines:
             units[line.sku] = units.get(line.sku, 0) + line.ordered
+        count = len(shown[number].lines)
+        must(
+            count == self.many_lines,
+            f"lines of one SKU are told each; of {self.many_lines} came {count}",
+        )
         truth = dict(far_end.truths()[number].ordered)
         must(units == truth, f"an order is yielded with all its lines; of {truth} came {units}")
 

@@ -10,7 +10,7 @@ from core.conformance.documents import flaws
 from core.conformance.far_end import FarEnd
 from core.conformance.given import Given, must, needs
 from core.connector import Ability, Connector
-from core.model import ZERO, Ack, AckState, Refund, RefundReason
+from core.model import ZERO, Ack, AckState, Refund, RefundLine, RefundReason
 
 
 class Refunding(Given):
@@ -59,6 +59,24 @@ class Refunding(Given):
             wanted += _amount(row)
         came = far_end.truths()[number].refunded
         must(came == wanted, f"a second refund of the same amount is another one: {wanted} in all; it came to {came}")
+
+    @needs(Ability.REFUND)
+    def test_a_refund_of_two_lines_gives_both(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready_of_two(connector, far_end)
+        if Ability.PUSH_TRACKING in connector.abilities:
+            lines = {line.number: line.ordered for line in order.lines}
+            parcel = msgspec.structs.replace(self.parcel(far_end, order), lines=lines)
+            self.applied(self.settled(connector, far_end, connector.push_tracking([parcel])))
+            far_end.let_time_pass()
+            order = self.fetched(connector, order.number)
+        rows = {
+            line.number: RefundLine(quantity=line.ordered, amount=line.unit_price * line.ordered, tax=line.tax)
+            for line in order.lines
+        }
+        row = msgspec.structs.replace(self.refund(order), lines=rows)
+        self.applied(self._told_refund(connector, far_end, row))
+        wanted, came = _amount(row), far_end.truths()[order.number].refunded
+        must(came == wanted, f"a refund of two lines gives {wanted} back; it was {came}")
 
     @needs(Ability.REFUND)
     def test_a_refund_moves_no_units(self, connector: Connector, far_end: FarEnd) -> None:

@@ -93,6 +93,17 @@ class Shipping(Given):
         must(told == [1, 2], f"a line may leave in two parcels, of two units and one; they arrived as {told}")
 
     @needs(Ability.PUSH_TRACKING)
+    def test_a_parcel_of_two_lines_ships_both(self, connector: Connector, far_end: FarEnd) -> None:
+        order = self.ready_of_two(connector, far_end)
+        lines = {line.number: line.ordered for line in order.lines}
+        parcel = msgspec.structs.replace(self.parcel(far_end, order), lines=lines)
+        self.applied(self.settled(connector, far_end, connector.push_tracking([parcel])))
+        far_end.let_time_pass()
+        wanted = {line.sku: line.ordered for line in order.lines}
+        shipped = dict(far_end.truths()[order.number].shipped)
+        must(shipped == wanted, f"a parcel ships all its lines, {wanted}; shipped are {shipped}")
+
+    @needs(Ability.PUSH_TRACKING)
     def test_a_parcel_of_an_unknown_order_sinks_no_other(self, connector: Connector, far_end: FarEnd) -> None:
         orders = self.ready(connector, far_end, 2)
         first, last = (self.parcel(far_end, order, serial) for serial, order in zip((1, 3), orders, strict=True))

@@ -22,6 +22,7 @@ from tests.core.broken import (
     documents,
     hinting,
     looking,
+    overlooking,
     past,
     reading,
     refunding,
@@ -30,9 +31,8 @@ from tests.core.broken import (
 )
 
 PROMISES = sorted(name for name in dir(Conformance) if name.startswith("test_"))
-assert all(
-    (believing, cancelling, correcting, documents, hinting, looking, past, reading, refunding, stock, telling)
-), "imported for what they list in BROKEN"
+LISTING = (believing, cancelling, correcting, documents, hinting, looking, overlooking, past, reading, refunding)
+assert all((*LISTING, stock, telling)), "imported for what they list in BROKEN"
 
 _worlds = (f"conformance-{number}" for number in itertools.count())
 
