@@ -174,7 +174,94 @@ class OrderTruth(msgspec.Struct, frozen=True, kw_only=True):
     """All that the buyer got back, taxes included."""
 
 
-class Simulator(abc.ABC):
+class Service(abc.ABC):
+    """A far end on a real socket, with its faults. All methods may be called from any thread while it serves."""
+
+    def __init__(self, *, name: str, faults: FaultPlan | None = None, seed: int = 0) -> None:
+        self.name = name
+        self.faults = faults or FaultPlan()
+        self.random = random.Random(f"{self.name}/{seed}")  # noqa: S311 - simulated data
+        self.lock = threading.RLock()
+        self.calls: Counter[str] = Counter()
+        """Requests answered, by operation; subclasses count theirs with the vendor's operation name."""
+        self.violations: Counter[str] = Counter()
+        """Requests beyond the usage plan, by operation: refused, and the client's own fault."""
+        self._server: BaseWSGIServer | None = None
+
+    @abc.abstractmethod
+    def handle(self, request: Request) -> Response:
+        """Answers one request as the vendor would."""
+
+    def start(self, port: int = 0) -> str:
+        """Serves on the loopback interface; returns the base URL."""
+        self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=_Handler)
+        serve = functools.partial(self._server.serve_forever, poll_interval=0.02)  # how soon it heeds stop()
+        threading.Thread(target=serve, name=f"simulator-{self.name}", daemon=True).start()
+        return self.base_url
+
+    def stop(self) -> None:
+        """Stops serving; its state stays and `start` may be called again."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        if self._server is None:
+            raise RuntimeError(f"the simulator {self.name} is not started")
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def is_write(self, request: Request) -> bool:
+        """Whether a request may change state; a subclass whose reads are POSTs overrides it."""
+        return request.method not in ("GET", "HEAD")
+
+    def throttled(self, after: int | None) -> Response:
+        """The vendor's own refusal for too many requests."""
+        response = Response('{"errors":[{"code":"TOO_MANY_REQUESTS"}]}', 429, mimetype="application/json")
+        if after is not None:
+            response.headers["Retry-After"] = str(after)
+        return response
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        request = Request(environ)
+        request.headers = Headers(environ["simulation.headers"])
+        try:
+            request.get_data(cache=True, parse_form_data=False)
+        except ClientDisconnected:  # a client killed in mid-request asks for nothing
+            return _drop(environ)
+        strikes = self.faults.strikes
+        if strikes(Fault.RESET):
+            return _drop(environ)
+        if strikes(Fault.HTML_503):
+            response = Response("<html><body>Service Unavailable</body></html>", 503, mimetype="text/html")
+        elif strikes(Fault.THROTTLE):
+            response = self.throttled(1)
+        elif strikes(Fault.THROTTLE_BARE):
+            response = self.throttled(None)
+        else:
+            try:
+                response = self.handle(request)
+            except HTTPException as error:
+                response = error.get_response(environ)
+            if self.is_write(request) and strikes(Fault.RESET_AFTER_WRITE):
+                return _drop(environ)
+            if strikes(Fault.TRUNCATED) and len(response.get_data()) > 1:
+                return _cut(response, environ, start_response)
+        return response(environ, start_response)
+
+
+class Simulator(Service):
     """The far end of one seller account.
 
     Stock falls at the channel when an order is placed and rises when it is cancelled, as at the vendor. All methods
@@ -205,15 +292,7 @@ class Simulator(abc.ABC):
         seed: int = 0,
     ) -> None:
         """`name` tells accounts of one channel apart; it becomes part of generated ids, shop names and secrets."""
-        self.name = name or self.connector
-        self.faults = faults or FaultPlan()
-        self.random = random.Random(f"{self.name}/{seed}")  # noqa: S311 - simulated data
-        self.lock = threading.RLock()
-        self.calls: Counter[str] = Counter()
-        """Requests answered, by operation; subclasses count theirs with the vendor's operation name."""
-        self.violations: Counter[str] = Counter()
-        """Requests beyond the usage plan, by operation: refused, and the client's own fault."""
-        self._server: BaseWSGIServer | None = None
+        super().__init__(name=name or self.connector, faults=faults, seed=seed)
         for listing in listings:
             self.offer(listing)
 
@@ -272,10 +351,6 @@ class Simulator(abc.ABC):
         """The values behind the references of `config`, as environment variables."""
 
     @abc.abstractmethod
-    def handle(self, request: Request) -> Response:
-        """Answers one request as the vendor would."""
-
-    @abc.abstractmethod
     def send_back(self, number: str, sku: str, quantity: int) -> str:
         """A buyer asks to send back units that have shipped; the return's number is returned."""
 
@@ -287,10 +362,10 @@ class Simulator(abc.ABC):
         """From now on these faults, by name, with this probability a request each, and no others."""
         self.faults.set({Fault(name): rate for name, rate in rates.items()})
 
-    def route(self, outside: str, inside: str) -> None:  # noqa: B027 - not every channel calls
+    def route(self, outside: str, inside: str) -> None:
         """Where the https address `outside` leads on this machine, for what the channel tells by itself."""
 
-    def settle_feeds(self) -> None:  # noqa: B027 - most channels answer at once
+    def settle_feeds(self) -> None:
         """Lets asynchronous work that waits for its time finish at once; nothing where there is none."""
 
     @classmethod
@@ -319,76 +394,6 @@ class Simulator(abc.ABC):
                 lines = tuple(SimulatedLine(sku=sku, quantity=self.random.randint(1, 2)) for sku in taken)
             numbers.append(self.place(SimulatedOrder(lines=lines)))
         return numbers
-
-    # The server.
-
-    def start(self, port: int = 0) -> str:
-        """Serves on the loopback interface; returns the base URL."""
-        self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=_Handler)
-        serve = functools.partial(self._server.serve_forever, poll_interval=0.02)  # how soon it heeds stop()
-        threading.Thread(target=serve, name=f"simulator-{self.name}", daemon=True).start()
-        return self.base_url
-
-    def stop(self) -> None:
-        """Stops serving; its state stays and `start` may be called again."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def __enter__(self) -> Simulator:
-        self.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-
-    @property
-    def base_url(self) -> str:
-        if self._server is None:
-            raise RuntimeError(f"the simulator {self.name} is not started")
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def is_write(self, request: Request) -> bool:
-        """Whether a request may change state; a subclass whose reads are POSTs overrides it."""
-        return request.method not in ("GET", "HEAD")
-
-    def throttled(self, after: int | None) -> Response:
-        """The vendor's own refusal for too many requests."""
-        response = Response('{"errors":[{"code":"TOO_MANY_REQUESTS"}]}', 429, mimetype="application/json")
-        if after is not None:
-            response.headers["Retry-After"] = str(after)
-        return response
-
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        request = Request(environ)
-        request.headers = Headers(environ["simulation.headers"])
-        try:
-            request.get_data(cache=True, parse_form_data=False)
-        except ClientDisconnected:  # a client killed in mid-request asks for nothing
-            return _drop(environ)
-        strikes = self.faults.strikes
-        if strikes(Fault.RESET):
-            return _drop(environ)
-        if strikes(Fault.HTML_503):
-            response = Response("<html><body>Service Unavailable</body></html>", 503, mimetype="text/html")
-        elif strikes(Fault.THROTTLE):
-            response = self.throttled(1)
-        elif strikes(Fault.THROTTLE_BARE):
-            response = self.throttled(None)
-        else:
-            try:
-                response = self.handle(request)
-            except HTTPException as error:
-                response = error.get_response(environ)
-            if self.is_write(request) and strikes(Fault.RESET_AFTER_WRITE):
-                return _drop(environ)
-            if strikes(Fault.TRUNCATED) and len(response.get_data()) > 1:
-                return _cut(response, environ, start_response)
-        return response(environ, start_response)
 
 
 class _Dropped(ConnectionError):

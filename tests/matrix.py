@@ -32,6 +32,7 @@ WAREHOUSES = {
     "amazon_mcf": "tests/connectors/mcf/test_mcf.py::TestMcf",
     "filedrop": "tests/connectors/filedrop/test_conformance.py",
     "http": "tests/connectors/webhook/test_webhook.py::TestWebhook",
+    "shipstation": "tests/connectors/shipstation/test_shipstation.py::TestShipStation",
     "sandbox": "tests/core/warehouses/test_conformance.py::TestSandboxWarehouse",
 }
 """Where each warehouse connector does."""

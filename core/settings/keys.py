@@ -156,8 +156,8 @@ class WarehouseSettings(Table):
     """One warehouse or 3PL. A connector's `Settings` is a subclass with the keys it needs besides."""
 
     connector: Annotated[str, Field(min_length=1, examples=["filedrop"])]
-    """The plugin that speaks to the warehouse: filedrop, http, amazon_mcf, sandbox or one
-    you installed."""
+    """The plugin that speaks to the warehouse: filedrop, http, amazon_mcf, shipstation,
+    sandbox or one you installed."""
     enabled: bool = True
     """false leaves the warehouse alone: nothing is handed over and nothing is read."""
     base_url: WebAddress | None = None
