@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.shipstation.times import PACIFIC, instant, since, wall
@@ -51,6 +51,7 @@ def test_what_is_written_is_read_as_the_same_instant_but_for_the_hour_that_happe
     assert found <= at + timedelta(minutes=5)
 
 
+@example(BACK, -25, 35, 0)
 @given(YEARS | st.just(BACK), st.integers(-180, 180), st.integers(0, 240), st.integers(0, 240))
 def test_whatever_was_made_since_is_asked_for(base: datetime, shift: int, later: int, until: int) -> None:
     """The list compares its own wall clock, which goes back once a year."""
