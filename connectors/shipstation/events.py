@@ -136,9 +136,9 @@ def normalize(body: bytes) -> Event:
         raise BadDocument(found.problem)
     if found.kind == "void":
         raise BadDocument(
-            f"the label {found.tracking} of {found.work} was voided in ShipStation after it was told as a parcel; if it "
-            f"did not leave, take it back with `ordersync void`, which asks for its units anew, and delete {found.work} "
-            "in ShipStation; then settle this notice"
+            f"the label {found.tracking} of {found.work} was voided in ShipStation after it was told as a parcel; if "
+            "it did not leave, take it back with `ordersync void`, which asks for its units anew, and delete "
+            f"{found.work} in ShipStation; then settle this notice"
         )
     if found.kind != "label" or not found.id or not found.work or found.at is None:
         raise BadDocument("it is no label of ShipStation's")

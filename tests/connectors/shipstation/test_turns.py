@@ -64,7 +64,7 @@ def test_labels_in_part_are_parcels_of_the_order(floor: Floor, simulator: ShipSt
     floor.ok()
     assert floor.world.counts("1")["shipped"] == 3
     assert floor.world.at("MUG")["east"] == (7, 0)
-    assert [tracking for (tracking,) in floor.world.rows("SELECT tracking FROM shipments ORDER BY id")] == ["1Z1", "1Z2"]
+    assert [row.tracking for row in floor.world.rows("SELECT tracking FROM shipments ORDER BY id")] == ["1Z1", "1Z2"]
 
 
 def test_what_is_cancelled_is_deleted_there(floor: Floor, simulator: ShipStationSimulator) -> None:
