@@ -109,6 +109,8 @@ class Trade(Stage):
         self.world.later(1)
         everyone = {one: channel.settings for one, channel in self.channels.items()}
         run_round(self.store, channel, everyone, self.world.clock)
+        for told in (far.levels, far.calls, far.cursors, far.shipped):
+            told.clear()
         self.did["turns"] += 1
         self._learn(channel, orders)
         left: Counter[str] = Counter()

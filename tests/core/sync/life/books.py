@@ -78,6 +78,8 @@ class Sold:
     number: str
     version: int = 0
     ours: bool = True
+    told: bool = True
+    """False for an exchange: its channel does not know it."""
     total: Decimal = Decimal(0)
     lines: dict[str, Kept] = field(default_factory=dict)
     boxes: dict[int, Box] = field(default_factory=dict)
@@ -90,6 +92,11 @@ class Sold:
     def out(self) -> int:
         """Units that left and are not back."""
         return sum(kept.shipped - kept.returned for kept in self.lines.values())
+
+    def cancel(self, number: str, units: int) -> None:
+        """Units are cancelled here."""
+        self.lines[number].cancelled += units
+        self.lines[number].cancelling += units if self.told else 0
 
     def hear(self, order: Order) -> Counter[str]:
         """A version of it; one that is not newer says nothing. Returns the units of SKUs that left elsewhere."""

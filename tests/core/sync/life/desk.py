@@ -20,11 +20,13 @@ from core.model import (
     instant,
 )
 from core.sync.aside import Going, let_go
+from core.sync.exchange import Exchange, exchange
 from core.sync.received import Came, Disposition, Receiving, receive
 from core.sync.refund import Wish, refund
 from core.sync.returns import take_returns
 from core.sync.rma import Opening, close_return, find, open_return
-from tests.core.sync.life.live import PLACES
+from tests.core.sync.life.books import Kept, Sold
+from tests.core.sync.life.live import PLACES, SKUS
 from tests.core.sync.life.picking import DATA, NAME, UNITS, Picking
 
 
@@ -77,12 +79,15 @@ class Desk(Picking):
             return  # its SKUs alone are known: see test_received
         id = found.order.id
         units = self.units(data, id, lambda kept: kept.shipped - kept.returned)
-        came = [Came(name=number, units=count, disposition=what) for number, count in units.items()]
+        parts = [(number, count) for number, count in units.items()]
+        if parts and parts[0][1] > 1 and data.draw(st.booleans(), label="in two heaps"):
+            parts[0:1] = [(parts[0][0], 1), (parts[0][0], parts[0][1] - 1)]
+        came = [Came(name=number, units=count, disposition=what) for number, count in parts]
         wish = Receiving(target, came, place, reference=self.next("B"))
         done = self.live.attempt(lambda: receive(self.store, wish, self.live.now))
         if done is None:
             return
-        for (number, count), at in zip(units.items(), done.locations, strict=True):
+        for (number, count), at in zip(parts, done.locations, strict=True):
             kept = self.books.orders[id].lines[number]
             assert count <= kept.shipped - kept.returned
             assert place in ("", at)
@@ -91,6 +96,24 @@ class Desk(Picking):
                 self.books.move(kept.sku, count, at, aside="" if what is Disposition.RESTOCK else what.value)
         if twice and done.name == target:
             assert not receive(self.store, wish, self.live.now).new
+
+    @rule(data=DATA, sku=st.sampled_from(SKUS), units=UNITS, twice=st.booleans())
+    def exchanged(self, data: st.DataObject, sku: str, units: int, twice: bool) -> None:
+        """Other units are sent instead, by an order of our own."""
+        targets = self.targets()
+        if not targets:
+            return
+        wish = Exchange(data.draw(st.sampled_from(targets)), {sku: units}, reference=self.next("X"))
+        done = self.live.attempt(lambda: exchange(self.store, wish, self.live.now))
+        if done is None:
+            return
+        name = self.live.world.value(
+            "SELECT c.name FROM orders o JOIN channels c ON c.id = o.channel_id WHERE o.id = :id", id=done.order_id
+        )
+        line = Kept(sku, True, ordered=units)
+        self.books.orders[done.order_id] = Sold(name, done.number, told=False, lines={"1": line})
+        if twice:
+            assert not exchange(self.store, wish, self.live.now).new
 
     @rule(data=DATA)
     def return_closed(self, data: st.DataObject) -> None:

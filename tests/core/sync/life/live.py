@@ -152,6 +152,8 @@ class Live:
             "SELECT number, version FROM orders WHERE channel_id = :id ORDER BY id", id=self.channels[name].id
         )
         for row in rows:
+            if row.number not in far.told:
+                continue
             version = next(one for one in far.told[row.number] if one.version == row.version)
             left += self.sold(name, row.number).hear(version)
         self.books.left_elsewhere(self.store, left)
@@ -159,13 +161,13 @@ class Live:
             return
         for row in self.world.rows("SELECT * FROM lines WHERE order_id IN (SELECT order_id FROM pushes WHERE"
                                    " kind = 'cancel')"):  # fmt: skip
-            line = self.books.orders[row.order_id].lines[row.number]
+            sold = self.books.orders[row.order_id]
+            line = sold.lines[row.number]
             more = row.cancelled - line.cancelled
-            if more and self.books.orders[row.order_id].channel == "mart":
+            if more and sold.channel == "mart":
                 assert 0 < more <= line.open
-                assert more == row.cancelling - line.cancelling
-                line.cancelled += more
-                line.cancelling += more
+                assert row.cancelling - line.cancelling == (more if sold.told else 0)
+                sold.cancel(row.number, more)
 
     def settle(self) -> None:
         """All channels answer well, everything they have to say is heard, and nothing more happens."""
@@ -193,9 +195,9 @@ class Live:
             if row.state in ("queued", "sent", "unknown", "accepted") and row.order_id not in refused:
                 found.append(f"push {row.id} ({row.kind}) is {row.state}: {row.reason}")
         for id, sold in self.books.orders.items():
-            there = {line.number: line for line in self.far[sold.channel].now(sold.number).lines}
-            if id in refused:
+            if id in refused or not sold.told:
                 continue
+            there = {line.number: line for line in self.far[sold.channel].now(sold.number).lines}
             for number, kept in sold.lines.items():
                 if number in there and kept.cancelling:
                     found.append(f"{sold.number}/{number}: {kept.cancelling} cancelled here only")

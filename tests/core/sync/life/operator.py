@@ -42,8 +42,7 @@ class Operator(Picking):
             return
         assert dict(done.units) == wanted
         for number, count in wanted.items():
-            sold.lines[number].cancelled += count
-            sold.lines[number].cancelling += count
+            sold.cancel(number, count)
         if twice:
             assert not cancel(self.store, wish, self.live.now).new
 

@@ -84,8 +84,7 @@ class Parcels(Picking):
         for number, units in rest.items():
             kept = self.books.orders[id].lines[number]
             if what is Rest.CANCEL:
-                kept.cancelled += units
-                kept.cancelling += units
+                self.books.orders[id].cancel(number, units)
             elif what is Rest.BACKORDER:
                 self.books.move(kept.sku, -units, place)
 
