@@ -229,13 +229,10 @@ class ShipStation:
         return one.made is None or one.made <= until
 
     def _listed(self, query: Mapping[str, str], now: datetime) -> Iterator[list[Found]]:
-        """Labels that are about our work, by pages; each once, however the pages have shifted."""
-        seen: set[str] = set()
+        """Labels that are about our work, by pages. Where pages have shifted, one may come twice."""
         for page in self._pages("/shipments", {**query, "includeShipmentItems": "true"}, events.Shipments):
             found = [events.find(raw, self.settings.key_prefix, now) for raw in page]
-            fresh = {one.label: one for one in found if one is not None and one.label not in seen}
-            seen |= fresh.keys()
-            yield list(fresh.values())
+            yield [one for one in found if one is not None]
 
     def taken(self, page: NoticePage, unread: Mapping[str, str]) -> None:
         """Nothing to do: ShipStation keeps its labels."""

@@ -461,3 +461,23 @@ def test_on_a_bad_day_every_order_arrives_once_and_every_parcel_is_told_once(sle
 def test_a_place_is_a_number(simulator: ShipStationSimulator) -> None:
     with pytest.raises(ValidationError, match="no Ship From location"):
         connect(simulator, locations={"east": "WH-1"})
+
+
+def test_a_label_that_is_listed_on_two_pages_is_told_once(
+    simulator: ShipStationSimulator, shipstation: ShipStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages are counted by number: whatever comes into the list in between shifts them."""
+    for serial in (1, 2, 3):
+        simulator.send(handed(simulator, shipstation, serial), {"MUG": 1}, f"1Z{serial}")
+    paged = simulator._paged
+
+    def shifted(name: str, rows: list[dict[str, Any]], given: dict[str, str]) -> dict[str, Any]:
+        return paged(name, rows if given["page"] == "1" else [rows[0], *rows], given)
+
+    monkeypatch.setattr(simulator, "_paged", shifted)
+    events, _, cursor = told(shipstation)
+    assert [one.id for one in events] == ["5001", "5002", "5003"]
+    simulator.void(simulator.labels[1])
+    simulator.void(simulator.labels[0])
+    simulator.void(simulator.labels[2])
+    assert len(told(shipstation, cursor)[1]) == 3
