@@ -13,7 +13,13 @@ def test_a_sound_configuration_is_exit_0(desk: Desk, shop: FarEnd) -> None:
     ran = desk.run("check")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == "configuration is sound: 1 channel (shop); store is up to date\n"
-    assert desk.ok("check") == {"sound": True, "problems": [], "store": "is up to date", "channels": ["shop"]}
+    assert desk.ok("check") == {
+        "sound": True,
+        "problems": [],
+        "store": "is up to date",
+        "channels": ["shop"],
+        "warehouses": [],
+    }
 
 
 def test_each_problem_is_one_line_and_exit_2(desk: Desk, shop: FarEnd) -> None:

@@ -208,10 +208,9 @@ def test_another_zone_counts_all_days_anew(world: World, shop: Channel) -> None:
         }
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
 def test_a_row_that_is_committed_late_is_not_missed(world: World, shop: Channel) -> None:
-    """PostgreSQL: its id is lower than one that was there when the facts were worked off."""
-    if world.store.sqlite:
-        pytest.skip("one writer at a time")
+    """Its id is lower than one that was there when the facts were worked off."""
     world.take(shop, order("1", line(1, "A", 2)))
     taken, go_on = threading.Event(), threading.Event()
 
