@@ -99,3 +99,26 @@ def test_a_label_voided_late_is_seen_by_a_person_and_its_units_are_asked_for_ane
     floor.ok()
     assert floor.world.counts("1")["shipped"] == 2
     assert floor.world.at("MUG")["east"] == (8, 0)
+
+
+def test_where_the_new_label_is_made_already_it_is_booked_by_hand(
+    floor: Floor, simulator: ShipStationSimulator
+) -> None:
+    """As docs/warehouses.md has it; what was handed over anew by then is not called back: it is to be deleted there."""
+    key = handed(floor, "1", 2)
+    label = simulator.send(key, {"MUG": 2}, "1Z1")
+    floor.ok()
+    simulator.void(label)
+    simulator.send(key, {"MUG": 2}, "1Z2")
+    floor.ok()
+    void(floor.world.store, Void(floor.world.order("1").id, "1Z1", "misprint"), floor.world.now)
+    shop = floor.world.channel()
+    floor.world.refill(shop)
+    floor.world.release(shop)
+    floor.ok()
+    floor.world.ship("1", tracking="1Z2")
+    floor.ok()
+    assert floor.world.counts("1")["shipped"] == 2
+    assert floor.world.at("MUG")["east"] == (8, 0)
+    assert [state for _, state in floor.work()] == ["done", "done"]
+    assert floor.recalls() == []
