@@ -13,8 +13,8 @@ PAGE = ROOT / "docs" / "faults.md"
 _ROW = re.compile(r"^\| (?P<key>[^|]+) \| (?P<what>[^|]+) \| (?P<tests>[^|]+) \|$", re.MULTILINE)
 _TEST = re.compile(r"`(?P<file>[\w/]+\.py)::(?P<name>\w+)`")
 
-NUMBERED = [*range(1, 30), 32, 34, 35, 38, 40, 41, *range(52, 61)]
-"""HTTP and API, paging and time windows, acknowledgement and feeds."""
+NUMBERED = range(1, 61)
+"""HTTP and API, paging and windows of time, the state of orders, stock, acknowledgements and feeds."""
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import httpx
 import msgspec
@@ -161,14 +162,14 @@ def test_paging_that_does_not_get_on_ends_as_unavailable(
 
     answering(simulator, replayed)
     with pytest.raises(Unavailable, match="again and again"):
-        list(amazon.pages(None))
+        list(islice(amazon.pages(None), 50))  # else it would have no end
 
 
 def test_empty_pages_under_one_token_end_as_unavailable(simulator: AmazonSimulator, amazon: Amazon) -> None:
     same = b'{"orders": [], "pagination": {"nextToken": "same"}}'
     answering(simulator, lambda request, response: Response(same, mimetype="application/json"))
     with pytest.raises(Unavailable, match="again and again"):
-        list(amazon.pages(None))
+        list(islice(amazon.pages(None), 50))  # else it would have no end
 
 
 def test_an_unreadable_order_is_observed_all_the_same(simulator: AmazonSimulator, amazon: Amazon) -> None:

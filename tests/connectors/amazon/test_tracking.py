@@ -74,6 +74,15 @@ def test_the_same_parcel_told_twice_takes_effect_once(simulator: AmazonSimulator
     assert len(simulator.effects()) == 1
 
 
+def test_a_part_of_a_line_told_twice_takes_effect_once(simulator: AmazonSimulator, amazon: Amazon) -> None:
+    """There are units left that could ship: nothing but the package id says that it is the same parcel."""
+    before = placed(simulator, amazon)
+    shipment = parcel(before, lines={before.lines[0].number: 1})
+    assert [one(amazon, shipment).state for _ in range(2)] == [AckState.APPLIED] * 2
+    assert len(simulator.effects()) == 1
+    assert fetched(amazon, before.number).lines[0].shipped == 1
+
+
 def test_a_corrected_tracking_number_edits_the_parcel(simulator: AmazonSimulator, amazon: Amazon) -> None:
     before = placed(simulator, amazon)
     one(amazon, parcel(before))

@@ -170,7 +170,8 @@ def test_payment_decides_whether_an_order_may_ship(status: str | None, holds: tu
 
 
 def test_test_orders_risk_waiting_work_and_missing_addresses_hold() -> None:
-    assert order("plain", test=True).holds == (Hold.TEST,)
+    told = order("plain", test=True)
+    assert (told.holds, told.test, order("plain").test) == ((Hold.TEST,), True, False)
     assert order("plain", risk={"recommendation": "CANCEL"}).holds == (Hold.FRAUD,)
     assert order("plain", risk={"recommendation": "INVESTIGATE"}).holds == ()
     assert order("two_places").holds == (Hold.CHANNEL,)
