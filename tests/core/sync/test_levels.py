@@ -286,11 +286,12 @@ def test_a_level_that_changes_while_it_is_accepted_is_told_after_it_settled(worl
     fake.answer = lambda one: Ack(key=one.key, state=AckState.ACCEPTED, ticket="feed")
     assert push(world, shop) == 1
     world.receive("A", "east", 1)
-    assert push(world, shop) == 0
-    assert told(shop) == [9]
+    for _ in range(2):  # however long the channel works on it
+        assert push(world, shop) == 0
+        assert told(shop) == [9]
+        world.later(1000)
     fake.settled["feed"] = Ack(key="", state=AckState.APPLIED)
     fake.answer = applied
-    world.later(1000)
     assert push(world, shop) == 1
     assert told(shop) == [9, 10]
     assert level(world).told == 10
