@@ -67,7 +67,8 @@ def _wanted(
 ) -> tuple[dict[int, dict[int, dict[str, int]]], set[int]]:
     """Levels by channel, item and place; channels with the same rules share them. And the items that are not plain."""
     spots = sorted({tuple(sorted(spots)) for rule in by.values() for spots in rule.places.values()})
-    sums = "".join(f", COALESCE(SUM({_free(one)}), 0)" for one in spots)
+    keep = {row[0]: row[1] for row in tx.tuples("SELECT id, keep FROM locations WHERE keep > 0")}
+    sums = "".join(f", COALESCE(SUM({_free(one, keep)}), 0)" for one in spots)
     rest = {row[0] for row in tx.tuples("SELECT DISTINCT kit_id FROM kits WHERE kit_id IN :ids", ids=list(ids))}
     rest |= {row[0] for row in tx.tuples("SELECT item_id FROM presales WHERE ahead <> 0 AND item_id IN :ids",
                                          ids=list(ids))}  # fmt: skip
@@ -97,8 +98,15 @@ def _wanted(
     return found, rest
 
 
-def _free(spots: Sequence[int]) -> str:
-    return f"CASE WHEN location_id IN ({', '.join(map(str, spots)) or 'NULL'}) THEN on_hand - allocated END"
+def _free(spots: Sequence[int], keep: Mapping[int, int]) -> str:
+    """SQL: what of a row of stock is free at `spots`, less what each location keeps for its own counter."""
+    kept = "".join(
+        f" WHEN location_id = {spot} THEN CASE WHEN on_hand - allocated > {keep[spot]}"
+        f" THEN on_hand - allocated - {keep[spot]} ELSE 0 END"
+        for spot in spots
+        if spot in keep
+    )
+    return f"CASE{kept} WHEN location_id IN ({', '.join(map(str, spots)) or 'NULL'}) THEN on_hand - allocated END"
 
 
 def _levels(rule: Rule, columns: Sequence[tuple[str, int]], row: Sequence[int]) -> dict[str, int]:

@@ -537,13 +537,14 @@ _MOVES = st.lists(
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(channels=_CHANNELS, moves=_MOVES)
+@given(channels=_CHANNELS, moves=_MOVES, keep=st.sampled_from((0, 1, 5)))
 def test_levels_by_sums_are_the_levels_one_by_one(
-    store: Store, channels: list[dict[str, Any]], moves: list[tuple[str, int, int, str]]
+    store: Store, channels: list[dict[str, Any]], moves: list[tuple[str, int, int, str]], keep: int
 ) -> None:
     world = World(store)
     run = world.value("SELECT COUNT(*) FROM items")
     shops = [world.channel(f"c{run}-{number}", **given_) for number, given_ in enumerate(channels)]
+    store.transact(lambda tx: tx.run("UPDATE locations SET keep = :keep WHERE name = 'east'", keep=keep))
     skus = [f"{letter}{run}" for letter in "ABC"]
     for sku, east in zip(skus, (9, 4, 0), strict=True):
         world.item(sku, east=east, west=2)
