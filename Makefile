@@ -35,7 +35,7 @@ demo: $(STAMP)
 	$(BIN)/ordersync demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 4
 
 lint: $(STAMP)
 	$(BIN)/ruff check

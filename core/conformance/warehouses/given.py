@@ -36,8 +36,13 @@ def needs(*deeds: Deed) -> Callable[[Check[Suite]], Check[Suite]]:
     def wrap(check: Check[Suite]) -> Check[Suite]:
         @functools.wraps(check)
         def checked(self: Suite, warehouse: WarehouseConnector, yard: Yard) -> None:
-            if warehouse.abilities.issuperset(deeds):
+            if not warehouse.abilities.issuperset(deeds):
+                return
+            try:
                 check(self, warehouse, yard)
+            except CannotFail as error:
+                if error.how not in self.impossible:
+                    raise
 
         checked.needs = deeds  # type: ignore[attr-defined]  # what a matrix of abilities reads
         return checked
@@ -45,11 +50,19 @@ def needs(*deeds: Deed) -> Callable[[Check[Suite]], Check[Suite]]:
     return wrap
 
 
+class CannotFail(unittest.SkipTest):
+    """A failure the yard cannot be told to have. The test is skipped, unless the suite says that it is impossible."""
+
+    def __init__(self, how: Failure) -> None:
+        super().__init__(f"the yard cannot be told to have the failure {how.value!r}")
+        self.how = how
+
+
 @contextmanager
 def failing(yard: Yard, how: Failure) -> Iterator[None]:
-    """The yard fails so inside. Where it cannot be told to, the test is skipped."""
+    """The yard fails so inside. Raises `CannotFail`."""
     if not yard.fail(how):
-        raise unittest.SkipTest(f"the yard cannot be told to have the failure {how.value!r}")
+        raise CannotFail(how)
     try:
         yield
     finally:
@@ -61,6 +74,10 @@ class Given:
 
     prefix: ClassVar[str] = "OS-"
     """What work keys begin with."""
+
+    impossible: ClassVar[Mapping[Failure, str]] = {}
+    """Failures that cannot happen here, or that only the connector's own tests can bring about, each with the reason:
+    the checks that need them prove nothing."""
 
     unknown_sku: ClassVar[str] = ""
     """A SKU the warehouse refuses work with at once, where it does."""

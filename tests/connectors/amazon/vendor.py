@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from connectors.amazon.account import OPERATIONS
+
 NAMES = (
     "amazon/orders_2026-01-01.json",
     "amazon/ordersV0.json",
@@ -19,3 +21,6 @@ DIFFERENCES = {
     "/reports/2021-06-30/": "no spec of the Reports API is at hand; its shapes are its documentation's",
     "GET /sellers/v1/": "nor of the Sellers API",
 }
+
+OUTBOUND = {name for _, pattern, name in OPERATIONS if "outbound" in str(getattr(pattern, "pattern", pattern))}
+"""Operations of the warehouse connector that has Amazon send what was sold elsewhere: no channel asks for them."""

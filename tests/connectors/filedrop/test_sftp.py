@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import asyncssh
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from connectors.filedrop import FileDrop, sftp
+from core.conformance.far_end import Failure
 from core.conformance.warehouses import WarehouseConformance
 from core.errors import Unauthorized, Unavailable
 from core.model import AckState
@@ -48,6 +49,11 @@ def connect(server: SftpServer, **keys: Any) -> FileDrop:
 
 
 class TestFileDropOverSftp(WarehouseConformance):
+    impossible: ClassVar[Mapping[Failure, str]] = {
+        Failure.UNAUTHORIZED: "who is in stays in: a wrong password and another host key are tried below",
+        Failure.LOST_ANSWER: "this server loses no answer; what a connection breaks off is tried below",
+    }
+
     @pytest.fixture
     def warehouse(self, server: SftpServer) -> Iterator[FileDrop]:
         self.opened: list[FileDrop] = []
