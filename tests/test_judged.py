@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
+import httpx
 import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
 from connectors.shopify.simulator import ShopifySimulator
+from connectors.walmart.simulator import WalmartSimulator
 from tests.connectors.amazon import vendor as amazon
 from tests.connectors.farend import goods
 from tests.connectors.shopify.given import connector
@@ -89,3 +93,21 @@ def test_what_shopifys_schema_has_not_is_seen(judge: Judge, monkeypatch: pytest.
         assert judge.judged > before
         assert judge.asked() == ["the answer holds what was not asked for"]
         shop.close()
+
+
+def test_a_dead_token_is_refused_as_the_vendor_may_whatever_is_asked(judge: Judge) -> None:
+    with WalmartSimulator(listings=goods(WalmartSimulator())) as simulator:
+        for method, path in (
+            ("GET", "/v3/orders"),
+            ("GET", "/v3/inventory?sku=MUG-1"),
+            ("PUT", "/v3/inventory?sku=MUG-1"),
+            ("PUT", "/v3/inventories/MUG-1"),
+            ("POST", "/v3/feeds?feedType=inventory"),
+            ("GET", "/v3/returns"),
+        ):
+            headers = {"WM_SEC.ACCESS_TOKEN": "dead", "WM_QOS.CORRELATION_ID": str(uuid4()), "WM_SVC.NAME": "tests"}
+            before = judge.judged
+            answer = httpx.request(method, simulator.base_url + path, headers=headers | {"Accept": "application/json"})
+            assert answer.status_code == 401
+            assert judge.judged == before + 1
+            assert judge.asked() == []

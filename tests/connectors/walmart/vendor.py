@@ -36,5 +36,10 @@ PRACTICE = {
         f"response {status}: a status the spec does not have": "a refusal; most operations list the 200 alone"
         for status in (400, 413, 415, 422)
     },
+    **{
+        f"response {status}: a status the spec does not have": "the gateway's, before the operation is asked: the "
+        "orders' spec writes them out for each operation, the others' for next to none"
+        for status in (401, 429)
+    },
 }
 """Where the vendor's own practice leaves its spec, beside `DIFFERENCES`."""
