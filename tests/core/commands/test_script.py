@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,15 @@ def test_a_reader_of_errors_that_leaves_early_gets_none(desk: Desk) -> None:
         assert process.wait(60) == 141
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C is not ignored by what is started, though the suite itself may run behind an & in a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("loaded", [b"core.errors", b"sqlalchemy.engine"])
 def test_ctrl_c_while_the_commands_are_loaded_is_silent_and_exit_130(desk: Desk, loaded: bytes) -> None:
     with subprocess.Popen(
@@ -116,6 +126,7 @@ def test_ctrl_c_while_the_commands_are_loaded_is_silent_and_exit_130(desk: Desk,
     assert all(line.startswith(b"import time:") for line in rest[:-1]), "the last one may be cut"
 
 
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_again_while_it_ends_is_silent_too(desk: Desk) -> None:
     """What is pressed when the command has said all it had to say."""
     code = (
