@@ -4,6 +4,8 @@ What the documents leave open is read so that nothing is sold or cancelled by a 
 
 - A pending order has no prices and no address, and its units may all read as neither shipped nor open: none of them
   is cancelled, its money is not checked, and its currency is that of its marketplace.
+- A confirmed order of the seller's own that names prices or charges and not its total is checked against none: what it
+  names shows in `money_off`. One that names no amount at all stays unpriced.
 - Units that are neither fulfilled nor unfulfilled are cancelled. A whole cancelled line may count 0 ordered units.
 - A discount is taken off whichever sign it comes with. The charges of cancelled units leave the item's subtotal while
   its units stay in `quantityOrdered`: the difference is an adjustment. Any other difference shows in `money_off`.
@@ -60,9 +62,13 @@ CURRENCIES = {
     "APJ6JRA9NG5V4": "EUR",
     "A28R8C7NBKEWEA": "EUR",
 }
-"""Currency by marketplace, for orders that name none yet; elsewhere it is XXX, ISO 4217's "no currency"."""
+"""Currency by marketplace, for orders that name none yet; elsewhere it is XXX, ISO 4217's "no currency".
+
+So XXX never stands beside an amount: only where no amount of an order is told is it used.
+"""
 
 _PENDING = ("PENDING", "PENDING_AVAILABILITY")
+_CONFIRMED = ("UNSHIPPED", "PARTIALLY_SHIPPED", "SHIPPED")
 _HOLDS: dict[str, Hold | None] = {
     "PENDING": Hold.PENDING,
     "PENDING_AVAILABILITY": Hold.PENDING,
@@ -115,17 +121,17 @@ def _order(found: OrderDocument) -> Order:
     fulfillment = found.fulfillment
     status = fulfillment.fulfillment_status if fulfillment is not None else ""
     total = found.proceeds.grand_total if found.proceeds is not None else None
+    by_channel = fulfillment is not None and fulfillment.fulfilled_by == "AMAZON"
     sums = _Sums(total.currency_code if total is not None else _currency(found))
     grand = sums.amount(total, None, "proceeds.grandTotal") if total is not None else ZERO
-    priced = total is not None
-    lines = tuple([_line(item, status, sums, priced, index) for index, item in enumerate(found.order_items)])
+    charged = total is not None or (status in _CONFIRMED and not by_channel)
+    lines = tuple([_line(item, status, sums, charged, index) for index, item in enumerate(found.order_items)])
     if len(lines) > 1 and len({line.number for line in lines}) < len(lines):
         raise BadDocument("orderItems: the same orderItemId twice")
     if total is not None and found.proceeds is not None:
         for charge in found.proceeds.breakdowns or ():
             if charge.type == "DELIVERY_TIP":  # all other kinds are sums of the items' own charges
                 sums.adjustment += sums.amount(charge.subtotal, None, "proceeds.breakdowns")
-    by_channel = fulfillment is not None and fulfillment.fulfilled_by == "AMAZON"
     ship_to = _address(found.recipient)
     return Order(
         number=found.order_id,
@@ -140,7 +146,7 @@ def _order(found: OrderDocument) -> Order:
         lines=lines,
         holds=_holds(found, status, by_channel, ship_to),
         fulfiller=Fulfiller.CHANNEL if by_channel else Fulfiller.MERCHANT,
-        priced=priced and status not in _PENDING,
+        priced=status not in _PENDING and (total is not None or (charged and _names_money(lines, sums))),
         service=(fulfillment.fulfillment_service_level or "") if fulfillment is not None else "",
         ship_by=_latest(fulfillment.ship_by_window) if fulfillment is not None else None,
         deliver_by=_latest(fulfillment.deliver_by_window) if fulfillment is not None else None,
@@ -177,16 +183,25 @@ def _currency(found: OrderDocument) -> str:
     for item in found.order_items:
         if item.product.price is not None and item.product.price.unit_price is not None:
             return item.product.price.unit_price.currency_code
+        for charge in item.proceeds.breakdowns or () if item.proceeds is not None else ():
+            return charge.subtotal.currency_code
     return CURRENCIES.get((found.sales_channel.marketplace_id or "") if found.sales_channel is not None else "", "XXX")
 
 
-def _line(item: Item, status: str, sums: _Sums, priced: bool, index: int) -> Line:
+def _names_money(lines: Sequence[Line], sums: _Sums) -> bool:
+    """Whether any amount is told."""
+    return bool(sums.shipping or sums.shipping_tax or sums.adjustment) or any(
+        line.unit_price or line.tax or line.discount for line in lines
+    )
+
+
+def _line(item: Item, status: str, sums: _Sums, charged: bool, index: int) -> Line:
     ordered = item.quantity_ordered
     shipped, cancelled = _units(item, status, index)
     price = item.product.price.unit_price if item.product.price is not None else None
     unit = sums.amount(price, index, "product.price.unitPrice") if price is not None else ZERO
     tax = discount = ZERO
-    if priced and item.proceeds is not None:
+    if charged and item.proceeds is not None:
         goods: Decimal | None = None
         for charge in item.proceeds.breakdowns or ():
             kind = charge.type

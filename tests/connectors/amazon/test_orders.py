@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sp_api.base import Marketplaces
 
-from connectors.amazon.orders import normalize
+from connectors.amazon.orders import CURRENCIES, normalize
 from core.errors import BadDocument
 from core.model import Fulfiller, Hold, Order, micros, money_off
 
@@ -87,6 +88,37 @@ def test_a_preorder_waits_like_a_pending_order() -> None:
 
 def test_an_unpriced_order_of_an_unknown_marketplace_has_no_currency() -> None:
     assert changed(lambda d: d["salesChannel"].update(marketplaceId="A0NEW"), "pending").currency == "XXX"
+
+
+def test_every_marketplace_the_sdk_knows_has_its_currency() -> None:
+    assert {place.marketplace_id for place in Marketplaces} <= CURRENCIES.keys()
+
+
+def test_a_confirmed_order_that_keeps_its_total_to_itself_is_told_by_what_it_names() -> None:
+    def hide(d: dict[str, Any]) -> None:
+        del d["proceeds"]
+        d["salesChannel"].update(marketplaceId="A0NEW")
+
+    order = changed(hide)
+    assert (order.priced, order.total, order.currency) == (True, 0, "USD")
+    assert money_off(order) == Decimal("35.43")
+    charged = changed(lambda d: (hide(d), [item["product"].pop("price") for item in d["orderItems"]]))
+    assert (money_off(charged), charged.currency) == (Decimal("35.43"), "USD")
+
+
+def test_where_no_amount_is_told_nothing_is_checked() -> None:
+    def hide(d: dict[str, Any]) -> None:
+        del d["proceeds"]
+        for item in d["orderItems"]:
+            del item["proceeds"], item["product"]["price"]
+
+    order = changed(hide)
+    assert (order.priced, order.total, money_off(order)) == (False, 0, 0)
+
+
+def test_amounts_of_an_order_that_amazon_ships_for_another_shop_are_not_checked_without_their_total() -> None:
+    order = changed(lambda d: d.pop("proceeds"), "fulfilled_by_amazon")
+    assert (order.priced, money_off(order)) == (False, 0)
 
 
 def test_an_order_amazon_ships_is_the_channels() -> None:
