@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -14,8 +14,8 @@ ROOT = "/fba/outbound/2020-07-01/fulfillmentOrders"
 class Outbound:
     """What `connectors.amazon.account.Seller` can do besides; each returns the wire's answer as it came."""
 
-    def _request(self, path: str, *, data: Any = None, params: Any = None, **flags: Any) -> httpx.Response:
-        raise NotImplementedError
+    _request: Callable[..., httpx.Response]
+    """The account's own way to send."""
 
     @sp_endpoint(ROOT, method="POST")  # type: ignore[untyped-decorator] # no types
     def create_fulfillment_order(self, order: Mapping[str, Any], *, path: str, method: str) -> httpx.Response:

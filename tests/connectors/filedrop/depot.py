@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connectors.filedrop import FileDrop
 from core.model import Call
+from core.warehouse import Deed
+from tests.declared import absent
 
 
 @dataclass
@@ -139,7 +142,7 @@ class FileDepot:
         return how in (None, "unavailable")
 
     def call(self, *, forged: bool = False, stale: bool = False) -> Call:
-        raise NotImplementedError("nobody calls")
+        raise absent(FileDrop.absent, Deed.CALLS)
 
 
 def now() -> str:

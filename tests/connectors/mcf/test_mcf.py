@@ -19,8 +19,10 @@ from core.conformance.warehouses import WarehouseConformance
 from core.errors import BadDocument, Unavailable
 from core.handover import Accepted, Counted, Declined, Event, Left, Recall
 from core.model import Ack, AckState, Address, Call
+from core.warehouse import Deed
 from tests.connectors.amazon.vendor import DIFFERENCES, NAMES
 from tests.connectors.farend import refuse
+from tests.declared import absent
 from tests.passing import passing
 from tests.specs import Spec, Watch, specs  # noqa: F401 - a fixture
 
@@ -87,7 +89,7 @@ class AmazonYard:
             self.simulator.warehouse.put(sku, count)
 
     def adjust(self, sku: str, change: int, reason: str) -> None:
-        raise NotImplementedError
+        raise absent(Mcf.absent, Deed.TELLS_ADJUSTED)
 
     def garble(self) -> bool:
         return False
@@ -103,7 +105,7 @@ class AmazonYard:
         return True
 
     def call(self, *, forged: bool = False, stale: bool = False) -> Call:
-        raise NotImplementedError
+        raise absent(Mcf.absent, Deed.CALLS)
 
 
 @pytest.fixture(autouse=True)

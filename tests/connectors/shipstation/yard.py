@@ -16,7 +16,9 @@ from connectors.shipstation import ShipStation
 from connectors.shipstation.simulator import KEY, SECRET, ShipStationSimulator
 from connectors.simulation import Fault
 from core.model import Call
+from core.warehouse import Deed
 from tests.connectors.farend import refuse
+from tests.declared import absent
 
 PLACE = "16079"
 
@@ -66,20 +68,20 @@ class ShipStationYard:
         }
 
     def accept(self, key: str) -> None:
-        raise NotImplementedError
+        raise absent(ShipStation.absent, Deed.TELLS_ACCEPTED)
 
     def decline(self, key: str, units: Mapping[str, int] | None, reason: str) -> None:
-        raise NotImplementedError
+        raise absent(ShipStation.absent, Deed.TELLS_DECLINED)
 
     def send(self, key: str, parcels: Sequence[tuple[str, Mapping[str, int]]]) -> None:
         for tracking, units in parcels:
             self.simulator.send(key, units, tracking)
 
     def count(self, units: Mapping[str, int]) -> None:
-        raise NotImplementedError
+        raise absent(ShipStation.absent, Deed.TELLS_COUNTED)
 
     def adjust(self, sku: str, change: int, reason: str) -> None:
-        raise NotImplementedError
+        raise absent(ShipStation.absent, Deed.TELLS_ADJUSTED)
 
     def garble(self) -> bool:
         key = self.simulator.orders[0].key
@@ -98,4 +100,4 @@ class ShipStationYard:
         return True
 
     def call(self, *, forged: bool = False, stale: bool = False) -> Call:
-        raise NotImplementedError
+        raise absent(ShipStation.absent, Deed.CALLS)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from connectors.sandbox_warehouse import SandboxWarehouse, Yard
 from core.model import Call
+from core.warehouse import Deed
+from tests.declared import absent
 
 _names = (f"yard-{number}" for number in itertools.count())
 
@@ -72,7 +74,7 @@ class SandboxYard:
         return self.own.fail(how)
 
     def call(self, *, forged: bool = False, stale: bool = False) -> Call:
-        raise NotImplementedError("the sandbox calls nobody")
+        raise absent(SandboxWarehouse.absent, Deed.CALLS)
 
     def _by_line(self, key: str, units: Mapping[str, int]) -> dict[str, int]:
         numbers = {sku: number for number, sku in self.own.works()[key].skus.items()}
