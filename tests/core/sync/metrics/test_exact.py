@@ -203,4 +203,6 @@ def test_a_history_is_measured_exactly_on_either_database(world: World, seed: in
     history = History(world.store, seed, ZONES[seed])
     for _ in range(50):
         history.step()
+    assert history.orders
+    assert world.rows("SELECT 1 FROM shipments")
     agree(history, ZONES[seed])
