@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from core.connector import Ability
 from core.errors import Unauthorized, Unavailable
-from core.model import Ack, AckState, CancelReason, ChannelListing, Fulfiller, Hold
-from core.store.database import Store
-from core.store.moves import touch
+from core.model import Ack, AckState, ChannelListing, Fulfiller
 from core.sync import levels as desiring
-from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
 from core.sync.levels import refresh, touch_changed_rules
-from core.sync.listing_rules import set_rule
 from core.sync.listings import read_listings
 from core.sync.push_levels import Told, push_levels, read_bases, settle_levels
 from tests.core.sync.fake import SIMPLE, Fake, applied
@@ -336,113 +329,6 @@ def test_a_settled_refusal_of_an_old_quantity_does_not_refuse_the_new(world: Wor
     assert told(shop) == [9, 10]
 
 
-def comparing(world: World, held: int = 4) -> Channel:
-    shop = shop_of(world, COMPARING)
-    connector(shop).quantities["A", ""] = held
-    return shop
-
-
-def test_a_channel_that_compares_is_read_once_and_then_followed(world: World) -> None:
-    shop = comparing(world)
-    assert push(world, shop) == 1
-    assert [(one.expected, one.quantity) for one in connector(shop).levels] == [(4, 9)]
-    world.receive("A", "east", 1)
-    assert push(world, shop) == 1
-    assert [(one.expected, one.quantity) for one in connector(shop).levels] == [(4, 9), (9, 10)]
-    assert connector(shop).calls.count("read_levels") == 1
-
-
-def test_what_a_taken_in_order_took_at_the_channel_is_expected(world: World) -> None:
-    shop = comparing(world)
-    push(world, shop)
-    world.later()
-    connector(shop).quantities["A", ""] -= 2
-    world.take(shop, order("1", line(1, "A", 2), at=world.now))
-    assert push(world, shop) == 1
-    assert connector(shop).levels[-1].expected == 7
-    assert connector(shop).calls.count("read_levels") == 1
-
-
-def test_units_cancelled_here_are_expected_back_when_the_channel_shows_it(world: World) -> None:
-    shop = comparing(world)
-    push(world, shop)
-    world.later()
-    held = connector(shop).quantities
-    held["A", ""] -= 2
-    one = order("1", line(1, "A", 2), at=world.now, version=world.now)
-    world.take(shop, one)
-    push(world, shop)
-    cancel(world.store, Decision(world.order("1").id, CancelReason.OTHER), world.now)
-    push(world, shop)
-    assert [(level.expected, level.quantity) for level in connector(shop).levels][-1:] == [(7, 9)]
-    world.later()
-    held["A", ""] += 2  # the channel heard of it, and offers the two again by itself
-    world.take(shop, msgspec.structs.replace(one, lines=(line(1, "A", 2, cancelled=2),), version=world.now))
-    assert push(world, shop) == 1
-    assert [(level.expected, level.quantity) for level in connector(shop).levels][-1:] == [(11, 9)]
-    assert connector(shop).calls.count("read_levels") == 1
-
-
-def test_what_moves_to_another_place_of_the_channel_is_expected_there(world: World) -> None:
-    world.item("A", east=9, west=9)
-    shop = world.channel(fake=Fake(abilities=COMPARING), locations={"east": "E", "west": "W"})
-    world.offer(shop, "A")
-    connector(shop).quantities |= {("A", "E"): 9, ("A", "W"): 9}
-    push(world, shop)
-    world.later()
-    taken = line(1, "A", 2, place="E")
-    connector(shop).quantities["A", "E"] -= 2
-    world.take(shop, order("1", taken, at=world.now, version=world.now))
-    push(world, shop)
-    world.later()
-    held = connector(shop).quantities
-    held["A", "E"], held["A", "W"] = held["A", "E"] + 2, held["A", "W"] - 2
-    connector(shop).levels.clear()
-    world.take(shop, order("1", msgspec.structs.replace(taken, place="W"), at=world.now, version=world.now))
-    assert push(world, shop) == 2
-    assert sum(held.values()) == 16
-    assert connector(shop).calls.count("read_levels") == 1
-
-
-def test_an_order_placed_before_the_reading_is_not_expected_twice(world: World) -> None:
-    shop = comparing(world)
-    follow(world, shop)
-    world.later()
-    read_bases(world.store, shop, world.clock)
-    world.take(shop, order("1", line(1, "A", 2), at=world.now - 30_000_000))
-    follow(world, shop)
-    assert push_levels(world.store, shop, world.clock) == Told(applied=1)
-    assert connector(shop).levels[-1].expected == 4
-    assert connector(shop).levels[-1].quantity == 7
-
-
-def test_a_stale_level_is_read_again_before_it_is_pushed_again(world: World) -> None:
-    shop = comparing(world)
-    push(world, shop)
-    connector(shop).quantities["A", ""] = 3
-    world.receive("A", "east", 1)
-    assert push(world, shop) == 0
-    assert level(world).expected is None
-    assert push_levels(world.store, shop, world.clock) == Told()
-    assert push(world, shop) == 1
-    assert connector(shop).quantities["A", ""] == 10
-
-
-def test_after_an_ambiguous_failure_a_compared_level_is_read_again(world: World) -> None:
-    shop = comparing(world)
-
-    def lost(one: Any) -> Ack:
-        raise Unavailable("reset", ambiguous=True)
-
-    connector(shop).answer = lost
-    with pytest.raises(Unavailable):
-        push(world, shop)
-    assert level(world).expected is None
-    connector(shop).quantities["A", ""] = 9
-    connector(shop).answer = applied
-    assert push(world, shop) == 1
-
-
 def test_a_level_the_channel_does_not_keep_is_refused_until_it_changes(world: World) -> None:
     shop = shop_of(world, COMPARING)
     assert push(world, shop) == 0
@@ -507,93 +393,3 @@ def test_a_listing_that_was_away_is_told_again_what_it_was_told_before(world: Wo
         read_listings(world.store, shop, world.clock)
         world.later()
     assert push_levels(world.store, shop, world.clock) == Told(applied=1)
-
-
-# What is computed by sums is what is computed one by one.
-
-_CHANNELS = st.lists(
-    st.fixed_dictionaries(
-        {
-            "locations": st.sampled_from([{"east": "", "west": ""}, {"east": "E", "west": "W"}, {"east": ""}]),
-            "buffer": st.sampled_from([0, 0, 3, "auto"]),
-            "cap": st.sampled_from([None, 4]),
-            "percent": st.sampled_from([100, 60]),
-        }
-    ),
-    min_size=1,
-    max_size=3,
-)
-_MOVES = st.lists(
-    st.one_of(
-        st.tuples(st.just("order"), st.integers(0, 3), st.integers(1, 5), st.sampled_from(["", "held", "release"])),
-        st.tuples(st.just("receive"), st.integers(0, 2), st.integers(1, 5), st.sampled_from(["east", "west"])),
-        st.tuples(st.sampled_from(["rule", "buffer", "ahead"]), st.integers(0, 2), st.integers(0, 6), st.just("")),
-        st.tuples(st.just("moved"), st.integers(0, 2), st.integers(0, 1), st.just("")),
-        st.tuples(st.just("refresh"), st.just(0), st.just(0), st.just("")),
-    ),
-    min_size=2,
-    max_size=8,
-)
-
-
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(channels=_CHANNELS, moves=_MOVES, keep=st.sampled_from((0, 1, 5)))
-def test_levels_by_sums_are_the_levels_one_by_one(
-    store: Store, channels: list[dict[str, Any]], moves: list[tuple[str, int, int, str]], keep: int
-) -> None:
-    world = World(store)
-    run = world.value("SELECT COUNT(*) FROM items")
-    shops = [world.channel(f"c{run}-{number}", **given_) for number, given_ in enumerate(channels)]
-    store.transact(lambda tx: tx.run("UPDATE locations SET keep = :keep WHERE name = 'east'", keep=keep))
-    skus = [f"{letter}{run}" for letter in "ABC"]
-    for sku, east in zip(skus, (9, 4, 0), strict=True):
-        world.item(sku, east=east, west=2)
-    world.kit(f"K{run}", {skus[0]: 2, skus[1]: 1})
-    for shop in shops:
-        world.offer(shop, *skus, f"K{run}")
-
-    def refreshed() -> None:
-        world.later()
-        follow(world, *shops)
-        settings_ = {shop.name: shop.settings for shop in shops}
-        with store.read() as tx:
-            by = desiring.in_force(tx, desiring.rules(tx, settings_))
-            told = desiring.desired(tx, by, list(world.items.values()))
-            places = {id: set(rule.places) for id, rule in by.items()}
-        mine = [shop.id for shop in shops]
-        stored = {
-            (row.listing_id, row.place): (row.channel_id, row.desired)
-            for row in world.rows("SELECT * FROM levels WHERE channel_id IN :ids", ids=mine)
-            if row.place in places[row.channel_id] or row.desired
-        }
-        assert stored == told
-
-    for number, (what, one, units, how) in enumerate(moves):
-        shop = shops[one % len(shops)]
-        sku = [*skus, f"K{run}"][one]
-        if what == "order":
-            holds = (Hold.PAYMENT,) if how == "held" else ()
-            world.take(shop, order(f"{run}-{number}", line(1, sku, units), holds=holds))
-            if how == "release":
-                world.release(shop)
-        elif what == "receive":
-            world.receive(sku, how, units)
-        elif what == "rule":
-            set_rule(store, shop.id, sku, world.now, cap=units or None)
-        elif what == "moved":  # the channel keeps its levels at other places from now on
-            where = ({"east": "", "west": ""}, {"east": "E", "west": "W"})[units]
-            shops[one % len(shops)] = world.channel(shop.name, **{**channels[one % len(shops)], "locations": where})
-        elif what == "refresh":
-            refreshed()
-        else:
-            sql = {
-                "buffer": "INSERT INTO buffers (channel_id, item_id, units) VALUES (:channel, :item, :units)"
-                " ON CONFLICT (channel_id, item_id) DO UPDATE SET units = excluded.units",
-                "ahead": "INSERT INTO presales (item_id, kind, cap) VALUES (:item, 'backorder', :units)"
-                " ON CONFLICT DO NOTHING",
-            }[what]
-            with store.write() as tx:
-                named = {"channel": shop.id} if what == "buffer" else {}
-                tx.run(sql, item=world.items[sku], units=units + 1, **named)
-                touch(tx, [world.items[sku]])
-    refreshed()
