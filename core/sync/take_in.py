@@ -210,6 +210,9 @@ def _store(
     write_reservations(tx, wanting, known=True)
     write_reservations(tx, claims)
     write_routed(tx, channel, routed, [revision.row.id for revision, _ in again], now)
+    # What changed is no reason any more why a held order waits for a location: it is routed once its hold is lifted.
+    if kept := [revision.row.id for revision in revisions if not revision.may_route]:
+        tx.run("UPDATE parked SET due_at = 0 WHERE order_id IN :ids", ids=sorted(kept))
     stock.write(now)
     if Ability.PUSH_LEVELS in channel.connector.abilities:
         expect(tx, channel, _taken(fresh, revisions), listed, now)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.model import CancelReason, micros
+from core.model import Address, CancelReason, micros
 from core.settings import RoutingSettings
 from core.sync import refill as refilling
 from core.sync.cancel import Decision, cancel
@@ -18,8 +18,9 @@ from core.sync.levels import refresh, touch_changed_rules
 from core.sync.levels_explained import explain
 from core.sync.pauses import pause, resume
 from core.sync.traits import Traits, set_traits
-from tests.core.sync.world import EAST, OAKLAND, START, WEST, World, edited, line, order
+from tests.core.sync.world import EAST, NEW_YORK, OAKLAND, START, WEST, World, edited, line, order
 
+TORONTO = Address(name="Ada", line1="1 King St W", city="Toronto", region="ON", postal_code="M5H 1A1", country="CA")
 HOUR = 3_600
 DAY = 24 * HOUR
 
@@ -82,6 +83,21 @@ def test_a_country_nobody_serves_parks_the_order_until_the_locations_change(worl
     assert world.refill(shop) == 0
     at(world)
     assert world.refill(world.channel()) == 1
+
+
+def test_an_address_corrected_under_a_hold_is_routed_once_the_hold_is_lifted(world: World) -> None:
+    world.item("A", east=5)
+    at(world, east={"serves": frozenset({"US"})})
+    shop = world.channel()
+    first = order("1", line(1, "A"), ship_to=TORONTO)
+    world.take(shop, first)
+    assert parked(world, "1").why == "east: does not serve CA"
+    world.hold("1")
+    world.take(shop, edited(first, ship_to=NEW_YORK))
+    assert world.refill(shop) == 0
+    world.lift("1")
+    assert world.refill(shop) == 1
+    assert chosen(world, "1") == ["east"]
 
 
 def test_a_full_day_parks_until_tomorrow_at_the_location(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
