@@ -28,6 +28,11 @@ BUSY_SECONDS = 30
 
 _TRIES = 6
 
+_BY_INDEX = ", ".join(
+    f"set_config('{name}', '0', true)"
+    for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "max_parallel_workers_per_gather")
+)
+
 
 class Tx:
     """One open transaction: plain SQL with `:named` parameters, and set-based writes.
@@ -68,6 +73,14 @@ class Tx:
         """Waits until no other transaction does `what`, and keeps others from it until this one ends."""
         if not self.sqlite:
             self.run("SELECT pg_advisory_xact_lock(hashtext(:what))", what=f"ordersync {what}")
+
+    def by_index(self) -> None:
+        """Has the rest of this transaction look rows up by index, whatever the statistics say.
+
+        PostgreSQL knows nothing yet of a table that was just filled, and reads all of it for a few thousand rows.
+        """
+        if not self.sqlite:
+            self.run(f"SELECT {_BY_INDEX}")
 
     def ids(self, table: sa.Table, count: int) -> Sequence[int]:
         """`count` fresh ids for `table`, ascending. A transaction that rolls back may leave a gap."""

@@ -82,6 +82,7 @@ def refresh(store: Store, channels: Mapping[str, ChannelSettings], now: int) -> 
 
 def _refresh(tx: Tx, channels: Mapping[str, ChannelSettings], now: int) -> tuple[int, set[int]]:
     tx.alone("levels")  # two at once could each see but one moved component of a kit
+    tx.by_index()
     marks = tx.tuples("SELECT item_id FROM touched ORDER BY item_id LIMIT :batch /*lock*/", batch=BATCH)
     if not marks:
         return 0, set()

@@ -34,9 +34,8 @@ def plain_levels(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> tuple[
     wanted, rest = _wanted(tx, by, ids)
     listings = tx.tuples(
         f"SELECT id, channel_id, item_id, CASE WHEN {OWN_RULES} THEN 1 ELSE 0 END FROM listings"
-        " WHERE item_id IN :ids AND fulfiller = 'merchant' AND channel_id IN :channels",
+        " WHERE item_id IN :ids AND fulfiller = 'merchant'",
         ids=[item for item in ids if item not in rest],
-        channels=sorted(by),
     )
     # Two queries, each by its index: a join of so many is now and then planned as a scan of everything.
     stored: dict[int, dict[str, int]] = {}
@@ -50,6 +49,8 @@ def plain_levels(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> tuple[
     changed: dict[Key, tuple[int, int]] = {}
     nothing: dict[str, int] = {}
     for listing, channel, item, own in listings:
+        if channel not in by:
+            continue
         levels, is_so = wanted[channel][item], stored.get(listing, nothing)
         if is_so == levels and not own:
             continue
