@@ -24,7 +24,8 @@ def reckon(tx: Tx, items: Sequence[int] | None = None) -> dict[int, int]:
         return {}
     ids = [row.item_id for row in rows]
     waits_for = waiting(tx, ids)
-    left = {row[0]: max(0, int(row[1])) for row in tx.rows(_LEFT, items=ids)}
+    capped = [row.item_id for row in rows if row.kind == "preorder" and row.cap is not None]
+    left = {row[0]: max(0, int(row[1])) for row in (tx.rows(_LEFT, items=capped) if capped else ())}
     found = {}
     for row in rows:
         waits, free = waits_for.get(row.item_id, 0), row.on_hand - row.reserved

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -91,7 +92,9 @@ def learn(store: Store, channels: Mapping[str, ChannelSettings], by: Mapping[int
     for _ in range(MOST_BATCHES):
         if store.transact(lambda tx: _count(tx, now)) < BATCH:
             break
-    store.transact(lambda tx: _compute(tx, channels, by, now))
+    with store.read() as tx:
+        wanted = _compute(tx, channels, by, now)
+    store.transact(lambda tx: _write(tx, wanted))
 
 
 def _count(tx: Tx, now: int) -> int:
@@ -101,12 +104,13 @@ def _count(tx: Tx, now: int) -> int:
     reached = tx.value("SELECT reached FROM marks WHERE name = 'demand'")
     lines = tx.rows(
         "SELECT l.id, l.item_id, l.ordered, l.order_id, o.channel_id, o.placed_at, o.imported_at, o.test, o.fulfiller"
-        " FROM lines l JOIN orders o ON o.id = l.order_id WHERE l.id > :reached AND o.imported_at < :settled"
-        " ORDER BY l.id LIMIT :batch",
+        " FROM lines l JOIN orders o ON o.id = l.order_id WHERE l.id > :reached ORDER BY l.id LIMIT :batch",
         reached=reached,
-        settled=now - SETTLED_SECONDS * SECOND,
         batch=BATCH,
     )
+    # Not one is passed over: an old order may have got a line since that has a higher id than those that wait still.
+    settled = now - SETTLED_SECONDS * SECOND
+    lines = list(takewhile(lambda line: line.imported_at < settled, lines))
     if lines:
         ours = [line for line in lines if line.fulfiller == "merchant" and not line.test]
         _sell(tx, [line for line in ours if line.item_id is not None and line.ordered])
@@ -152,8 +156,10 @@ def _sold(row: Any) -> Sold:
     return Sold(row.at / SECOND, row.since / SECOND, slow, fast)
 
 
-def _compute(tx: Tx, channels: Mapping[str, ChannelSettings], by: Mapping[int, Rule], now: int) -> None:
-    tx.alone("demand")
+def _compute(
+    tx: Tx, channels: Mapping[str, ChannelSettings], by: Mapping[int, Rule], now: int
+) -> dict[tuple[int, int], int]:
+    """Units by channel and item; those that come to none are left out. Long work: nobody waits for this reading."""
     spans = window_of(tx, channels, by)
     rates = rates_of(tx, now)
     wanted = {}
@@ -162,6 +168,12 @@ def _compute(tx: Tx, channels: Mapping[str, ChannelSettings], by: Mapping[int, R
             units = buffer_for(channel, sold, spans[channel], rule.quantile or 0.0)
             if units:
                 wanted[channel, item] = units
+    return wanted
+
+
+def _write(tx: Tx, wanted: Mapping[tuple[int, int], int]) -> None:
+    """Writes the buffers that are not as they are stored, and touches their items."""
+    tx.alone("demand")
     was = {(row.channel_id, row.item_id): row.units for row in tx.rows("SELECT * FROM buffers")}
     changed = {key: units for key, units in wanted.items() if was.get(key) != units}
     gone = sorted(key for key in was if key not in wanted)

@@ -167,7 +167,7 @@ def _reject(tx: Tx, order: Any, works: Sequence[Any], said: _Said, now: int, des
         return _told(tx, order, {line: units for one in before for line, units in one.items()}, new=False)
     lines = load_lines(tx, [order.id])[order.id]
     taken = _units(order, lines, said.units, works)
-    by_work = _unbind(tx, taken, ids, "rejected", now)
+    by_work = _unbind(tx, lines, taken, ids, "rejected", now)
     tx.insert(
         tables.rejections,
         ("fulfilment_order_id", "reference", "units", "why", "actor", "at"),
@@ -240,7 +240,7 @@ def _reroute(
         count = sum(one.open for one in line.bound if one.fulfilment_order_id in which)
         taken += [(line, count)] if count else []
     told = [f"{_named(_of(line, names, which) for line in lines)} taken back"] if taken else []
-    _unbind(tx, taken, which, "cancelled", now)
+    _unbind(tx, lines, taken, which, "cancelled", now)
     for name, id in back_in.items():
         tx.run("DELETE FROM left_out WHERE order_id = :id AND location_id = :place", id=order.id, place=id)
         told.append(f"{name} may be asked again")
@@ -272,11 +272,19 @@ def _place(tx: Tx, name: str) -> int:
 
 
 def _unbind(
-    tx: Tx, taken: Sequence[tuple[StoredLine, int]], which: Iterable[int], ended: str, now: int
+    tx: Tx,
+    lines: Sequence[StoredLine],
+    taken: Sequence[tuple[StoredLine, int]],
+    which: Iterable[int],
+    ended: str,
+    now: int,
 ) -> dict[int, dict[str, int]]:
-    """Takes units off fulfilment orders, and their promise stays. Returns what was taken, by them and line number."""
+    """Takes units off fulfilment orders, and their promise stays. Returns what was taken, by them and line number.
+
+    Locks the items of all the order's `lines`: it is routed again whole, and items are locked in one go.
+    """
     these = frozenset(which)
-    stock = Stock(tx, {item for line, _ in taken for item, _ in line.claim.parts or ()})
+    stock = Stock(tx, {item for line in lines for item, _ in line.claim.parts or ()})
     changed: list[Bound] = []
     by_work: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for line, count in taken:

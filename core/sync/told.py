@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from core.model import Ack, AckState
@@ -16,7 +17,7 @@ FORGET_SECONDS = 3600
 """How often what is too old is looked for."""
 
 BATCH = 5_000
-"""Rows deleted in one transaction."""
+"""Rows looked at in one transaction."""
 
 
 def write_tellings(tx: Tx, answers: Sequence[tuple[Any, Ack]], now: int) -> None:
@@ -38,23 +39,38 @@ def forget(store: Store, days: int, now: int) -> int:
     The newest of each level stays, however old it is: it is what the channel has.
     """
     with store.read() as tx:
-        last = tx.value("SELECT at FROM marks WHERE name = 'history'")
-    if last is not None and now - last < FORGET_SECONDS * SECOND:
+        mark = tx.row("SELECT at, reached FROM marks WHERE name = 'history'")
+    if mark is not None and now - mark.at < FORGET_SECONDS * SECOND:
         return 0
-    gone = 0
-    for sql in (_MOVES, _TELLINGS):
-        while True:
-            count = store.transact(lambda tx: tx.run(sql, before=now - days * DAY, batch=BATCH))  # noqa: B023 - at once
-            gone += count
-            if count < BATCH:
-                break
+    before = now - days * DAY
+    gone = batch = store.transact(lambda tx: tx.run(_MOVES, before=before, batch=BATCH))
+    while batch == BATCH:
+        batch = store.transact(lambda tx: tx.run(_MOVES, before=before, batch=BATCH))
+        gone += batch
+    reached, last = 0 if mark is None else mark.reached, -1
+    while reached != last:
+        last = reached
+        count, reached = store.transact(lambda tx: _outdated(tx, last, before))  # noqa: B023 - at once
+        gone += count
 
     def done(tx: Tx) -> None:
-        tx.insert(tables.marks, ("name", "at"), [("history", now)],
-                  "ON CONFLICT (name) DO UPDATE SET at = excluded.at")  # fmt: skip
+        tx.insert(tables.marks, ("name", "at", "reached"), [("history", now, reached)],
+                  "ON CONFLICT (name) DO UPDATE SET at = excluded.at, reached = excluded.reached")  # fmt: skip
 
     store.transact(done)
     return gone
+
+
+def _outdated(tx: Tx, after: int, before: int) -> tuple[int, int]:
+    """Deletes what the next tellings that have become too old came after: how many rows, and the last of those.
+
+    Only what has become too old since is looked at: that which stays is never walked again.
+    """
+    rows = tx.rows("SELECT id, at FROM tellings WHERE id > :after ORDER BY id LIMIT :batch", after=after, batch=BATCH)
+    old = list(takewhile(lambda row: row.at < before, rows))
+    if not old:
+        return 0, after
+    return tx.run(_TELLINGS, after=after, last=old[-1].id), old[-1].id
 
 
 _MOVES = (
@@ -63,7 +79,7 @@ _MOVES = (
 )
 
 _TELLINGS = """
-DELETE FROM tellings WHERE id IN (SELECT t.id FROM tellings t WHERE t.at < :before AND EXISTS (
-  SELECT 1 FROM tellings n WHERE n.listing_id = t.listing_id AND n.place = t.place AND n.id > t.id AND n.at < :before
-  AND n.state = 'applied') ORDER BY t.id LIMIT :batch)
+DELETE FROM tellings WHERE id IN (SELECT t.id FROM tellings n
+  JOIN tellings t ON t.listing_id = n.listing_id AND t.place = n.place AND t.id < n.id
+  WHERE n.id > :after AND n.id <= :last AND n.state = 'applied')
 """

@@ -147,23 +147,25 @@ def _refuse_needed(tx: Tx, stock: Stock, ask: Ask, item: int, start: int, end: i
 
 
 def _movable(free: Mapping[int, int], promised: Mapping[Sites, int], start: int, end: int | None) -> int:
-    """The most units that can go from `start` to `end` (None: onto the road) so that every promise finds room still.
+    """The most units that can go from `start` to `end` (None: onto the road) so that no promise loses its room by it.
 
-    What may go is an interval from 0, as it is a flow's; so it is found by halving.
+    Promises that find none as it is (stock was lost) keep nothing back. What may go is an interval from 0, as it is a
+    flow's; so it is found by halving.
     """
 
-    def fits(units: int) -> bool:
+    def room(units: int, asked: Mapping[Sites, int]) -> dict[Sites, int]:
         left = dict(free)
         left[start] -= units
         if end is not None:
             left[end] = left.get(end, 0) + units
         laid = Laid(left)
-        return all(laid.add(sites, count) == count for sites, count in promised.items())
+        return {sites: laid.add(sites, count) for sites, count in asked.items()}
 
+    kept = room(0, promised)
     least, most = 0, max(0, free.get(start, 0))
     while least < most:
         middle = (least + most + 1) // 2
-        least, most = (middle, most) if fits(middle) else (least, middle - 1)
+        least, most = (middle, most) if room(middle, kept) == kept else (least, middle - 1)
     return least
 
 

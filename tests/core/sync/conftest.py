@@ -8,7 +8,15 @@ import pytest
 
 from core.store.database import Store
 from core.sync.verify import verify
+from tests.core.sync.lock_order import watch
 from tests.core.sync.world import World, check
+
+
+@pytest.fixture(autouse=True)
+def locks_in_order(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    broken = watch(monkeypatch)
+    yield
+    assert broken == []
 
 
 @pytest.fixture

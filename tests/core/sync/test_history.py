@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.model import Ack, AckState, Hold
+from core.store import tables
 from core.store.database import Store
 from core.sync.call_off import call_off
 from core.sync.history import Past, at_instant, events
@@ -258,3 +259,23 @@ def test_what_is_older_than_the_days_it_is_kept_is_forgotten_but_for_what_still_
     forget(world.store, 90, world.now)
     assert world.value("SELECT COUNT(*) FROM moves") == 1
     assert [past(world, sku, world.now).told[0].units for sku in ("A", "B")] == [5, 7]
+
+
+def test_what_was_only_accepted_since_does_not_drop_what_was_applied(world: World) -> None:
+    shop = world.channel()
+    world.item("A", east=9)
+    world.offer(shop, "A")
+    follow(world, shop)
+    (listing,) = world.rows("SELECT id FROM listings")
+    told = [(world.now, listing.id, "", 9, "applied"), (world.now + 1, listing.id, "", 8, "accepted")]
+    with world.store.write() as tx:
+        tx.insert(tables.tellings, ("at", "listing_id", "place", "units", "state"), told)
+    world.later(100 * 86_400)
+    assert forget(world.store, 90, world.now) == 0
+    assert world.value("SELECT reached FROM marks WHERE name = 'history'") == 2  # neither is looked at again
+    with world.store.write() as tx:
+        tx.insert(
+            tables.tellings, ("at", "listing_id", "place", "units", "state"), [(world.now, *told[1][1:4], "applied")]
+        )
+    world.later(100 * 86_400)
+    assert forget(world.store, 90, world.now) == 2

@@ -16,7 +16,7 @@ from core.sync.listing_rules import set_rule
 from core.sync.push_levels import push_levels, settle_levels
 from tests.core.sync.fake import Fake
 from tests.core.sync.test_levels import LATE
-from tests.core.sync.world import SECOND, World, connector, line, order
+from tests.core.sync.world import SECOND, World, connector, edited, line, order
 
 MINUTE = 60
 
@@ -190,6 +190,18 @@ def test_lines_are_counted_once_and_not_at_every_turn(world: World, pair: tuple[
     _learn(world, slow, busy)
     _learn(world, slow, busy)
     assert world.value("SELECT slow_units FROM demand") == pytest.approx(20_000_000, rel=0.01)
+
+
+def test_a_line_added_to_an_old_order_does_not_hide_younger_ones(world: World, pair: tuple[Channel, Channel]) -> None:
+    slow, busy = pair
+    old = order("old", line(1, "A"))
+    world.take(busy, old)
+    world.later(15 * MINUTE)
+    world.take(busy, order("young", line(1, "A", 10), at=world.now))
+    world.take(busy, edited(old, lines=(*old.lines, line(2, "A", 100))))
+    follow(world, slow, busy)
+    _learn(world, slow, busy)
+    assert world.value("SELECT slow_units FROM demand") == pytest.approx(111_000_000, rel=0.01)
 
 
 def test_what_a_channel_ships_itself_and_tests_are_no_demand(world: World, pair: tuple[Channel, Channel]) -> None:

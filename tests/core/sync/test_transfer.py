@@ -149,6 +149,17 @@ def test_promises_without_a_location_keep_what_they_can_be_kept_from(world: Worl
     assert world.at("A") == {"east": (3, 0), "west": (2, 0)}
 
 
+def test_a_channel_that_is_short_elsewhere_is_brought_what_it_lacks(world: World) -> None:
+    only_west = world.channel("west shop", locations={"west": ""})
+    world.channel("shop")
+    world.item("A", east=5, west=2)
+    world.take(only_west, order("1", line(1, "A", 2), holds=(Hold.PAYMENT,)))
+    set_on_hand(world.store, "A", "west", 0, world.now)  # counted: they are not there
+    transfer(world.store, "A", 2, "east", "west", world.now, eta=START, reference="T-1")
+    receive(world.store, "A", "west", 2, world.now, expected="T-1")
+    assert world.at("A") == {"east": (3, 0), "west": (2, 0)}
+
+
 def test_units_on_the_road_are_promised_to_nobody_though_they_stay_ours(shop: World) -> None:
     shop.take(shop.channel(), order("1", line(1, "A", 4), holds=(Hold.PAYMENT,)))
     with pytest.raises(UserError, match=r"7 of A may leave east"):  # one of the four is kept from the west
@@ -181,6 +192,9 @@ def test_movable_is_exact() -> None:
     assert _movable({1: 5, 2: 0}, {both: 3}, 1, None) == 2
     assert _movable({1: 5, 2: 2}, {both: 3, east: 1}, 1, None) == 3
     assert _movable({1: 0, 2: 2}, {None: 2}, 1, None) == 0
+    short = frozenset({3})
+    assert _movable({1: 5, 2: 0, 3: 0}, {east: 3, short: 4}, 1, None) == 2  # what cannot be kept keeps nothing back
+    assert _movable({1: 5, 2: 0, 3: 0}, {east: 3, short: 4}, 1, 3) == 2
 
 
 _PLACES = ["east", "west", "south"]
