@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.model import Address, CancelReason, micros
+from core.model import Address, CancelReason, Hold, micros
 from core.settings import RoutingSettings
 from core.sync import refill as refilling
 from core.sync.cancel import Decision, cancel
@@ -344,6 +344,23 @@ def test_the_same_orders_find_the_same_locations_every_time(world: World) -> Non
     shop = world.channel()
     world.take(shop, *(order(str(n), line(1, "A"), ship_to=None) for n in range(3)))
     assert [chosen(world, str(n)) for n in range(3)] == [["east"]] * 3, "ties go by name"
+
+
+def test_a_split_asks_for_what_is_promised_and_leaves_alone_what_is_backordered(world: World) -> None:
+    """Free at a location is more than is promised here: a held order has its promise without a location."""
+    world.item("A", east=2, west=1)
+    shop = world.channel()
+    world.take(shop, order("held", line(1, "A", 1), holds=(Hold.FRAUD,)))
+    world.take(shop, order("1", line(1, "A", 3)))
+    assert world.counts("1") == {"ordered": 3, "reserved": 2, "allocated": 2, "backordered": 1}
+    assert sum(asked for _, _, asked, _ in world.work("1")) == 2
+    world.receive("A", "west", 1)
+    world.refill(shop)
+    assert world.counts("1") == {"ordered": 3, "reserved": 3, "allocated": 3}
+    assert sum(asked for _, _, asked, _ in world.work("1")) == 3
+    world.lift("held", Hold.FRAUD)
+    world.refill(shop)
+    assert world.counts("held") == {"ordered": 1, "reserved": 1, "allocated": 1}
 
 
 def test_two_units_one_at_each_location_are_one_order_and_two_fulfilment_orders(world: World) -> None:
