@@ -1,25 +1,28 @@
-"""`ordersync doctor`: the store and the channels' accounts examined, with what is to be done where one is not well."""
+"""`ordersync doctor`: store, accounts and warehouses examined, with what is to be done where one is not well."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
 
 from core.commands import given, show
 from core.commands.edge import NeedsAttention
-from core.commands.given import Channels, Config, Json
+from core.commands.given import Config, Json
 from core.connector import find
 from core.errors import StoreError
 from core.model import Finding
-from core.settings import ChannelSettings, Settings
+from core.settings import ChannelSettings, Settings, WarehouseSettings
 from core.store.database import Store, connect
 from core.store.health import examine_store
 from core.store.schema import is_current
 from core.sync.connect import Keepers
+from core.sync.examine_house import examine_house, reached
+from core.warehouse import find as find_warehouse
 
 STORE = "store"
 """What findings about the store stand under."""
@@ -29,19 +32,35 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(channels: Channels = None, config: Config = given.FOLDER, json: Json = False) -> None:
-    """Examine accounts and store: credentials, rights, clock, locations, listings. Changes nothing anywhere."""
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...",
+        autocompletion=given.complete_channel,
+        help="Channels and warehouses; all when none is named.",
+    ),
+]
+
+
+def doctor(names: Names = None, config: Config = given.FOLDER, json: Json = False) -> None:
+    """Examine accounts, warehouses and store: credentials, rights, clock, locations, listings. Changes nothing."""
     settings = given.settings_in(config)
-    names = given.chosen(settings, channels)
+    of_channels, houses = given.chosen_houses(settings, names)
+    channels = given.chosen(settings, of_channels) if of_channels or not names else []
     found: list[tuple[str, Finding]] = []
     with show.progress() as bars:
-        task = bars.add_task("examining", total=len(names) + 1, told="")
+        task = bars.add_task("examining", total=len(channels) + len(houses) + 1, told="")
         for finding in examine_store(settings.database):
             found.append((STORE, finding))
-        with _keepers(settings) as keepers:
-            for name in names:
+        with _usable(settings) as store:
+            keepers = Keepers(store, settings.store) if store is not None else None
+            for name in channels:
                 bars.update(task, advance=1, told=name)
                 found += [(name, finding) for finding in _examine(name, settings.channels[name], keepers)]
+            for name in houses:
+                bars.update(task, advance=1, told=name)
+                cursor = reached(store, name) if store is not None else None
+                found += [(name, one) for one in _look_at(name, settings.warehouses[name], keepers, cursor)]
     if json:
         show.document(
             {
@@ -51,7 +70,7 @@ def doctor(channels: Channels = None, config: Config = given.FOLDER, json: Json 
         )
     else:
         show.table(
-            ("channel", "what", "", "found"),
+            ("of", "what", "", "found"),
             [(name, one.what, "well" if one.well else "NOT WELL", one.told) for name, one in found],
         )
         ill = sum(not one.well for _, one in found)
@@ -63,8 +82,8 @@ def doctor(channels: Channels = None, config: Config = given.FOLDER, json: Json 
 
 
 @contextmanager
-def _keepers(settings: Settings) -> Iterator[Keepers | None]:
-    """What the store keeps of the accounts; None where there is no store to be used as it is."""
+def _usable(settings: Settings) -> Iterator[Store | None]:
+    """The store; None where there is none to be used as it is."""
     url = settings.database
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         yield None
@@ -75,7 +94,7 @@ def _keepers(settings: Settings) -> Iterator[Keepers | None]:
     except StoreError:
         usable = False
     try:
-        yield Keepers(store, settings.store) if usable else None
+        yield store if usable else None
     finally:
         store.close()
 
@@ -88,5 +107,15 @@ def _examine(name: str, settings: ChannelSettings, keepers: Keepers | None) -> I
     connector = find(settings.connector)(name, settings) if keepers is None else keepers.connect(name, settings)
     try:
         yield from connector.examine()
+    finally:
+        connector.close()
+
+
+def _look_at(name: str, settings: WarehouseSettings, keepers: Keepers | None, cursor: str | None) -> Iterator[Finding]:
+    connector = (
+        find_warehouse(settings.connector)(name, settings) if keepers is None else keepers.warehouse(name, settings)
+    )
+    try:
+        yield from examine_house(connector, cursor)
     finally:
         connector.close()

@@ -164,3 +164,24 @@ def test_an_outage_of_the_warehouse_keeps_no_tracking_from_the_channel(desk: Des
     assert desk.run("round").code == 3
     assert [effect.tracking for effect in shop.effects()] == ["1ZHAND"]
     assert Unavailable.__name__ not in desk.run("status").out
+
+
+def test_the_doctor_asks_a_warehouse_and_takes_nothing(desk: Desk, shop: FarEnd, yard: Yard) -> None:
+    ordered(desk, shop, ("TEE", 1))
+    send(yard)
+    for names in ((), ("depot",)):
+        told = desk.ok("doctor", *names)
+        found = {one["what"]: one["told"] for one in told["findings"] if one["channel"] == "depot"}
+        assert found["connection"] == "it tells something new (1 on the first page)"
+        assert ("shop" in {one["channel"] for one in told["findings"]}) is (names == ())
+    assert desk.ok("round")["warehouses"][0]["told"] == 1
+    assert "it has nothing new to tell" in desk.run("doctor", "depot").out
+
+
+@pytest.mark.parametrize(("trouble", "what"), [("unauthorized", "credentials"), ("unavailable", "connection")])
+def test_the_doctor_finds_a_warehouse_in_trouble(desk: Desk, shop: FarEnd, yard: Yard, trouble: str, what: str) -> None:
+    yard.fail(trouble)
+    ran = desk.run("doctor", "--json")
+    ill = [(one["channel"], one["what"]) for one in ran.json["findings"] if not one["well"]]
+    assert (ran.code, ill) == (3, [("depot", what)])
+    assert "there is no channel 'moon'" in desk.run("doctor", "moon").told
