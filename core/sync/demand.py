@@ -15,7 +15,6 @@ import msgspec
 
 from core.demand import Sold, needed, note_lags, percentile, rate, sell
 from core.levels import Rule
-from core.model import Ack, AckState
 from core.settings import ChannelSettings
 from core.store import tables
 from core.store.catalogue import parts_of
@@ -45,19 +44,13 @@ _SAMPLES = 20
 _COUNTS = msgspec.json.Decoder(dict[int, int])
 
 
-def note_told(tx: Tx, channel: Channel, answers: Sequence[tuple[Any, Ack]], now: int) -> None:
-    """Counts how long levels took from the stock's change until the channel had applied them.
+def note_told(tx: Tx, channel: Channel, falls: Sequence[float]) -> None:
+    """Counts how many seconds levels that fell took until the channel had applied them.
 
-    `answers`: rows of levels as they were, with what the channel said. Only for a channel whose buffer follows demand.
+    Only for a channel whose buffer follows demand.
     """
-    if channel.settings.buffer != "auto":
-        return
-    lags = [
-        (now - row.wanted_at) / SECOND
-        for row, ack in answers
-        if ack.state is AckState.APPLIED and row.told is not None and row.wanted_at is not None
-    ]
-    _note(tx, "told", {channel.id: lags[:: len(lags) // _SAMPLES + 1]})
+    if channel.settings.buffer == "auto":
+        _note(tx, "told", {channel.id: falls[:: len(falls) // _SAMPLES + 1]})
 
 
 def _note(tx: Tx, which: str, lags: Mapping[int, Iterable[float]]) -> None:

@@ -249,21 +249,24 @@ def _book(store: Store, channel: Channel, acks: Sequence[Ack], asked: int | None
             for ack in acks
         ]
         answers = [(rows[keys[ack.key]], ack) for ack in acks]
-        note_told(tx, channel, answers, now)
+        falls = [(now - rows[keys[ack.key]].fell_at) / SECOND for ack in acks if _took_less(rows[keys[ack.key]], ack)]
+        note_told(tx, channel, falls)
         write_tellings(tx, answers, now)
         tx.update(tables.levels, ("listing_id", "place"), columns, sorted(changes, key=lambda row: row[:2]))
-        _write_windows(tx, channel, [rows[keys[ack.key]] for ack in acks if ack.state is AckState.APPLIED], now)
+        _write_windows(tx, channel, falls, now)
 
     store.transact(work)
 
 
-def _write_windows(tx: Tx, channel: Channel, rows: Sequence[Any], now: int) -> None:
-    """How long the channel could sell what was not there any more, of each level that it took and that fell."""
-    fell = Counter(
-        max(0, now - row.fell_at) // SECOND
-        for row in rows
-        if row.fell_at and row.sent < row.told and row.revision == row.sent_revision  # told again, it fell before
-    )
+def _took_less(row: Any, ack: Ack) -> bool:
+    """Whether the channel has now applied a level that fell: until now it could sell what was not there any more."""
+    told_again = row.revision != row.sent_revision  # it fell before
+    return ack.state is AckState.APPLIED and bool(row.fell_at) and row.sent < row.told and not told_again
+
+
+def _write_windows(tx: Tx, channel: Channel, falls: Sequence[float], now: int) -> None:
+    """`falls`: how long the channel could sell what was not there any more, in seconds."""
+    fell = Counter(int(max(0.0, seconds)) for seconds in falls)
     tx.insert(
         tables.facts_windows,
         ("quarter", "channel_id", "seconds", "levels"),

@@ -248,19 +248,24 @@ def test_the_window_is_measured_from_the_orders_and_the_answers(world: World) ->
     for _ in range(5):
         _sell(world, busy, "A", 1, every=1)
         follow(world, slow, busy)
-        world.later(60)
+        world.later(65)
+        _tell(world, slow, 50)
         world.receive("A", "east", 1)
         follow(world, slow, busy)
-        world.later(5)
-        push_levels(world.store, slow, world.clock)
-        world.later(50)
-        (key,) = [f"{row.listing_id}@{row.place}" for row in world.rows(ACCEPTED)]
-        connector(slow).settled = {"t": Ack(key=key, state=AckState.APPLIED)}
-        settle_levels(world.store, slow, world.clock)
+        _tell(world, slow, 40 * MINUTE)  # a higher level: nothing is sold too much meanwhile
     assert world.value("SELECT wanted_at FROM levels WHERE channel_id = :id", id=slow.id) is None
     _learn(world, slow, busy)
     # Ten seconds until an order is here (its class ends at 11.3), and 115 until its level is accepted (128).
     assert demand_window(world, slow, busy) == pytest.approx(11.3 + 128, abs=0.2)
+
+
+def _tell(world: World, slow: Channel, seconds: float) -> None:
+    """A level is pushed, and applied so much later."""
+    push_levels(world.store, slow, world.clock)
+    world.later(seconds)
+    (key,) = [f"{row.listing_id}@{row.place}" for row in world.rows(ACCEPTED)]
+    connector(slow).settled = {"t": Ack(key=key, state=AckState.APPLIED)}
+    settle_levels(world.store, slow, world.clock)
 
 
 ACCEPTED = "SELECT listing_id, place FROM levels WHERE state = 'accepted'"

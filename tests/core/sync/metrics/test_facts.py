@@ -24,12 +24,13 @@ from core.sync.levels import refresh
 from core.sync.metrics.measure import measure, up_to_date
 from core.sync.metrics.period import Period
 from core.sync.metrics.sums import sums
-from core.sync.push_levels import push_levels
+from core.sync.push_levels import push_levels, settle_levels
 from core.sync.verify import verify
 from core.sync.void import Void, void
 from tests.core.sync.corrupt import corrupting
 from tests.core.sync.fake import Fake, applied
 from tests.core.sync.metrics.test_exact import agree, told
+from tests.core.sync.test_levels import LATE
 from tests.core.sync.test_turn import SETTINGS
 from tests.core.sync.world import START, World, connector, edited, line, order
 
@@ -302,6 +303,38 @@ def test_how_long_a_channel_could_sell_what_was_gone(world: World, shop: Channel
         assert sums(tx, Period(first=TODAY, last=TODAY), DAYS, TODAY)[""].seconds == {seconds: 1}
     (one,) = measure(world.store, Period(first=TODAY, last=TODAY), DAYS, world.now, {}, ["oversell_window_p50"])
     assert one.value == seconds
+
+
+def test_a_level_that_falls_further_on_its_way_is_one_window_from_its_first_fall(world: World) -> None:
+    shop = world.channel(fake=Fake(abilities=LATE))
+    world.item("A", east=9)
+    world.offer(shop, "A")
+    own = {"shop": shop.settings}
+    connector(shop).answer = lambda pushed: Ack(key=pushed.key, state=AckState.ACCEPTED, ticket="t")
+
+    def sell_and_push(number: str, seconds: float) -> None:
+        world.take(shop, order(number, line(1, "A", 1)))
+        refresh(world.store, own, world.now)
+        push_levels(world.store, shop, world.clock)
+        world.later(seconds)
+
+    def settle() -> None:
+        (row,) = world.rows("SELECT listing_id, place FROM levels WHERE state = 'accepted'")
+        connector(shop).settled = {"t": Ack(key=f"{row.listing_id}@{row.place}", state=AckState.APPLIED)}
+        settle_levels(world.store, shop, world.clock)
+
+    refresh(world.store, own, world.now)
+    push_levels(world.store, shop, world.clock)
+    world.later(5)
+    settle()
+    sell_and_push("1", 10)
+    sell_and_push("2", 10)  # the first one is not applied yet
+    settle()
+    push_levels(world.store, shop, world.clock)
+    world.later(30)
+    settle()
+    with world.store.read() as tx:
+        assert sums(tx, Period(first=TODAY, last=TODAY), DAYS, TODAY)[""].seconds == {10 + 1 + 10 + 30: 1}
 
 
 def replace_by(period: Period, by: str) -> Period:
