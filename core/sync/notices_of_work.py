@@ -95,6 +95,7 @@ def take_left(tx: Tx, house: Warehouse, row: Any, id: int, event: Left, now: int
             tracking_url=clean(box.tracking_url),
             origin="warehouse",
             actor=house.name,
+            work=row.fulfilment_order_id,
         )
         if _is_known(tx, row, box, units):
             repeated.append(parcel.tracking)

@@ -33,6 +33,8 @@ class Departure:
     tracking_url: str = ""
     origin: str = "operator"
     actor: str = "operator"
+    work: int | None = None
+    """The fulfilment order it was sent for, where its sender says so; None: those of its location, the oldest first."""
 
 
 def ship(store: Store, departure: Departure, now: int) -> tuple[int, bool]:
@@ -141,20 +143,24 @@ def _short(order: Any, lines: list[StoredLine], parcel: Departure, asked: Mappin
 
 
 def _leave(line: StoredLine, count: int, place: int, parcel: Departure, stock: Stock, cause: str) -> None:
-    """Moves one line's units out of `place`; what another location was asked for is asked from there no more."""
+    """Moves one line's units out of `place`; what other work was asked for besides is asked of it no more.
+
+    Only what a work sent counts as sent by it: where another one is lowered instead, what lies there is called back.
+    """
     claim = line.claim
     parts = claim.parts or ()
     left = count
-    for one in sorted(line.bound, key=lambda one: (one.location_id != place, one.state != "released")):
+    own = [one for one in line.bound if one.location_id == place and parcel.work in (None, one.fulfilment_order_id)]
+    for one in sorted(own, key=lambda one: (one.state != "released", one.fulfilment_order_id)):
         bound = min(one.open, left)
-        if one.location_id == place:
-            stock.allocate(parts, -bound, place)
-            one.shipped += bound
-            claim.allocated -= bound
-            left -= bound
+        stock.allocate(parts, -bound, place)
+        one.shipped += bound
+        claim.allocated -= bound
+        left -= bound
     elsewhere = left - (claim.reserved - claim.allocated - (count - left))
-    for one in line.bound:  # sent from here although another location was asked
-        moved = min(one.open, elsewhere) if one.location_id != place else 0
+    # Sent by this work, or from here, although another one was asked.
+    for one in sorted(line.bound, key=lambda one: one.fulfilment_order_id != parcel.work):
+        moved = 0 if one in own else min(one.open, elsewhere)
         if moved > 0:
             stock.allocate(parts, -moved, one.location_id)
             one.quantity -= moved

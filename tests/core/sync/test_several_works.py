@@ -1,0 +1,93 @@
+"""Several works of one order line at one warehouse: no unit is asked for twice, and none is sent twice unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from connectors.sandbox_warehouse import Yard
+from core.model import CancelReason
+from core.sync.cancel import Decision, cancel, restore
+from core.sync.channel import Channel
+from tests.core.sync.depot import Depot
+from tests.core.sync.world import World, line, order
+
+
+@pytest.fixture
+def shop(world: World) -> Channel:
+    return world.channel(locations={"east": ""})
+
+
+@pytest.fixture
+def depot(world: World, shop: Channel) -> Iterator[Depot]:
+    world.item("TEE", east=1)
+    yield Depot(world)
+    Yard.forget("depot")
+
+
+def routed(world: World, shop: Channel, depot: Depot) -> None:
+    world.refill(shop)
+    world.release(shop)
+    depot.ok()
+
+
+def open_there(depot: Depot) -> dict[str, int]:
+    """Units the warehouse would still send, by work."""
+    return {key: sum(work.open(number) for number in work.asked) for key, work in depot.yard.works().items()}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_was_backordered_is_asked_for_once_whichever_work_leaves_first(
+    world: World, shop: Channel, depot: Depot, first: int
+) -> None:
+    world.take(shop, order("1", line(1, "TEE", 3)))
+    routed(world, shop, depot)
+    world.receive("TEE", "east", 2)
+    routed(world, shop, depot)
+    assert open_there(depot) == {"OS-1": 1, "OS-2": 2}
+    depot.send(nth=first)
+    routed(world, shop, depot)
+    assert sum(open_there(depot).values()) == 3 - (1, 2)[first]
+    assert depot.work()[first] == (f"OS-{first + 1}", "done")
+    depot.send(nth=1 - first)
+    routed(world, shop, depot)
+    assert depot.work() == [("OS-1", "done"), ("OS-2", "done")]
+    assert world.work("1") == [("east", "done", 1, 1), ("east", "done", 2, 2)]
+    assert world.counts("1") == {"ordered": 3, "shipped": 3}
+    assert depot.recalls() == []
+
+
+def test_by_hand_the_oldest_work_is_the_one_that_left(world: World, shop: Channel, depot: Depot) -> None:
+    world.take(shop, order("1", line(1, "TEE", 3)))
+    routed(world, shop, depot)
+    world.receive("TEE", "east", 2)
+    routed(world, shop, depot)
+    world.ship("1", TEE=1)
+    assert world.work("1") == [("east", "done", 1, 1), ("east", "released", 2, 0)]
+
+
+def test_what_an_older_work_sends_after_all_calls_the_newer_one_back(
+    world: World, shop: Channel, depot: Depot
+) -> None:
+    """Cancelled, too late to call back, and the cancellation is taken back: both lie there."""
+    world.receive("TEE", "east", 2)
+    world.take(shop, order("1", line(1, "TEE", 3)))
+    routed(world, shop, depot)
+    depot.yard.slow = True
+    push = cancel(world.store, Decision(world.order("1").id, CancelReason.OTHER), world.now).push
+    depot.ok()
+    depot.yard.answer_recall("OS-R1", done=False, reason="on the truck")
+    depot.yard.slow = False
+    depot.ok()
+    with world.store.write() as tx:
+        restore(tx, world.order("1"), push, world.now)
+        tx.run("UPDATE pushes SET state = 'dropped' WHERE id = :id", id=push)
+    routed(world, shop, depot)
+    assert open_there(depot) == {"OS-1": 3, "OS-2": 3}
+    depot.send(nth=0)
+    depot.ok()
+    assert open_there(depot) == {"OS-1": 0, "OS-2": 0}
+    assert depot.work() == [("OS-1", "done"), ("OS-2", "recalled")]
+    assert world.work("1") == [("east", "cancelled", 0, 0), ("east", "cancelled", 0, 0)]
+    assert world.counts("1") == {"ordered": 3, "shipped": 3}
