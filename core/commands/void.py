@@ -28,14 +28,18 @@ def void(
     tracking: Annotated[str, typer.Option("--tracking", metavar="NUMBER", help="The parcel's tracking number.")],
     why: Why,
     settled: Annotated[
-        bool, typer.Option("--settled", help="It is void already, and somebody has seen to it at the channel.")
+        bool,
+        typer.Option(
+            "--settled", help="It is void already, and somebody has seen to it at the channel or the warehouse."
+        ),
     ] = False,
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
     """Take a parcel back that never left: its units are on hand and promised to the order again. Twice changes nothing.
 
-    A channel that was told of it cannot be made to forget it from here: the command says so, and what to do there.
+    A channel that was told of it cannot be made to forget it from here: the command says so, and what to do there. A
+    warehouse that may send the units once more is asked to stop.
     """
     with given.opened(config) as (_, store):
         with store.read() as tx:
@@ -62,6 +66,8 @@ def void(
                     for n, c in done.units.items()
                 ],
                 "shown": done.shown,
+                "handed": done.handed,
+                "stopping": done.stopping,
             }
         )
         return
@@ -70,6 +76,10 @@ def void(
         return
     told = ", ".join(f"{count} {skus.get(number) or f'of line {number}'}" for number, count in done.units.items())
     show.line(f"parcel {tracking} of order {name} is void: {told} back at {done.location}")
+    if done.handed and done.stopping:
+        show.line(f"{done.location}'s warehouse may send it once more: it is asked to stop first")
+    elif done.handed:
+        show.line(f"{done.location}'s warehouse may send it once more: tell it to stop")
     if done.shown:
         show.line(
             f"{row.channel} was told of it: take it back there by hand where the channel lets you, or give the buyer "

@@ -17,7 +17,7 @@ from core.settings import Settings
 from core.store.database import Store
 from core.sync.channel import clock
 from core.sync.connect import Keepers
-from core.sync.take_notices import take_again
+from core.sync.take_notices import settle_notices, take_again
 from core.sync.warehouse import take_up
 from core.sync.warehouse_standing import WorkThere, work_there
 
@@ -208,14 +208,7 @@ def settle(
         wrong = [row.id for row in rows if row.state not in ("unread", "refused")]
         if wrong:
             raise UserError(f"notice {wrong[0]} is not set aside; see `ordersync warehouse notices`")
-        store.transact(
-            lambda tx: tx.run(
-                "UPDATE notices SET state = 'settled', reason = reason || :why WHERE id IN :ids"
-                " AND state IN ('unread', 'refused')",
-                why=f"; seen to by hand: {why.strip()}",
-                ids=ids,
-            )
-        )
+        settle_notices(store, ids, why.strip(), clock())
     if json:
         show.document({"settled": ids})
     else:

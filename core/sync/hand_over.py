@@ -79,15 +79,21 @@ def _end_finished(tx: Tx, house: Warehouse, now: int) -> None:
 
 
 def _queue(tx: Tx, house: Warehouse, now: int) -> int:
-    """Released work that nobody holds and that was not handed over, or whose earlier handing over was called back."""
+    """Released work that nobody holds and that was not handed over, or whose earlier handing over was called back.
+
+    Nothing of an order is handed over before its warehouse has been asked to stop what is not wanted of it any more.
+    """
     rows = tx.rows(
         "SELECT f.id, f.order_id, f.location_id, (SELECT COALESCE(MAX(h.generation), 0) FROM handovers h"
         "  WHERE h.fulfilment_order_id = f.id) AS generations FROM fulfilment_orders f"
         " WHERE f.state = 'released' AND f.location_id IN :places AND f.released_at >= :since"
         " AND NOT EXISTS (SELECT 1 FROM handovers h WHERE h.fulfilment_order_id = f.id"
         "  AND h.state NOT IN ('recalled', 'dropped', 'done'))"
+        " AND NOT EXISTS (SELECT 1 FROM handovers h JOIN recalls r ON r.handover_id = h.id"
+        "  WHERE h.order_id = f.order_id AND h.warehouse_id = :house AND r.state IN ('queued', 'sent'))"
         " AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = f.order_id) ORDER BY f.id LIMIT :most",
         places=sorted(house.places),
+        house=house.id,
         since=house.since,
         most=MOST,
     )

@@ -34,7 +34,7 @@ SELECT h.id, l.number, l.quantity - l.shipped - l.withdrawn AS open,
 FROM handovers h JOIN handover_lines l ON l.handover_id = h.id
 JOIN fulfilment_orders f ON f.id = h.fulfilment_order_id
 LEFT JOIN fulfilment_lines w ON w.fulfilment_order_id = f.id AND w.line_id = l.line_id
-WHERE h.warehouse_id = :house AND h.{LIVE} AND h.state IN ('handed', 'accepted')
+WHERE h.{LIVE} AND h.state IN ('handed', 'accepted')
 """
 """Each line of the work that lies there: what may still leave, and how many units more are asked for than wanted."""
 
@@ -46,11 +46,14 @@ def plan_recalls(store: Store, house: Warehouse, now: int) -> int:
 
     def work(tx: Tx) -> int:
         house.fence(tx)
-        rows = tx.rows(f"SELECT * FROM ({_UNWANTED}) u WHERE u.open > 0 AND u.over > 0 ORDER BY id", house=house.id)
+        rows = tx.rows(
+            f"SELECT * FROM ({_UNWANTED} AND h.warehouse_id = :house) u WHERE u.open > 0 AND u.over > 0 ORDER BY id",
+            house=house.id,
+        )
         ids = sorted({row.id for row in rows})
         if not ids:
             return 0
-        said = _said(tx, ids)
+        said = said_of(tx, ids)
         unwanted: defaultdict[int, dict[str, int]] = defaultdict(dict)
         for row in rows:
             units = min(row.open, row.over) - said[row.id].get(row.number, 0)
@@ -61,7 +64,7 @@ def plan_recalls(store: Store, house: Warehouse, now: int) -> int:
     return store.transact(work)
 
 
-def _said(tx: Tx, ids: Sequence[int]) -> defaultdict[int, dict[str, int]]:
+def said_of(tx: Tx, ids: Sequence[int]) -> defaultdict[int, dict[str, int]]:
     """Units whose recall is under way, or was asked for in vain, by handover and line."""
     said: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for row in tx.rows("SELECT * FROM recalls WHERE handover_id IN :ids AND state <> 'done'", ids=list(ids)):
@@ -219,6 +222,30 @@ def end_recall(tx: Tx, house: Warehouse, row: Any, done: bool, reason: str, now:
         )
     close_work(tx, [row.handover_id], now)
     note(tx, house, work, "called back", now, told(tx, row))
+
+
+def seen_to(tx: Tx, ids: Sequence[int], now: int) -> bool:
+    """Somebody has seen to what was too late to call back of this work, whose orders are locked: nothing that is not
+    wanted is expected of it any more. Returns whether there was anything.
+
+    What leaves all the same is more than was asked for: its notice cannot be booked, and a person sees it.
+    """
+    refused: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for row in tx.rows("SELECT * FROM recalls WHERE handover_id IN :ids AND state = 'refused' ORDER BY id", ids=ids):
+        _set(tx, row.id, "done", f"{row.reason}; seen to by hand", now)
+        for number, units in lines_of(row).items():
+            refused[row.handover_id][number] = refused[row.handover_id].get(number, 0) + units
+    for row in tx.rows(f"{_UNWANTED} AND h.id IN :ids", ids=sorted(refused)):
+        units = min(row.open, row.over, refused[row.id].get(row.number, 0))
+        if units > 0:
+            tx.run(
+                "UPDATE handover_lines SET withdrawn = withdrawn + :units WHERE handover_id = :id AND number = :number",
+                units=units,
+                id=row.id,
+                number=row.number,
+            )
+    close_work(tx, sorted(refused), now)
+    return bool(refused)
 
 
 def _set(tx: Tx, id: int, state: str, reason: str, now: int) -> None:

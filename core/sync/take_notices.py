@@ -22,6 +22,7 @@ from core.sync.channel import Clock
 from core.sync.notices_of_stock import take_adjusted, take_counted
 from core.sync.notices_of_work import take_accepted, take_declined, take_left, take_withdrawn
 from core.sync.observe import clean, digest
+from core.sync.recall import seen_to
 from core.sync.take_back import NeedOrders, with_orders
 from core.sync.warehouse import Warehouse
 from core.sync.work import poke
@@ -340,3 +341,32 @@ def take_again(store: Store, house: Warehouse, ids: Sequence[int], clock: Clock)
         done = take_page(store, house, page, clock(), move=False)
         became[id] = next(iter(done.reasons.values()), "taken")
     return became
+
+
+def settle_notices(store: Store, ids: Sequence[int], why: str, now: int) -> None:
+    """Somebody has seen to notices that are set aside.
+
+    Where parcels left that were too late to call back, nothing more is expected of that.
+    """
+
+    def work(tx: Tx) -> None:
+        tx.rows(
+            "SELECT id FROM orders WHERE id IN (SELECT h.order_id FROM notices n JOIN handovers h"
+            "  ON h.id = n.handover_id WHERE n.id IN :ids) ORDER BY id /*lock*/",
+            ids=list(ids),
+        )
+        late = tx.rows(
+            "SELECT DISTINCT n.handover_id AS id FROM notices n JOIN recalls r ON r.handover_id = n.handover_id"
+            " WHERE n.id IN :ids AND n.kind = 'left' AND n.state = 'refused' AND r.state = 'refused'"
+            " AND n.observed_at >= r.created_at ORDER BY n.handover_id",
+            ids=list(ids),
+        )
+        tx.run(
+            "UPDATE notices SET state = 'settled', reason = reason || :why WHERE id IN :ids"
+            " AND state IN ('unread', 'refused')",
+            why=f"; seen to by hand: {why}",
+            ids=list(ids),
+        )
+        seen_to(tx, [row.id for row in late], now)
+
+    store.transact(work)

@@ -22,7 +22,10 @@ from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
 from core.store.unbound import as_sites
 from core.sync.promise import reserve, write_reservations
+from core.sync.recall import seen_to
 from core.sync.stored import StoredLine, load_lines
+from core.sync.unsent import unsend_work
+from core.sync.warehouse import poke_warehouses
 from core.sync.work import poke
 
 _TOGETHER = 10_000
@@ -52,6 +55,10 @@ class Voided(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, units the channel had cancelled: they are nobody's now."""
     shown: bool = False
     """The channel was told of the parcel: it has to be taken back there by hand."""
+    handed: bool = False
+    """A warehouse was handed work that has these units: it may send them once more."""
+    stopping: bool = False
+    """Its connector asks it to stop; else it has to be told by people."""
 
 
 def void(store: Store, wish: Void, now: int) -> Voided:
@@ -63,6 +70,8 @@ def void(store: Store, wish: Void, now: int) -> Voided:
     done, channel_id = store.transact(lambda tx: _void(tx, wish, now))
     if done.new:
         poke(store, [channel_id])
+    if done.stopping:
+        poke_warehouses(store)
     return done
 
 
@@ -81,35 +90,54 @@ def _void(tx: Tx, wish: Void, now: int) -> tuple[Voided, int]:
     stock = _move(tx, order, parcel, back, wish)
     _write(tx, back)
     _unsend(tx, parcel, back)
+    units = {one.line.row.id: one.units for one in back}
+    lying = unsend_work(tx, parcel, units, {one.line.row.id: one.line.row.shipped - one.units for one in back}, now)
     stock.write(now)
     tx.update(tables.shipments, ("id",), ("voided_at", "void_why", "void_shown"), [(parcel.id, now, wish.why, shown)])
     cancelled = {one.number: one.cancelled for one in back if one.cancelled}
     told = f"{parcel.carrier} {parcel.tracking}: " + ", ".join(f"{one.units} of {one.line.row.sku}" for one in back)
     told += f" back at {place}; {wish.why}" + ("; the channel was told of it already" if shown else "")
+    if lying.handed:
+        told += f"; {place} may send it once more: " + ("it is asked to stop" if lying.stopping else "tell it")
     tx.insert(
         tables.audit,
         ("at", "actor", "channel_id", "order_id", "event", "detail"),
         [(now, wish.actor, order.channel_id, order.id, "parcel voided", told)],
     )
-    units = {one.number: one.units for one in back}
-    done = Voided(shipment=parcel.id, new=True, location=place, units=units, cancelled=cancelled, shown=shown)
+    done = Voided(
+        shipment=parcel.id,
+        new=True,
+        location=place,
+        units={one.number: one.units for one in back},
+        cancelled=cancelled,
+        shown=shown,
+        handed=lying.handed,
+        stopping=lying.stopping,
+    )
     return done, order.channel_id
 
 
 def settle(store: Store, wish: Void, now: int) -> bool:
-    """Somebody has seen to a void parcel at its channel, as far as that could be done; False where that was so already.
+    """Somebody has seen to a void parcel at its channel and its warehouse, as far as that could be done; False where
+    that was so already.
 
     Raises `UserError` when the order has no such void parcel.
     """
 
-    def work(tx: Tx) -> bool:
+    def book(tx: Tx) -> bool:
         order = tx.row("SELECT * FROM orders WHERE id = :id /*lock*/", id=wish.order_id)
         if order is None:
             raise UserError(f"there is no order {wish.order_id}; see `ordersync orders`")
         parcel = _parcel(tx, order, wish.tracking.strip())
         if parcel.voided_at is None:
             raise UserError(f"parcel {parcel.tracking} is not void; say first that it never left, without --settled")
-        if parcel.void_settled:
+        late = tx.rows(
+            "SELECT DISTINCT h.id FROM handovers h JOIN recalls r ON r.handover_id = h.id WHERE h.order_id = :id"
+            " AND r.created_at >= :since ORDER BY h.id",
+            id=order.id,
+            since=parcel.voided_at,
+        )
+        if not seen_to(tx, [row.id for row in late], now) and parcel.void_settled:
             return False
         tx.update(tables.shipments, ("id",), ("void_settled",), [(parcel.id, True)])
         told = f"{parcel.carrier} {parcel.tracking}; {wish.why}"
@@ -120,7 +148,7 @@ def settle(store: Store, wish: Void, now: int) -> bool:
         )
         return True
 
-    return store.transact(work)
+    return store.transact(book)
 
 
 def _parcel(tx: Tx, order: Any, tracking: str) -> Any:

@@ -97,11 +97,13 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
             troubles.append(error)
             return otherwise
 
-    # What left is known before anything is called back.
+    # What left is known before anything is called back, and that is asked for before anything is handed over anew.
     done.heard = attempt(lambda: take_told(store, house, now, stopping), done.heard)
-    done.handed_over = attempt(lambda: hand_over(store, house, now), 0)
     plan_recalls(store, house, now())
     done.recalled = attempt(lambda: send_recalls(store, house, now), 0)
+    done.handed_over = attempt(lambda: hand_over(store, house, now), 0)
+    if plan_recalls(store, house, now()):  # what was in doubt, and lies there as is known by now
+        done.recalled += attempt(lambda: send_recalls(store, house, now), 0)
     if troubles:
         raise troubles[0]
     wake = now() + int(min(waits) * SECOND) if waits else None

@@ -26,7 +26,8 @@ WHERE w.health = 'parked' OR (w.health = 'unavailable' AND w.outage_since < :set
 
 _LATE = f"""
 SELECT r.id AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS subject, r.updated_at AS since,
- {NO_INSTANT} AS deadline, r.reason, r.lines, h.key AS work, w.name AS warehouse, o.id AS order_id
+ {NO_INSTANT} AS deadline, r.reason, r.lines, h.key AS work, w.name AS warehouse, o.id AS order_id,
+ (SELECT max(s.tracking) FROM shipments s WHERE s.order_id = o.id AND s.voided_at <= r.created_at) AS void
 FROM recalls r JOIN handovers h ON h.id = r.handover_id JOIN warehouses w ON w.id = h.warehouse_id
 JOIN orders o ON o.id = h.order_id JOIN channels c ON c.id = o.channel_id
 WHERE r.state = 'refused' AND h.{LIVE}
@@ -79,7 +80,15 @@ KINDS = (
         tell=each(
             lambda row: Told(
                 f"{row.warehouse} sends {row.work} all the same: {row.reason}",
-                (f"ordersync order {row.order_id}", f"ordersync warehouse work {row.warehouse}"),
+                (
+                    f"ordersync order {row.order_id}",
+                    f"ordersync warehouse work {row.warehouse}",
+                    *(
+                        (f"ordersync void {row.order_id} --tracking {row.void} --settled --why WHY",)
+                        if row.void
+                        else ()
+                    ),
+                ),
             )
         ),
     ),

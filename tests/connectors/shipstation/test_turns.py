@@ -94,17 +94,37 @@ def test_a_label_voided_late_is_seen_by_a_person_and_its_units_are_asked_for_ane
     floor.world.refill(shop)
     floor.world.release(shop)
     floor.ok()
-    assert [state for _, state in floor.work()] == ["done", "handed"]
+    assert [state for _, state in floor.work()] == ["accepted", "handed"]
+    assert floor.recalls() == [("refused", floor.recalls()[0][1])]  # the old one has a label
     simulator.send(floor.key(), {"MUG": 2}, "1Z3")
     floor.ok()
     assert floor.world.counts("1")["shipped"] == 2
     assert floor.world.at("MUG")["east"] == (8, 0)
 
 
-def test_where_the_new_label_is_made_already_it_is_booked_by_hand(
+def test_an_order_whose_label_is_void_is_deleted_before_its_units_are_asked_for_anew(
     floor: Floor, simulator: ShipStationSimulator
 ) -> None:
-    """As docs/warehouses.md has it; what was handed over anew by then is not called back: it is to be deleted there."""
+    key = handed(floor, "1", 2)
+    label = simulator.send(key, {"MUG": 2}, "1Z1")
+    floor.ok()
+    simulator.void(label)
+    floor.ok()
+    void(floor.world.store, Void(floor.world.order("1").id, "1Z1", "misprint"), floor.world.now)
+    shop = floor.world.channel()
+    floor.world.refill(shop)
+    floor.world.release(shop)
+    floor.ok()
+    assert [state for state, _ in floor.recalls()] == ["done"]
+    assert [(one.key == key, one.active) for one in simulator.orders] == [(True, False), (False, True)]
+    assert [state for _, state in floor.work()] == ["recalled", "handed"]
+
+
+@pytest.mark.parametrize("by", ["retry", "hand"])
+def test_where_the_new_label_is_made_already_it_is_booked_and_the_order_of_the_other_number_deleted(
+    floor: Floor, simulator: ShipStationSimulator, by: str
+) -> None:
+    """As docs/warehouses.md has it: by its own notice. Booked by hand, the other order is to be deleted by hand too."""
     key = handed(floor, "1", 2)
     label = simulator.send(key, {"MUG": 2}, "1Z1")
     floor.ok()
@@ -116,9 +136,15 @@ def test_where_the_new_label_is_made_already_it_is_booked_by_hand(
     floor.world.refill(shop)
     floor.world.release(shop)
     floor.ok()
-    floor.world.ship("1", tracking="1Z2")
+    if by == "retry":
+        refused = floor.world.value("SELECT id FROM notices WHERE state = 'refused'")
+        assert floor.again(refused) == {refused: "taken"}
+    else:
+        floor.world.ship("1", tracking="1Z2")
     floor.ok()
     assert floor.world.counts("1")["shipped"] == 2
     assert floor.world.at("MUG")["east"] == (8, 0)
-    assert [state for _, state in floor.work()] == ["done", "done"]
-    assert floor.recalls() == []
+    states = [state for _, state in floor.work()]
+    assert states == (["done", "recalled"] if by == "retry" else ["accepted", "done"])
+    assert [state for state, _ in floor.recalls()] == (["refused", "done"] if by == "retry" else ["refused"])
+    assert [one.active for one in simulator.orders if one.key != key] == [by == "hand"]

@@ -250,10 +250,9 @@ def test_where_only_all_can_be_called_back_the_rest_is_handed_over_anew(
     depot.ok()
     depot.send([{"TEE": 1}])
     call_off(world, TEE=1)
-    depot.ok()
-    assert depot.work() == [("OS-1", "done")]
     assert depot.ok().handed_over == 1
     assert depot.work() == [("OS-1", "done"), ("OS-1-2", "handed")]
+    assert depot.ok().handed_over == 0
     assert sorted(depot.yard.works()["OS-1-2"].asked.values()) == [1, 1]
     depot.send()
     assert depot.ok().recalled == 0

@@ -67,9 +67,7 @@ def test_by_hand_the_oldest_work_is_the_one_that_left(world: World, shop: Channe
     assert world.work("1") == [("east", "done", 1, 1), ("east", "released", 2, 0)]
 
 
-def test_what_an_older_work_sends_after_all_calls_the_newer_one_back(
-    world: World, shop: Channel, depot: Depot
-) -> None:
+def test_what_an_older_work_sends_after_all_calls_the_newer_one_back(world: World, shop: Channel, depot: Depot) -> None:
     """Cancelled, too late to call back, and the cancellation is taken back: both lie there."""
     world.receive("TEE", "east", 2)
     world.take(shop, order("1", line(1, "TEE", 3)))
