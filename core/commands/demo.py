@@ -51,7 +51,9 @@ def demo(
     orders: Annotated[int, typer.Option(help="Orders placed at each channel.", min=1, max=20_000)] = 60,
     seed: Annotated[int, typer.Option(help="The same seed plays the same buyers and the same kinds of faults.")] = 7,
     faults: Annotated[bool, typer.Option(help="Throttling, error pages, cut and lost answers, dead tokens.")] = True,
-    keep: Annotated[Path | None, typer.Option(help="Keep configuration, store and log in this new folder.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep configuration, secrets, store and log in this new folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Play the whole loop against simulated channels; exit 0 only if everything holds."""
@@ -78,6 +80,9 @@ def demo(
         play.close()
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+        else:
+            play.keep_secrets()
+            console.print(_kept(keep), highlight=False, soft_wrap=True)
     breaches += missing(story)
     sound = not breaches and not any(row.problems for row in rows)
     if as_json:
@@ -89,6 +94,15 @@ def demo(
         _print_story(story, numbers)
         _print_verdict(rows, breaches, seconds, seed)
     raise typer.Exit(0 if sound else 1)
+
+
+def _kept(folder: Path) -> str:
+    """How to look around in what is kept."""
+    return (
+        f"kept in {folder}; its channels are gone, what is stored can be looked at:\n"
+        f"export CREDENTIALS_DIRECTORY={folder.resolve() / 'secrets'}\n"
+        f"ordersync issues --config {folder / 'config'}"
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -138,6 +138,15 @@ class Rehearsal:
         if self.store is not None:
             self.store.close()
 
+    def keep_secrets(self) -> None:
+        """Writes what the configuration refers to beside it, for who looks around later. It opens nothing but play."""
+        folder = self.folder / "secrets"
+        folder.mkdir(mode=0o700)
+        for name, value in self.environ.items():
+            path = folder / name
+            path.touch(mode=0o600)
+            path.write_text(value)
+
     # The play.
 
     def start_daemon(self, log: Path) -> subprocess.Popen[bytes]:
