@@ -131,12 +131,17 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def decode(response: httpx.Response, shape: type[T], *, strict: bool = True) -> T:
-    """The body of an answer as `shape`. One that does not fit is no answer: `Unavailable`, never an empty value."""
+def decode(response: httpx.Response, shape: type[T], *, strict: bool = True, wrote: bool = False) -> T:
+    """The body of an answer as `shape`. One that does not fit is no answer: `Unavailable`, never an empty value.
+
+    `wrote`: the request changed something, so the error is ambiguous.
+    """
     try:
         return msgspec.json.decode(response.content, type=shape, strict=strict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unavailable(f"{_place(response.request)} answered what cannot be read: {error}") from None
+        raise Unavailable(
+            f"{_place(response.request)} answered what cannot be read: {error}", ambiguous=wrote
+        ) from None
 
 
 class Wire(httpx.BaseTransport):
@@ -182,6 +187,17 @@ class Wire(httpx.BaseTransport):
         forbid_in_transaction(f"a request to {_place(request)}")
         request.read()  # a body in memory can be sent again
         safe = bool(request.extensions.get("safe", self._safe(request)))
+        lost = False
+
+        def attempt(credentials: _Credentials) -> httpx.Response:
+            """Where one try may have taken effect, that a later one did not get there says nothing of it."""
+            nonlocal lost
+            try:
+                return self._attempt(request, credentials)
+            except Unavailable as error:
+                lost = error.ambiguous = lost or error.ambiguous
+                raise
+
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: _worth_another_try(error, safe)),
             wait=_wait,
@@ -190,7 +206,7 @@ class Wire(httpx.BaseTransport):
             reraise=True,
         )
         try:
-            return attempts(self._attempt, request, _Credentials(self._authorise))
+            return attempts(attempt, _Credentials(self._authorise))
         except Throttled as error:
             if error.after is None:
                 error.after = self._budgets.wait(self._operation(request), self._cost(request))

@@ -87,9 +87,11 @@ class Local:
             self._root.stat()
             (self._root / to).mkdir(exist_ok=True)
             path = self._root / folder / name
-            if path.exists():
-                path.replace(self._root / to / new)
-                self._sync(self._root / to)
+            if not path.exists():
+                return
+            path.replace(self._root / to / new)
+        with self._told(f"{to}/{new}", ambiguous=True):
+            self._sync(self._root / to)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -103,7 +105,7 @@ class Local:
             os.close(handle)
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _told(self, what: str, *, ambiguous: bool = False) -> Iterator[None]:
         try:
             yield
         except PermissionError as error:
@@ -111,4 +113,6 @@ class Local:
                 f"{self._name}: {self._root}/{what}: {error.strerror}; let the user of ordersync read and write there"
             ) from None
         except OSError as error:
-            raise Unavailable(f"{self._name}: {self._root}/{what}: {error.strerror or error}") from None
+            raise Unavailable(
+                f"{self._name}: {self._root}/{what}: {error.strerror or error}", ambiguous=ambiguous
+            ) from None

@@ -106,7 +106,10 @@ class SandboxWarehouse:
             try:
                 return msgspec.json.decode(body, type=shape)
             except msgspec.DecodeError as error:
-                raise Unavailable(f"{self.name} answered {operation} with what cannot be read: {error}") from None
+                raise Unavailable(
+                    f"{self.name} answered {operation} with what cannot be read: {error}",
+                    ambiguous=operation != "events",  # it has answered, so it may be done
+                ) from None
         if status == 401:
             raise Unauthorized(f"{self.name} refused the credentials; renew them and restart")
         if status >= 500:

@@ -144,7 +144,7 @@ class ShipStation:
             if error.status not in (400, 422):
                 raise
             return Ack(key=order.key, state=AckState.REFUSED, reason=f"ShipStation says: {reason(error.body)}")
-        made = http.decode(answer, Created)
+        made = http.decode(answer, Created, wrote=True)
         if made.order_key != order.key:
             raise Unavailable(f"{self.name} answered with another order's key", ambiguous=True)
         return Ack(key=order.key, state=AckState.ACCEPTED, ticket=str(made.order_id))

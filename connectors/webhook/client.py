@@ -82,7 +82,7 @@ class Webhook:
                 return Ack(key=key, state=AckState.REFUSED, reason=f"{error}; {_reason(error.body)}")
         if answer.status_code in (409, 422):
             return Ack(key=key, state=AckState.REFUSED, reason=_reason(answer.content))
-        told = http.decode(answer, _Answer)
+        told = http.decode(answer, _Answer, wrote=True)
         return Ack(key=key, state=_STATES[told.state], ticket=told.number, reason=told.reason)
 
     def events(self, cursor: str | None) -> Iterator[NoticePage]:

@@ -1,8 +1,8 @@
 """Handing released work over to a warehouse: an outbox, queued → sent → handed → accepted, or refused.
 
-`sent` is written before the call. A row found `sent` by a later turn was interrupted, and is handed over again under
-the same key, which is harmless by the connector's promise. What was not handed over yet follows what is wanted by now;
-what was is called back (see `recall`).
+`sent` is written before the call. A row found `sent` by a later turn was interrupted: it may have arrived, and is handed
+over again under the same key, which is harmless by the connector's promise. One that is `queued` has never arrived,
+however often it was tried: it follows what is wanted by now. What was handed over is called back (see `recall`).
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def plan_work(store: Store, house: Warehouse, now: int) -> int:
     def work(tx: Tx) -> int:
         house.fence(tx)
         _drop_changed(tx, house, now)
+        _keep_held(tx, house, now)
         _end_finished(tx, house, now)
         return _queue(tx, house, now)
 
@@ -49,10 +50,10 @@ def plan_work(store: Store, house: Warehouse, now: int) -> int:
 
 
 def _drop_changed(tx: Tx, house: Warehouse, now: int) -> None:
-    """What was never sent and is not what is wanted by now: it is queued anew, as far as it is wanted."""
+    """What never arrived and is not what is wanted by now: it is queued anew, as far as it is wanted."""
     tx.run(
         "UPDATE handovers SET state = 'dropped', updated_at = :now WHERE warehouse_id = :house"
-        f" AND {LIVE} AND state = 'queued' AND attempts = 0 AND (NOT location_id IN :places OR EXISTS ("
+        f" AND {LIVE} AND state = 'queued' AND (NOT location_id IN :places OR EXISTS ("
         "  SELECT 1 FROM holds h WHERE h.order_id = handovers.order_id) OR EXISTS ("
         "  SELECT 1 FROM handover_lines l JOIN fulfilment_orders f ON f.id = handovers.fulfilment_order_id"
         "  LEFT JOIN fulfilment_lines w ON w.fulfilment_order_id = f.id AND w.line_id = l.line_id"
@@ -61,6 +62,18 @@ def _drop_changed(tx: Tx, house: Warehouse, now: int) -> None:
         house=house.id,
         now=now,
         places=sorted(house.places),
+    )
+
+
+def _keep_held(tx: Tx, house: Warehouse, now: int) -> None:
+    """What may have arrived, and whose order is held by now, is not handed over once more before the hold is lifted."""
+    tx.run(
+        "UPDATE handovers SET due_at = :next WHERE warehouse_id = :house"
+        f" AND {LIVE} AND state = 'sent' AND due_at <= :now AND EXISTS ("
+        "  SELECT 1 FROM holds h WHERE h.order_id = handovers.order_id)",
+        house=house.id,
+        now=now,
+        next=now + RETRY_SECONDS * SECOND,
     )
 
 
@@ -159,18 +172,20 @@ def _drain(store: Store, house: Warehouse, clock: Clock) -> int:
     """Batch after batch of what is planned."""
     taken = 0
     while house.does(Deed.RELEASE):
-        due = _take(store, house, clock())
+        due, doubted = _take(store, house, clock())
         if not due:
             break
-        taken += _send(store, house, due, clock)
+        taken += _send(store, house, due, doubted, clock)
     return taken
 
 
-def _take(store: Store, house: Warehouse, now: int) -> dict[int, WorkOrder]:
-    """The next work to hand over, marked as sent, by the handover's id."""
+def _take(store: Store, house: Warehouse, now: int) -> tuple[dict[int, WorkOrder], frozenset[int]]:
+    """The next work to hand over, marked as sent, by the handover's id; and which of it may have arrived before."""
 
-    def work(tx: Tx) -> dict[int, WorkOrder]:
+    def work(tx: Tx) -> tuple[dict[int, WorkOrder], frozenset[int]]:
         house.fence(tx)
+        _drop_changed(tx, house, now)  # looked at again: what stands before it may have taken long
+        _keep_held(tx, house, now)
         rows = tx.rows(
             f"SELECT * FROM handovers WHERE warehouse_id = :house AND {LIVE} AND state IN ('queued', 'sent')"
             " AND due_at <= :now ORDER BY id LIMIT :batch",
@@ -185,7 +200,7 @@ def _take(store: Store, house: Warehouse, now: int) -> dict[int, WorkOrder]:
             next=now + RETRY_SECONDS * SECOND,
             now=now,
         )
-        return _as_work(tx, house, rows)
+        return _as_work(tx, house, rows), frozenset(row.id for row in rows if row.state == "sent")
 
     return store.transact(work)
 
@@ -239,8 +254,11 @@ def _worded(house: Warehouse, row: Any, order: Any, lines: Sequence[WorkLine]) -
     )
 
 
-def _send(store: Store, house: Warehouse, due: dict[int, WorkOrder], clock: Clock) -> int:
-    """One call, its answers booked; what was not answered may have arrived all the same."""
+def _send(store: Store, house: Warehouse, due: dict[int, WorkOrder], doubted: frozenset[int], clock: Clock) -> int:
+    """One call, its answers booked; what was not answered may have arrived all the same.
+
+    `doubted`: what may have arrived before. It stays in doubt until the warehouse has answered for it.
+    """
     open_keys = {work.key: id for id, work in due.items()}
     acks: list[tuple[int, Ack]] = []
     try:
@@ -249,16 +267,17 @@ def _send(store: Store, house: Warehouse, due: dict[int, WorkOrder], clock: Cloc
     except Unavailable as error:
         doubtful = open_keys.keys() & (open_keys.keys() if error.keys is None else error.keys)
         back = open_keys.keys() - doubtful if error.ambiguous else open_keys.keys()
-        _book(store, house, acks, clock())
+        back -= {key for key, id in open_keys.items() if id in doubted}
+        _book(store, house, acks, doubted, clock())
         wait = max(RETRY_SECONDS, error.after or 0)
         _wait(store, house, [open_keys[key] for key in back], "queued", str(error), wait, clock())
         _wait(store, house, [open_keys[key] for key in open_keys.keys() - back], "sent", str(error), wait, clock())
         raise
     except Exception as error:
-        _book(store, house, acks, clock())
+        _book(store, house, acks, doubted, clock())
         _wait(store, house, open_keys.values(), "sent", type(error).__name__, RETRY_SECONDS, clock())
         raise
-    _book(store, house, acks, clock())
+    _book(store, house, acks, doubted, clock())
     if open_keys:
         raise RuntimeError(f"the connector of {house.name} left {len(open_keys)} work orders unanswered")
     return sum(ack.state in (AckState.APPLIED, AckState.ACCEPTED) for _, ack in acks)
@@ -267,7 +286,7 @@ def _send(store: Store, house: Warehouse, due: dict[int, WorkOrder], clock: Cloc
 _STATE = {AckState.APPLIED: "accepted", AckState.ACCEPTED: "handed", AckState.REFUSED: "refused"}
 
 
-def _book(store: Store, house: Warehouse, acks: Sequence[tuple[int, Ack]], now: int) -> None:
+def _book(store: Store, house: Warehouse, acks: Sequence[tuple[int, Ack]], doubted: frozenset[int], now: int) -> None:
     """Writes answers down, with a line on each order's timeline; refused work goes back to be routed anew."""
     if not acks:
         return
@@ -286,7 +305,7 @@ def _book(store: Store, house: Warehouse, acks: Sequence[tuple[int, Ack]], now: 
             [
                 (
                     id,
-                    _STATE.get(ack.state, "queued"),
+                    _STATE.get(ack.state, "sent" if id in doubted else "queued"),
                     clean(ack.ticket),
                     _reason(ack),
                     now + RETRY_SECONDS * SECOND,

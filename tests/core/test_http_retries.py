@@ -68,6 +68,14 @@ def test_a_write_that_may_be_repeated_is_tried_again() -> None:
         client.get(far.url, extensions={"safe": False})
 
 
+def test_a_write_that_may_have_arrived_stays_in_doubt_however_its_later_tries_end() -> None:
+    client = http.client("shop", safe=lambda request: True, sleep=lambda seconds: None)
+    with saying(Reset(), answer(429)) as far, client, pytest.raises(Unavailable) as raised:
+        client.post(far.url)
+    assert asked(far) == http.ATTEMPTS
+    assert raised.value.ambiguous
+
+
 NOW = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)  # in the hour that New York has twice
 
 

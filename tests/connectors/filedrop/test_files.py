@@ -128,6 +128,23 @@ def test_a_process_that_died_gives_the_file_out_once(depot: FileDepot, died_afte
     assert [name for name in lying(depot, "out") if not name.endswith(".part")] == []
 
 
+def test_a_file_that_is_given_out_and_perhaps_not_for_good_is_in_doubt(
+    depot: FileDepot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = drop(depot)
+    sync = warehouse._folders._sync  # type: ignore[attr-defined]
+
+    def fails(path: Any) -> None:
+        if lying(depot, "out") == ["work-OS-1.csv"]:
+            raise OSError("I/O error")
+        sync(path)
+
+    monkeypatch.setattr(warehouse._folders, "_sync", fails)
+    with pytest.raises(Unavailable) as raised:
+        list(warehouse.release([work()]))
+    assert raised.value.ambiguous
+
+
 def test_no_copy_of_an_address_stays_behind(depot: FileDepot) -> None:
     list(drop(depot).release([work()]))
     depot.works()

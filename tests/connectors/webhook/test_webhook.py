@@ -118,6 +118,17 @@ def test_an_address_that_leads_nowhere_refuses_no_work(yard: Service) -> None:
         list(warehouse.release([work]))
 
 
+def test_an_answer_to_work_that_cannot_be_read_leaves_it_in_doubt(
+    yard: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from werkzeug.wrappers import Response
+
+    monkeypatch.setattr(yard, "_answer", lambda *_: Response('{"state": "maybe"}', mimetype="application/json"))
+    with pytest.raises(Unavailable) as raised:
+        list(connect(yard).release([WarehouseConformance().work(yard)]))
+    assert raised.value.ambiguous
+
+
 def test_pages_that_do_not_get_on_are_an_outage(yard: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     from werkzeug.wrappers import Response
 

@@ -154,6 +154,96 @@ def test_what_was_in_doubt_when_the_process_died_is_handed_over_again(
     assert depot.ok().handed_over == 1
 
 
+@pytest.mark.parametrize("what", ["cancelled", "held"])
+@pytest.mark.parametrize("asked", ["it is down", "not now"])
+def test_what_is_not_to_be_sent_by_now_is_not_handed_over_after_an_outage(
+    world: World, shop: Channel, depot: Depot, what: str, asked: str
+) -> None:
+    released(world, shop)
+    live = depot.connector.release
+    if asked == "not now":
+        depot.connector.release = lambda orders: iter([Ack(key=one.key, state=AckState.RETRY) for one in orders])
+    else:
+        depot.yard.fail("unavailable")
+    depot.turn()
+    assert world.row("SELECT state, attempts FROM handovers") == ("queued", 1)
+    if what == "held":
+        world.hold("1")
+    else:
+        call_off(world)
+    depot.yard.fail(None)
+    depot.connector.release = live
+    assert depot.ok().handed_over == 0
+    assert depot.yard.works() == {}
+    assert depot.work() == [("OS-1", "dropped")]
+    if what == "held":
+        world.lift("1")
+        assert depot.ok().handed_over == 1
+        assert depot.work() == [("OS-1", "dropped"), ("OS-1-2", "handed")]
+
+
+@pytest.mark.parametrize("then", ["down", "not now"])
+def test_what_may_have_arrived_stays_in_doubt_until_it_is_answered_for(
+    world: World, shop: Channel, depot: Depot, then: str
+) -> None:
+    released(world, shop)
+    live = depot.connector.release
+    depot.yard.fail("lost answer")
+    depot.turn()
+    assert list(depot.yard.works()) == ["OS-1"]
+    depot.yard.fail("unavailable" if then == "down" else None)
+    if then == "not now":
+        depot.connector.release = lambda orders: iter([Ack(key=one.key, state=AckState.RETRY) for one in orders])
+    depot.turn()
+    assert depot.work() == [("OS-1", "sent")]
+    call_off(world)
+    depot.yard.fail(None)
+    depot.connector.release = live
+    assert depot.ok().recalled == 1
+    assert depot.work() == [("OS-1", "recalled")]
+
+
+def test_what_may_have_arrived_is_not_handed_over_again_while_its_order_is_held(
+    world: World, shop: Channel, depot: Depot
+) -> None:
+    released(world, shop)
+
+    def lost(orders: object) -> Iterator[Ack]:
+        raise Unavailable("it broke off", ambiguous=True)
+
+    live = depot.connector.release
+    depot.connector.release = lost
+    depot.turn()
+    depot.connector.release = live
+    world.hold("1")
+    for _ in range(2):
+        assert depot.ok().handed_over == 0
+        assert world.value("SELECT wake_at FROM warehouses") > world.now
+    assert depot.yard.works() == {}
+    world.lift("1")
+    assert depot.ok().handed_over == 1
+    assert depot.work() == [("OS-1", "handed")]
+
+
+def test_what_is_called_off_while_others_are_handed_over_is_left_out(
+    world: World, shop: Channel, depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.sync.hand_over.BATCH", 1)
+    released(world, shop, "1")
+    released(world, shop, "2")
+    live = depot.connector.release
+
+    def slow(orders: Any) -> Iterator[Ack]:
+        if orders[0].key == "OS-1":
+            call_off(world, "2")
+        yield from live(orders)
+
+    depot.connector.release = slow
+    assert depot.ok().handed_over == 1
+    assert list(depot.yard.works()) == ["OS-1"]
+    assert depot.work() == [("OS-1", "handed"), ("OS-2", "dropped")]
+
+
 def test_refused_work_goes_back_to_its_order(world: World, shop: Channel, depot: Depot) -> None:
     depot.yard.unknown.add("TEE")
     released(world, shop, "1")
