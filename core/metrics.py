@@ -42,7 +42,7 @@ class Sums(msgspec.Struct, kw_only=True):
     returned: int = 0
     closing: int = 0
     stock_days: int = 0
-    """Days of the period since stock was first kept here."""
+    """Days of the period since stock was first kept here, until today."""
     unit_days: int = 0
     """Units on hand at each day's end, added up over the days."""
     value_days: int = 0
@@ -120,8 +120,9 @@ def _seconds(share: Fraction) -> Callable[[Sums], Value]:
 _HALF, _NINE_TENTHS, _MOST = Fraction(1, 2), Fraction(9, 10), Fraction(99, 100)
 _SALES = ("channel", "item")
 _STOCK = ("item", "location")
-_AT_FIRST = "promised stock when it was first seen"
-_LATER = "promised or shipped by now"
+_AT_FIRST = "promised stock when the line was first stored"
+_LATER = "promised or shipped by now, or promised at first and not wanted any more"
+_DAYS = "over the days of the period from the first movement until today"
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -136,7 +137,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="unit_fill_later",
         title="unit fill rate, after backorder",
-        formula=f"units {_LATER}, or promised before they were cancelled / units asked",
+        formula=f"units {_LATER} / units asked",
         unit="%",
         by=_SALES,
         value=lambda s: ratio(s.units_later, s.units),
@@ -181,7 +182,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="time_to_ship_p50",
         title="time to ship, half of the parcels",
-        formula="median of the hours from an order's placing to a parcel's leaving, by the day it left",
+        formula="median (nearest rank, in whole minutes) of the hours from an order's placing to a parcel's leaving, by"
+        " the day it left",
         unit="hours",
         by=("channel", "location"),
         value=_hours(_HALF),
@@ -191,7 +193,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="time_to_ship_p90",
         title="time to ship, nine of ten parcels",
-        formula="90th percentile (nearest rank) of the hours from placing to leaving",
+        formula="90th percentile (nearest rank, in whole minutes) of the same hours",
         unit="hours",
         by=("channel", "location"),
         value=_hours(_NINE_TENTHS),
@@ -201,8 +203,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="late_rate",
         title="late shipment rate",
-        formula="orders of which a parcel left after ship-by, or something has not left / orders to ship by a day that"
-        " is over",
+        formula="orders of which a parcel left after ship-by, or something has not left by now / orders to ship by a"
+        " day that is over; wholly cancelled ones count on neither side",
         unit="%",
         by=("channel",),
         value=lambda s: ratio(s.late, s.due),
@@ -212,7 +214,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="cancel_rate",
         title="seller's cancel rate",
-        formula="orders cancelled here, wholly or in part, not for the buyer's wish / orders placed",
+        formula="orders cancelled here, wholly or in part, not for the buyer's wish / orders placed, by the day they"
+        " were placed",
         unit="%",
         by=("channel",),
         value=lambda s: ratio(s.cancelled, s.orders),
@@ -222,7 +225,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="parcels_per_order",
         title="splits: parcels per order",
-        formula="parcels (void ones are none) / orders of which nothing is left to ship, by the day they were placed",
+        formula="parcels (void ones are none) / orders of which something left and nothing is left to ship, by the day"
+        " they were placed",
         unit="parcels",
         by=("channel",),
         value=lambda s: ratio(s.parcels, s.shipped),
@@ -232,8 +236,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="turnover",
         title="inventory turnover",
-        formula="cost of units sold / average of each day's closing stock at cost, over the period; items without a"
-        " cost are left out",
+        formula=f"cost of units sold / average of each day's closing stock at cost, {_DAYS}; items without a cost are"
+        " left out",
         unit="turns",
         by=_STOCK,
         value=lambda s: turnover(s.cost_sold, s.value_days, s.stock_days) if s.currencies == 1 else None,
@@ -243,7 +247,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="unit_turnover",
         title="unit turns",
-        formula="units sold / average of each day's closing units on hand, over the period",
+        formula=f"units sold / average of each day's closing units on hand, {_DAYS}",
         unit="turns",
         by=_STOCK,
         value=lambda s: turnover(s.sold, s.unit_days, s.stock_days),
@@ -271,7 +275,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="weeks_of_supply",
         title="weeks of supply",
-        formula="units on hand as the period ended / units sold in a week of it",
+        formula=f"units on hand as the period ended / units sold in a week, {_DAYS}",
         unit="weeks",
         by=_STOCK,
         value=lambda s: weeks_of_supply(s.closing, s.sold, s.stock_days),

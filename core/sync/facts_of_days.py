@@ -26,15 +26,20 @@ OURS = "o.fulfiller = 'merchant' AND NOT o.test"
 
 SEEN = "l.first_asked"
 FIRST = "(CASE WHEN l.first_filled < l.first_asked THEN l.first_filled ELSE l.first_asked END)"
+_UNWANTED = (
+    "(CASE WHEN l.ordered - l.cancelled < l.first_asked THEN l.first_asked - l.ordered + l.cancelled ELSE 0 END)"
+)
+"""SQL: units line `l` asked at first and does not want any more, as they were cancelled or edited away."""
 _HAD = (
     "(CASE WHEN l.first_filled - l.shipped - l.reserved <= 0 THEN 0"
-    " WHEN l.cancelled < l.first_filled - l.shipped - l.reserved THEN l.cancelled"
+    f" WHEN {_UNWANTED} < l.first_filled - l.shipped - l.reserved THEN {_UNWANTED}"
     " ELSE l.first_filled - l.shipped - l.reserved END)"
 )
-"""SQL: units promised at first that were cancelled: we had them."""
+"""SQL: units promised at first that are not wanted any more: we had them."""
 _GOT = f"(l.shipped + l.reserved + {_HAD})"
 LATER = f"(CASE WHEN {_GOT} < l.first_asked THEN {_GOT} ELSE l.first_asked END)"
-"""SQL: of what line `l` asked at first, the units that have left, are promised, or were promised and then cancelled."""
+"""SQL: of what line `l` asked at first, the units that have left, are promised, or were promised at first and then not
+wanted any more."""
 
 SOLD_OUT_HERE = (
     "EXISTS (SELECT 1 FROM pushes p WHERE p.order_id = o.id AND p.kind = 'cancel' AND p.state <> 'dropped'"
@@ -101,7 +106,7 @@ SELECT d.day AS day, g.item_id AS item_id, g.location_id AS location_id, sum(g.o
  -sum(CASE WHEN g.kind IN ('ship', 'ship_outside', 'void') THEN g.on_hand ELSE 0 END) AS sold,
  sum(CASE WHEN g.kind = 'return' THEN g.on_hand ELSE 0 END) AS returned
 FROM (:spans) AS d JOIN ledger g ON g.at >= d.begins AND g.at < d.ends
-WHERE g.location_id IS NOT NULL GROUP BY d.day, g.item_id, g.location_id
+WHERE g.location_id IS NOT NULL AND g.on_hand <> 0 GROUP BY d.day, g.item_id, g.location_id
 """
 
 

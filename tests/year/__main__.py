@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.store.schema import open_store
 from tests.year.judge import judge
+from tests.year.judge_metrics import judge_metrics
 from tests.year.play import Play
 
 
@@ -33,17 +34,20 @@ def main() -> int:
         store = open_store(f"sqlite:///{asked.keep or Path(folder) / 'year.sqlite'}")
         try:
             play = Play(store, asked.orders, asked.days, asked.seed)
+            found: list[str] = []
             began = time.monotonic()
 
             def tell(day: int) -> None:
                 if (day + 1) % 30 == 0:
                     spent = time.monotonic() - began
                     say(f"day {day + 1:>3}: {play.did['ordered']:,} orders, {spent:,.0f} s")
+                if day == asked.days // 2:
+                    found.extend(f"half way, {one}" for one in judge_metrics(play))
 
             play.open()
             play.run(tell)
             spent = time.monotonic() - began
-            found = judge(play)
+            found += judge(play)
         finally:
             store.close()
     for what, count in sorted(play.did.items()):

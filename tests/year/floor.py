@@ -8,7 +8,7 @@ from core.sync.ship import Departure, ship
 from core.sync.short import Rest, ship_short
 from core.sync.void import Void, void
 from tests.core.sync.life.books import Box
-from tests.year.stage import Stage
+from tests.year.stage import HOUR, Stage
 
 
 class Floor(Stage):
@@ -48,13 +48,18 @@ class Floor(Stage):
             self._ship(id, place, asked)
 
     def _ship(self, id: int, place: str, units: dict[str, int]) -> None:
-        tracking = self.number("1Z")
-        leaving = Departure(id, place, "UPS", tracking, self.now, units)
+        tracking, at = self.number("1Z"), self._left_at(id)
+        leaving = Departure(id, place, "UPS", tracking, at, units)
         done = self.attempt("shipped", lambda: ship(self.store, leaving, self.now))
         if done is None:  # held meanwhile: tried again
             self.after(20, 30, lambda: self._ship_rest(id, place))
             return
-        self._left(id, place, units, tracking, done[0])
+        self._left(id, place, units, leaving, done[0])
+
+    def _left_at(self, id: int) -> int:
+        """Some parcels are booked hours after they left."""
+        hours = self.random.uniform(1, 9) if self.chance(0.15) else 0
+        return max(self.placed[id], self.now - int(hours * HOUR))
 
     def _ship_rest(self, id: int, place: str) -> None:
         for row in self.world.rows(
@@ -65,10 +70,10 @@ class Floor(Stage):
         ):
             self._pack(row.id, id, place)
 
-    def _left(self, id: int, place: str, units: dict[str, int], tracking: str, shipment: int) -> None:
-        sold = self.books.orders[id]
+    def _left(self, id: int, place: str, units: dict[str, int], leaving: Departure, shipment: int) -> None:
+        sold, tracking = self.books.orders[id], leaving.tracking
         sold.boxes[shipment] = Box(place, {tracking}, units)
-        self._note_parcel(id, tracking, place)
+        self.parcels[id, tracking] = place, leaving.shipped_at
         for number, count in units.items():
             sold.lines[number].shipped += count
             self.move(sold.lines[number].sku, -count, place, "sold")
@@ -89,7 +94,7 @@ class Floor(Stage):
         if not left:
             return self._ship(id, place, asked)
         tracking = self.number("1Z")
-        leaving = Departure(id, place, "UPS", tracking, self.now, left, {number: 1})
+        leaving = Departure(id, place, "UPS", tracking, self._left_at(id), left, {number: 1})
         done = self.attempt("short", lambda: ship_short(self.store, leaving, rest, self.now))
         if done is None:
             self.after(20, 30, lambda: self._ship_rest(id, place))
@@ -100,7 +105,7 @@ class Floor(Stage):
             sold.lines[number].cancelling += 1
         elif rest is Rest.BACKORDER:
             self.move(sku, -1, place, "other")
-        return self._left(id, place, left, tracking, done.shipment)
+        return self._left(id, place, left, leaving, done.shipment)
 
     def _void(self, id: int, shipment: int, tracking: str) -> None:
         box = self.books.orders[id].boxes[shipment]
@@ -108,7 +113,7 @@ class Floor(Stage):
         if done is None:
             return
         box.void = True
-        del self.minutes[id, tracking]
+        del self.parcels[id, tracking]
         for number, units in box.units.items():
             kept = self.books.orders[id].lines[number]
             off = min(units, kept.late)

@@ -24,9 +24,11 @@ class Office(Stage):
             return
         sold = self.books.orders[id]
         open = {of: kept.open for of, kept in sold.lines.items() if kept.open}
-        wish = Decision(id, CancelReason.OUT_OF_STOCK)
+        reason = CancelReason.BUYER if self.chance(0.4) else CancelReason.OUT_OF_STOCK
+        wish = Decision(id, reason)
         if self.attempt("cancelled here", lambda: cancel(self.store, wish, self.now)) is not None:
-            self.let_down.add(id)
+            if reason is not CancelReason.BUYER:
+                self.let_down.add(id)
             for of, units in open.items():
                 sold.lines[of].cancelled += units
                 sold.lines[of].cancelling += units
@@ -64,6 +66,10 @@ class Office(Stage):
             if done is not None:
                 self.refunded[sold.channel] += self.prices[kept.sku] * units
 
+    def _kept(self, sku: str, place: str) -> bool:
+        """Every ninth item is bought for one place alone."""
+        return place == PLACES[0] or not sku.startswith("I") or int(sku[1:]) % 9 != 0
+
     def _daily(self, sku: str) -> int:
         """About as many as are sold of an item a day."""
         share = self.weights[self.skus.index(sku)] / sum(self.weights)
@@ -85,7 +91,9 @@ class Office(Stage):
             if sku.startswith("K"):
                 continue
             for place in PLACES:
-                low = self._daily(sku) * 9
+                if not self._kept(sku, place):
+                    continue
+                low = self._daily(sku) * (2 if sku in self.scarce else 9)
                 if self.books.on_hand[sku, place] + self._coming[sku, place] >= low or self.chance(0.3):
                     continue
                 units, reference = self._daily(sku) * 14, self.number("PO")

@@ -11,12 +11,15 @@ import heapq
 from collections.abc import Callable
 from decimal import Decimal
 
+from core.days import Days
 from core.model import instant
 from core.settings import ChannelSettings
+from core.sync.costs import cost_of, set_costs
+from core.sync.facts import refresh_facts
 from tests.core.sync.world import SECOND, START
 from tests.year.floor import Floor
 from tests.year.office import Office
-from tests.year.stage import CHANNELS, DAY, HOUR, PLACES, TURNS
+from tests.year.stage import CHANNELS, DAY, HOUR, PLACES, TURNS, ZONE
 from tests.year.trade import Trade
 
 
@@ -43,12 +46,20 @@ class Play(Trade, Floor, Office):
             self.prices[kit] = self.prices[first] * 2
         self.skus = list(self.prices)
         self.weights = [1 / (1 + index) for index in range(len(self.skus))]
+        self.scarce = {sku for index, sku in enumerate(self.skus) if index % 4 == 1}
+        self.costs = {sku: self.prices[sku] / 3 for sku in self.skus if not sku.endswith("5")}
+        self.costs = {sku: round(cost, 6) for sku, cost in self.costs.items() if sku.startswith("I")}
+        set_costs(self.store, {sku: cost_of(str(cost), "USD") for sku, cost in self.costs.items()})
         for sku in self.skus:
             if sku.startswith("I"):
-                for place in PLACES:
-                    self._receive(sku, place, self._daily(sku) * 20)
+                self._fill(sku)
         for channel in self.channels.values():
             self.world.offer(channel, *self.skus)
+
+    def _fill(self, sku: str) -> None:
+        for place in PLACES:
+            if self._kept(sku, place):
+                self._receive(sku, place, self._daily(sku) * (5 if sku in self.scarce else 20))
 
     def run(self, tell: Callable[[int], None] = lambda day: None) -> None:
         """The days, and then as many turns as it takes for everything to be heard."""
@@ -67,6 +78,8 @@ class Play(Trade, Floor, Office):
             self._buy()
             if day % 7 == 3:
                 self._transfer()
+            if day % 7 == 5:  # behind the rounds, as a channel's turn does it
+                refresh_facts(self.store, Days(ZONE), self.world.clock)
             tell(day)
         while self._events or any(far.changed for far in self.far.values()):
             self.world.now = max(self.now + 6 * HOUR, self._events[0][0] if self._events else 0)

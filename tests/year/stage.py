@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from core.errors import UserError
-from core.model import Order
+from core.model import Order, Page
 from core.store.database import Store
 from core.sync.channel import Channel
 from tests.core.sync.life.books import Books, Sold
@@ -21,6 +24,8 @@ from tests.core.sync.world import EAST, SECOND, WEST, World
 
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
+ZONE = ZoneInfo("America/New_York")
+"""Whose days the metrics are of."""
 TURNS = 3
 """Turns of each channel a day."""
 PAGE = 100
@@ -32,11 +37,32 @@ CHANNELS: dict[str, dict[str, Any]] = {
 }
 
 
+def day_of(at: int) -> int:
+    """Which day of the zone, counted from 1970, an instant falls on."""
+    return _day_of_hour(at // HOUR)
+
+
+@functools.cache
+def _day_of_hour(hour: int) -> int:
+    return datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZONE).date().toordinal() - _FIRST
+
+
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+
+
 @dataclass
 class Shelf(Far):
     """A channel that forgets how its orders stood before, and knows which have changed since it was asked last."""
 
     changed: dict[str, None] = field(default_factory=dict)
+    watch: Callable[[Page, bool], None] = lambda page, stored: None
+    """Called just before a page is told, and again as soon as it is stored."""
+
+    def pages(self, cursor: str | None, *, since: datetime | None = None) -> Iterator[Page]:
+        for page in super().pages(cursor, since=since):
+            self.watch(page, False)
+            yield page
+            self.watch(page, True)
 
     def _show(self, order: Order) -> None:
         super()._show(order)
@@ -52,6 +78,8 @@ class Stage:
         self.far = {name: Shelf() for name in CHANNELS}
         self.channels: dict[str, Channel] = {}
         self.prices: dict[str, Decimal] = {}
+        self.scarce: set[str] = set()
+        """Items that are bought late, and run out."""
         self.books = Books(parts={})
         self.did: Counter[str] = Counter()
         self.refunded: dict[str, Decimal] = {name: Decimal(0) for name in CHANNELS}
@@ -59,10 +87,19 @@ class Stage:
         self.ids: dict[tuple[str, str], int] = {}
         self.seen: Counter[tuple[int, str, str, str]] = Counter()
         """Units by day, SKU, location and kind: received, sold (void ones taken off), returned, other."""
-        self.minutes: dict[tuple[int, str], tuple[str, str, int]] = {}
-        """By order and parcel: channel, location and minutes from its order's placing to its leaving; void ones out."""
+        self.parcels: dict[tuple[int, str], tuple[str, int]] = {}
+        """By order and parcel: the location and the instant it left; void ones out."""
         self.placed: dict[int, int] = {}
         """When orders were placed, by id."""
+        self.ship_by: dict[int, int] = {}
+        """By when orders have to leave, by id."""
+        self.first: dict[tuple[str, str, str], tuple[int, int]] = {}
+        """By channel, order and line, as the line was seen first: units asked, and units promised at once."""
+        self._foreseen: dict[tuple[str, str, str], int] = {}
+        self._loud: set[str] = set()
+        self.costs: dict[str, Decimal] = {}
+        self.wrong: list[str] = []
+        """What went otherwise than it was to, and is not seen afterwards."""
         self.let_down: set[int] = set()
         """Orders of which something was cancelled here, and not for the buyer."""
         self._events: list[tuple[int, int, Callable[[], None]]] = []
@@ -108,9 +145,5 @@ class Stage:
 
     @property
     def day(self) -> int:
-        """Counted from 1970, as UTC has it."""
-        return self.now // DAY
-
-    def _note_parcel(self, id: int, tracking: str, place: str) -> None:
-        minutes = max(0, self.now - self.placed[id]) // 60_000_000
-        self.minutes[id, tracking] = self.books.orders[id].channel, place, minutes
+        """Counted from 1970, as the zone has it."""
+        return day_of(self.now)

@@ -13,11 +13,12 @@ from core.sync.channel import Channel
 from core.sync.round import run_round
 from tests.core.sync.life.books import Sold
 from tests.core.sync.life.far import open_units
-from tests.core.sync.world import NEW_YORK, OAKLAND, page
-from tests.year.stage import CHANNELS, PAGE, Stage
+from tests.core.sync.world import NEW_YORK, OAKLAND, START, page
+from tests.year.sight import Sight
+from tests.year.stage import CHANNELS, HOUR, PAGE
 
 
-class Trade(Stage):
+class Trade(Sight):
     """What comes from channels."""
 
     def _order(self) -> None:
@@ -35,10 +36,14 @@ class Trade(Stage):
             held = (self.random.choice((Hold.PENDING, Hold.FRAUD)),)
             self.after(2, 90, lambda: self._change(name, number, holds=()))
         theirs = self.chance(0.02)
+        begun, boxes = self._begun(lines)
+        placed = max(START, self.now - int(self.random.uniform(0, 30) * HOUR)) if self.chance(0.2) else self.now
+        due = None if self.chance(0.1) else placed + int(self.random.uniform(12, 96) * HOUR)
         far.begin(
             Order(
-                number=number, name=f"#{number}", version=self.now, placed_at=instant(self.now), currency="USD",
-                total=Decimal(0), shipping=Decimal("4.90"), lines=tuple(lines), holds=held,
+                number=number, name=f"#{number}", version=self.now, placed_at=instant(placed), currency="USD",
+                total=Decimal(0), shipping=Decimal("4.90"), lines=tuple(begun), packages=boxes, holds=held,
+                ship_by=None if due is None else instant(due), test=self.chance(0.01),
                 fulfiller=Fulfiller.CHANNEL if theirs else Fulfiller.MERCHANT,
                 ship_to=self.random.choice((NEW_YORK, OAKLAND)),
             )
@@ -49,6 +54,16 @@ class Trade(Stage):
                            (0.01, self._hold)):  # fmt: skip
             if self.chance(share):
                 self.after(1, 40, lambda act=act: act(name, number))  # type: ignore[misc]
+
+    def _begun(self, lines: list[Line]) -> tuple[list[Line], tuple[Package, ...]]:
+        """Some lines have units cancelled, or gone by the channel's own screens, before they are heard of."""
+        first, *rest = lines
+        if first.ordered == 1 or not self.chance(0.08):
+            return lines, ()
+        if self.chance(0.5):
+            return [msgspec.structs.replace(first, cancelled=1), *rest], ()
+        box = Package(tracking=self.number("OUT"), carrier="UPS", lines={first.number: 1})
+        return [msgspec.structs.replace(first, shipped=1), *rest], (box,)
 
     def _change(self, name: str, number: str, **changes: Any) -> None:
         far = self.far[name]
@@ -70,7 +85,7 @@ class Trade(Stage):
             self.refunded[name] += back
 
     def _edit(self, name: str, number: str) -> None:
-        """A line is of more or fewer units, or one is added."""
+        """A line is of more or fewer units, or one is added; now and then it is to leave by another hour."""
         order = self.far[name].now(number)
         line = self.random.choice(order.lines)
         if self.chance(0.3):
@@ -83,7 +98,10 @@ class Trade(Stage):
                 msgspec.structs.replace(one, ordered=one.ordered + more) if one is line else one for one in order.lines
             )
         self.did["edited"] += 1
-        self._change(name, number, lines=lines)
+        due = order.ship_by
+        if due is not None and self.chance(0.2):
+            due = instant(micros(due) + int(self.random.uniform(-30, 60) * HOUR))
+        self._change(name, number, lines=lines, ship_by=due)
 
     def _there(self, name: str, number: str) -> None:
         """Somebody ships by the channel's own screens."""
@@ -103,6 +121,8 @@ class Trade(Stage):
         far, channel = self.far[name], self.channels[name]
         numbers = list(far.changed)
         far.changed.clear()
+        far.watch = lambda page, stored: self._look(name, page, stored)
+        self._loud.clear()
         numbers += self.random.sample(self._recent[name], min(2, len(self._recent[name])))
         orders = [far.now(number) for number in dict.fromkeys(numbers)]
         far.pulls = [[page(*orders[at : at + PAGE]) for at in range(0, len(orders), PAGE)]]
@@ -122,6 +142,9 @@ class Trade(Stage):
     def _hear(self, name: str, order: Order) -> Counter[str]:
         """What left by the channel's own screens, and in which parcels."""
         sold = self.sold(name, order.number)
+        self.ship_by.pop(self.ids[name, order.number], None)
+        if order.ship_by is not None:
+            self.ship_by[self.ids[name, order.number]] = micros(order.ship_by)
         before = {number: kept.shipped for number, kept in sold.lines.items()}
         left = sold.hear(order)
         if left:
@@ -130,8 +153,18 @@ class Trade(Stage):
                 units = {number: min(count, more.get(number, 0)) for number, count in box.lines.items()}
                 if box.tracking.startswith("OUT") and any(units.values()):
                     more = {number: count - units.get(number, 0) for number, count in more.items()}
-                    self._note_parcel(self.ids[name, order.number], box.tracking, "")
+                    self._note_outside(self.ids[name, order.number], box.tracking)
         return left
+
+    def _note_outside(self, id: int, tracking: str) -> None:
+        """Nobody has said where it left from: that is where the store has found the units."""
+        place = self.world.value(
+            "SELECT p.name FROM shipments s LEFT JOIN locations p ON p.id = s.location_id WHERE s.order_id = :id"
+            " AND s.tracking = :tracking",
+            id=id,
+            tracking=tracking,
+        )
+        self.parcels[id, tracking] = place or "nowhere known", self.now
 
     def _learn(self, channel: Channel, orders: list[Order]) -> None:
         """By which ids the store knows orders: everything else goes by those."""

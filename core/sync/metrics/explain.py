@@ -11,7 +11,7 @@ from core.days import Days
 from core.store.database import Tx
 from core.sync.facts_of_days import FIRST, LATER, LEFT_LATE, MINUTES, OURS, SEEN, SOLD_OUT_HERE
 from core.sync.metrics.period import Period
-from core.sync.metrics.shelves import empty_shelves
+from core.sync.metrics.shelves import days_kept, empty_shelves
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -136,7 +136,8 @@ def _moves(*kinds: str) -> Callable[..., Behind]:
 
 
 def _outs(tx: Tx, period: Period, days: Days, today: int, limit: int) -> Behind:
-    rows = sorted(empty_shelves(tx, period), key=lambda row: (row[2] - row[3], row))
+    kept = days_kept(tx, period, today)
+    rows = sorted(empty_shelves(tx, kept) if kept else (), key=lambda row: (row[2] - row[3], row))
     told = [(sku, days.begin(first), days.begin(last), last - first + 1) for sku, _, first, last in rows[:limit]]
     return Behind(("SKU", "first_day_at", "last_day_at", "days"), told)
 

@@ -28,12 +28,13 @@ _MOVED = """
 _FROM = "FROM facts_stock f JOIN items i ON i.id = f.item_id JOIN locations p ON p.id = f.location_id"
 
 
-def add_stock(tx: Tx, period: Period, found: defaultdict[str, Sums]) -> None:
-    """Adds what the shelves say to the sums of each key. Days before anything was kept here are no days of it."""
-    began = tx.value("SELECT min(day) FROM facts_stock")
-    if began is None or began > period.last:
+def add_stock(tx: Tx, period: Period, found: defaultdict[str, Sums], today: int) -> None:
+    """Adds what the shelves say to the sums of each key. Days before anything was kept here, and days to come, are no
+    days of it."""
+    kept = days_kept(tx, period, today)
+    if kept is None:
         return
-    period = msgspec.structs.replace(period, first=max(period.first, began))
+    period = kept
     if period.timed:
         _add_by_time(tx, period, found)
     else:
@@ -41,6 +42,15 @@ def add_stock(tx: Tx, period: Period, found: defaultdict[str, Sums]) -> None:
     for key, days, items in _outs(tx, period):
         found[key].out_days += days
         found[key].out_items += items
+
+
+def days_kept(tx: Tx, period: Period, today: int) -> Period | None:
+    """The days of the period from the first movement until today; None where there are none."""
+    began = tx.value("SELECT min(day) FROM facts_stock")
+    if began is None:
+        return None
+    first, last = max(period.first, began), min(period.last, today)
+    return msgspec.structs.replace(period, first=first, last=last) if first <= last else None
 
 
 def _add_by_key(tx: Tx, period: Period, found: defaultdict[str, Sums]) -> None:

@@ -34,7 +34,7 @@ _HAS = {
 
 
 def sums(tx: Tx, period: Period, days: Days, today: int) -> dict[str, Sums]:
-    """By key, in no order. `today`: the day that is not over yet, and on which nothing is late."""
+    """By key, in no order. `today`: the day that is not over yet, and on which nothing is late; later ones are none."""
     found: defaultdict[str, Sums] = defaultdict(Sums)
     for name in ("facts_lines", "facts_orders"):
         words = LINES if name == "facts_lines" else ORDERS
@@ -51,7 +51,7 @@ def sums(tx: Tx, period: Period, days: Days, today: int) -> dict[str, Sums]:
         _add(found[_key(period, row.key)].minutes, row)
     _add_windows(tx, period, days, found)
     if not period.channel and period.by != "channel":
-        add_stock(tx, period, found)
+        add_stock(tx, period, found, today)
     return dict(found)
 
 

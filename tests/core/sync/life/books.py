@@ -93,6 +93,11 @@ class Sold:
         """Units that left and are not back."""
         return sum(kept.shipped - kept.returned for kept in self.lines.values())
 
+    @property
+    def open(self) -> bool:
+        """Whether anything is neither shipped nor cancelled."""
+        return any(kept.open for kept in self.lines.values())
+
     def cancel(self, number: str, units: int) -> None:
         """Units are cancelled here."""
         self.lines[number].cancelled += units
@@ -104,7 +109,7 @@ class Sold:
         if order.version <= self.version:
             return left
         self.version, self.total = order.version, order.total
-        self.ours = order.fulfiller is Fulfiller.MERCHANT
+        self.ours = order.fulfiller is Fulfiller.MERCHANT and not order.test
         numbers = {package.tracking for package in order.packages}
         void: Counter[str] = Counter()
         for box in self.boxes.values():

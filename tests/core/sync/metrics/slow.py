@@ -86,7 +86,8 @@ class Slow:
             asked = line.first_asked
             first = min(asked, line.first_filled)
             have = line.shipped + line.reserved
-            had = max(0, min(line.cancelled, line.first_filled - have))
+            unwanted = max(0, asked - (line.ordered - line.cancelled))
+            had = max(0, min(unwanted, line.first_filled - have))
             later = min(asked, have + had)
             whole_first &= first >= asked
             whole_later &= later >= asked
@@ -107,15 +108,15 @@ class Slow:
             into.update(shipped=1, parcels=len(parcels))
 
     def _stock(self, found: Any, first: date, last: date, by: str) -> None:
-        if not self.ledger:
+        rows = [row for row in self.ledger if row.on_hand]
+        if not rows:
             return
-        began = min(self.day(row.at) for row in self.ledger)
-        if began > last:
+        first, last = max(first, min(self.day(row.at) for row in rows)), min(last, self.today)
+        if first > last:
             return
-        first = max(first, began)
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         moved: defaultdict[tuple[date, int, int], Counter[str]] = defaultdict(Counter)
-        for row in self.ledger:
+        for row in rows:
             into = moved[self.day(row.at), row.item_id, row.location_id]
             into["on_hand"] += row.on_hand
             into["received"] += row.on_hand if row.kind == "receive" else 0

@@ -94,14 +94,15 @@ class History:
         return self.chance.choice(sorted(self.orders))
 
     def edit(self) -> None:
-        """Its channel cancels, ships, adds, or takes away; or says that it is to ship by another day."""
+        """Its channel cancels, ships, adds, or takes off; or says that it is to ship by another day."""
         key = self.some()
         lines = []
         for one in self.orders[key].lines:
             open_ = one.ordered - one.cancelled - one.shipped
             gone = self.chance.randint(0, open_)
-            word = self.chance.choice(("cancelled", "shipped"))
-            lines.append(msgspec.structs.replace(one, **{word: getattr(one, word) + gone}))
+            word = self.chance.choice(("cancelled", "shipped", "ordered"))
+            more = -gone if word == "ordered" else gone
+            lines.append(msgspec.structs.replace(one, **{word: getattr(one, word) + more}))
         if self.chance.random() < 0.3:
             lines.append(line(len(lines), self.chance.choice(SKUS), 2))
         due = instant(self.world.now + self.chance.randint(-20, 60) * HOUR)
