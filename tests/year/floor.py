@@ -77,7 +77,7 @@ class Floor(Stage):
         for number, count in units.items():
             sold.lines[number].shipped += count
             self.move(sold.lines[number].sku, -count, place, "sold")
-        if self.chance(0.008):
+        if self.chance(0.008 * self.seldom):
             self.after(0, 30, lambda: self._void(id, shipment, tracking))
         elif self.chance(0.01):
             self.after(0, 30, lambda: self._correct(id, shipment, tracking))

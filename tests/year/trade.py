@@ -52,7 +52,7 @@ class Trade(Sight):
         self.did["ordered"] += 1
         for share, act in ((0.03, self._call_off), (0.025, self._edit), (0.01, self._there), (0.01, self._cancel),
                            (0.01, self._hold)):  # fmt: skip
-            if self.chance(share):
+            if self.chance(share * self.seldom):
                 self.after(1, 40, lambda act=act: act(name, number))  # type: ignore[misc]
 
     def _begun(self, lines: list[Line]) -> tuple[list[Line], tuple[Package, ...]]:

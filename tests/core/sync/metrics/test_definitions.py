@@ -7,14 +7,16 @@ from fractions import Fraction
 import pytest
 
 from core.metrics import METRICS
+from core.model import instant
 from core.store.schema import downgrade, migrate
 from core.sync import stock
 from core.sync.channel import Channel
 from core.sync.metrics.explain import explain
 from core.sync.metrics.measure import measure, up_to_date
 from core.sync.metrics.period import Period
+from core.sync.void import Void, void
 from tests.core.sync.metrics.test_facts import DAYS, HOUR, TODAY
-from tests.core.sync.world import World, edited, line, order
+from tests.core.sync.world import SECOND, START, World, edited, line, order
 
 
 @pytest.fixture
@@ -105,3 +107,18 @@ def test_an_older_store_counts_all_its_days_anew(world: World, shop: Channel) ->
     assert world.value("SELECT epoch FROM facts_state") > epoch
     assert value(world, "order_fill_first") == {"": Fraction(1, 2)}
     assert world.value("SELECT levels FROM facts_windows") == 3
+
+
+def test_a_void_parcel_was_not_late(world: World, shop: Channel) -> None:
+    first = order("1", line(1, "A"), line(2, "A"), ship_by=instant(START + 4 * HOUR * SECOND))
+    world.take(shop, first)
+    world.ship("1", tracking="T1", **{"1": 1})
+    world.later(8 * HOUR)
+    world.ship("1", tracking="T2", **{"2": 1})
+    world.later(24 * HOUR)
+    assert value(world, "late_rate") == {"": 1}
+    void(world.store, Void(world.order("1").id, "T2", "label only"), world.now)
+    assert value(world, "late_rate") == {"": 1}  # something has not left
+    world.take(shop, edited(first, lines=(line(1, "A"), line(2, "A", cancelled=1))))
+    assert world.counts("1", 2) == {"ordered": 1, "cancelled": 1}
+    assert value(world, "late_rate") == {"": 0}
