@@ -1,8 +1,9 @@
 """Handing released work over to a warehouse: an outbox, queued → sent → handed → accepted, or refused.
 
-`sent` is written before the call. A row found `sent` by a later turn was interrupted: it may have arrived, and is handed
-over again under the same key, which is harmless by the connector's promise. One that is `queued` has never arrived, however
-often it was tried: it follows what is wanted by now. What was handed over is called back (see `recall`).
+`sent` is written before the call. A row found `sent` by a later turn was interrupted: it may have arrived, and is
+handed over again under the same key, which is harmless by the connector's promise. One that is `queued` has never
+arrived, however often it was tried: it follows what is wanted by now. What was handed over is called back (see
+`recall`).
 """
 
 from __future__ import annotations
