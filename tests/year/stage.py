@@ -75,7 +75,7 @@ class Stage:
         self.store, self.orders, self.days = store, orders, days
         self.random = random.Random(seed)
         self.seldom = 4 if orders < 5_000 else 1
-        """How much more often something is cancelled, edited, held or void than in a long year: a small one has it, too."""
+        """How much more often something is cancelled, edited or void: a small year has it, too."""
         self.world = World(store, locations=[EAST, WEST])
         self.far = {name: Shelf() for name in CHANNELS}
         self.channels: dict[str, Channel] = {}
