@@ -101,7 +101,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     """When they left the location: before or after an instant of a count is told by it."""
     work: str
     boxes: tuple[Box, ...]
-    """At least one."""
+    """At least one. Those of one number are one parcel."""
     place: str = ""
     """The warehouse's own id of the location they left from; empty: the one that was asked."""
 

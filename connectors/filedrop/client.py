@@ -237,6 +237,8 @@ class FileDrop:
         if reading.left > 0:
             return
         self._reading = None
+        if reading.entry not in self._folders.look("in"):  # it has changed since: what came to it is read with it anew
+            return
         kept = _kept_as(reading.entry.name, reading.digest)
         if reading.reasons:
             told = "".join(f"{line}\n" for line in _told(reading))

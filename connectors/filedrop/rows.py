@@ -38,6 +38,7 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _MANGLED = re.compile(r"^[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+$")
 _ROUNDED = re.compile(r"^[0-9]{15}0{2,}$")
 _UNITS = re.compile(r"^[0-9]{1,10}$")
+_TIME = re.compile(r"[T ][0-9]{2}")
 _CHANGE = re.compile(r"^[+-]?[0-9]{1,10}$")
 
 
@@ -287,6 +288,8 @@ def _instant(name: str, cell: str, zone: tzinfo | None) -> datetime:
         at = datetime.fromisoformat(cell)
     except ValueError:
         raise BadDocument(f"{name}: {cell!r} is no instant; write 2026-01-31T12:02:00Z") from None
+    if not _TIME.search(cell):
+        raise BadDocument(f"{name}: {cell!r} is a day and no instant; write 2026-01-31T12:02:00Z")
     if at.tzinfo is None and zone is None:
         raise BadDocument(f"{name}: {cell!r} has no time zone; write 2026-01-31T12:02:00Z, or set time_zone")
     if at.tzinfo is None:

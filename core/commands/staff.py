@@ -97,7 +97,7 @@ class Staff:
 
     def take_back(self, name: str) -> bool:
         """A unit that has left comes back and is put on the shelf again; whether there was one."""
-        orders = [row for row in self._orders(name, Ability.PUSH_TRACKING) if row.told]
+        orders = [row for row in self._orders(name) if row.told]
         if not orders:
             return False
         row = self._play.random.choice(orders)
@@ -161,7 +161,7 @@ class Staff:
 
     def hold(self, name: str) -> bool:
         """An order that has not left is held back; whether there was one."""
-        orders = [row for row in self._orders(name, Ability.PUSH_TRACKING) if row.open and not row.left]
+        orders = [row for row in self._orders(name) if row.open and not row.left]
         if not orders:
             return False
         row = self._play.random.choice(orders)
@@ -177,10 +177,15 @@ class Staff:
             self._try(partial(lift, order_id=row.order_id, kind=Hold.OPERATOR, now=clock()))
         return len(rows)
 
-    def _orders(self, name: str, ability: Ability) -> Sequence[Any]:
-        """Lines of this channel's newest orders, where it can be told, and what of them is open, has left, was told."""
+    def _orders(self, name: str, told_by: Ability | None = None) -> Sequence[Any]:
+        """Lines of this channel's newest orders, and what of them is open, has left, was told.
+
+        `told_by`: what the channel has to be able to for the deed to be told to it; None: it is done here alone.
+        """
         play = self._play
-        if play.store is None or ability not in find(play.channels[name].connector).abilities:
+        if play.store is None:
+            return ()
+        if told_by is not None and told_by not in find(play.channels[name].connector).abilities:
             return ()
         with play.store.read() as tx:
             return tx.rows(

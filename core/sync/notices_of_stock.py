@@ -28,6 +28,9 @@ NAMED = 20
 
 DAY = 86_400_000_000
 
+AHEAD = DAY // 24
+"""How far the clock of a warehouse may be ahead of ours: what it says left by then may be booked before that."""
+
 
 class Gone(NamedTuple):
     """Units of an item in a parcel."""
@@ -133,13 +136,13 @@ def _floor(tx: Tx, as_of: int) -> int:
 
 
 def _moved_since(tx: Tx, place: int, items: Iterable[int], as_of: int) -> defaultdict[int, list[Movement]]:
-    """What moved since by our books, each at the instant it really moved."""
+    """What moved about then and since by our books, each at the instant it really moved."""
     rows = tx.rows(
         "SELECT item_id, at, on_hand, cause, kind FROM ledger WHERE location_id = :place AND item_id IN :ids"
-        " AND id > :floor AND at > :as_of AND kind NOT IN ('set', 'count', 'repair')",
+        " AND id > :floor AND at > :booked AND kind NOT IN ('set', 'count', 'repair')",
         place=place,
         ids=sorted(items),
-        as_of=as_of,
+        booked=as_of - AHEAD,
         floor=_floor(tx, as_of),
     )
     when = _when(tx, rows)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from core.errors import UserError
 from core.handover import Box, Declined, Left, Withdrawn
@@ -80,7 +82,7 @@ def take_left(tx: Tx, house: Warehouse, row: Any, id: int, event: Left, now: int
         )
     order = tx.row("SELECT * FROM orders WHERE id = :id", id=row.order_id)
     repeated = []
-    for nth, box in enumerate(event.boxes):
+    for nth, box in enumerate(_parcels(event.boxes)):
         known = _lines(tx, row)
         told = _numbered(row, known, box.lines)
         units = _whole_lines(row, known, told)
@@ -112,6 +114,18 @@ def take_left(tx: Tx, house: Warehouse, row: Any, id: int, event: Left, now: int
     if repeated:
         return f"order {order.name}: {', '.join(repeated)} had been told before"
     return ""
+
+
+def _parcels(boxes: Sequence[Box]) -> list[Box]:
+    """Boxes that left at once under one number are one parcel: carriers number a consignment by its first."""
+    parcels: dict[str, Box] = {}
+    for box in boxes:
+        number = clean(box.tracking).strip()
+        lines = dict(parcels[number].lines) if number in parcels else {}
+        for name, units in box.lines.items():
+            lines[name] = lines.get(name, 0) + units
+        parcels[number] = msgspec.structs.replace(parcels.get(number, box), lines=lines)
+    return list(parcels.values())
 
 
 def _lines(tx: Tx, row: Any) -> dict[str, Any]:

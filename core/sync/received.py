@@ -21,7 +21,7 @@ from core.store import tables
 from core.store.catalogue import look_up, parts_of
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
-from core.sync.rma import Announced, Found, announced, announced_of, desk_row, find, lock, write_event
+from core.sync.rma import Announced, Found, announced, announced_of, by_row, desk_row, find, lock, write_event
 from core.sync.stock import concerned
 from core.sync.stock_asked import known_locations
 from core.sync.stored import StoredLine, load_lines, spread
@@ -61,7 +61,8 @@ class Receiving:
     location: str = ""
     """Where the units are now; empty: where they had left from."""
     reference: str = ""
-    """The receiver's own: the same one of the same return is booked once, however often given."""
+    """The receiver's own: the same one of the same return, or of the order that is named, is booked once, however often
+    given."""
     note: str = ""
     actor: str = "operator"
 
@@ -109,6 +110,9 @@ def _receive(tx: Tx, wish: Receiving, by_sku: bool, now: int) -> tuple[Received,
     found = find(tx, wish.target)
     lock(tx, found)
     if not found.name:
+        before = _booked_of(tx, found, wish.reference)
+        if before is not None:
+            return Received(name=before.name, whose=before.whose, new=False), set()
         found = _the_return(found, announced(tx, found.order))
     if not wish.came:
         raise UserError("nothing was named that came back; name it with --line SKU=QTY")
@@ -147,6 +151,17 @@ _SAID = {
     Disposition.DAMAGED: "damaged, aside at",
     Disposition.DISPOSE: "disposed of at",
 }
+
+
+def _booked_of(tx: Tx, found: Found, reference: str) -> Found | None:
+    """The return of a bare order that this reference was booked for, which may be closed by now."""
+    row = tx.row(
+        "SELECT m.* FROM rmas m WHERE m.order_id = :order AND EXISTS (SELECT 1 FROM receipts r WHERE r.rma_id = m.id"
+        " AND r.reference = :text AND r.reference <> '') ORDER BY m.id",
+        order=found.order.id,
+        text=reference,
+    )
+    return None if row is None else by_row(tx, row)
 
 
 def _the_return(found: Found, returns: Sequence[Announced]) -> Found:

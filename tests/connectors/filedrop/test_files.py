@@ -241,6 +241,18 @@ def test_a_file_that_grows_while_it_is_read_waits(depot: FileDepot) -> None:
     assert lying(depot, "in") == [path.name]
 
 
+def test_a_file_that_grows_before_it_is_put_away_is_read_again(depot: FileDepot) -> None:
+    warehouse = drop(depot)
+    path = depot.upload("answers", "work,answer,at", ("OS-1", "accepted", AT))
+    for page in warehouse.events(None):
+        path.write_text(path.read_text() + f"OS-2,accepted,{AT}\n")
+        warehouse.taken(page, {})
+    assert (lying(depot, "in"), lying(depot, "done")) == ([path.name], [])
+    found, _ = read(warehouse)
+    assert [one.work for one in found] == ["OS-1", "OS-2"]
+    assert (lying(depot, "in"), len(lying(depot, "done"))) == ([], 1)
+
+
 def test_the_same_rows_are_the_same_event_in_whatever_file_they_come(depot: FileDepot) -> None:
     rows = [("OS-1", "7", 2, "UPS", "1Z1", AT), ("OS-2", "9", 1, "UPS", "1Z2", AT)]
     path = depot.upload("shipments", SHIPMENTS, *rows)
@@ -365,6 +377,14 @@ def test_an_instant_needs_its_zone(depot: FileDepot) -> None:
     (accepted,), (reason,) = read(drop(depot, time_zone="America/New_York"))
     assert accepted.at == datetime(2026, 11, 2, 17, 2, tzinfo=UTC)
     assert "twice or never" in reason
+
+
+@pytest.mark.parametrize("day", ["2026-11-02", "20261102", "2026-W45-1"])
+def test_a_day_is_no_instant(depot: FileDepot, day: str) -> None:
+    """What left that day would be before the count and after it at once."""
+    depot.upload("stock", "place,sku,quantity,as_of", ("E", "TEE", 5, day))
+    (reason,) = read(drop(depot, time_zone="America/New_York"))[1]
+    assert "is a day and no instant" in reason
 
 
 def test_a_folder_that_is_gone_is_an_outage_and_not_an_empty_one(depot: FileDepot) -> None:

@@ -106,6 +106,18 @@ def test_the_same_parcel_under_another_id_is_the_same_parcel(world: World, depot
     assert "booked with other units" in depot.notices()[2][2]
 
 
+@pytest.mark.parametrize("second", [1, 2])
+def test_boxes_that_left_at_once_under_one_number_are_one_parcel(world: World, depot: Depot, second: int) -> None:
+    """Carriers give the boxes of one consignment the number of the first."""
+    number, other = depot.number("TEE"), depot.number("MUG")
+    depot.yard.send("OS-1", [("1Z9", {number: 1}), ("1Z8", {other: 1}), ("1Z9 ", {number: second})], at=depot.at())
+    assert depot.ok().heard.taken == 1
+    assert parcels(world) == [("1Z9", "warehouse", 1 + second), ("1Z8", "warehouse", 1)]
+    depot.yard.repeat()
+    depot.ok()
+    assert len(parcels(world)) == 2
+
+
 def test_a_parcel_that_an_operator_booked_first_is_no_second_one(world: World, depot: Depot) -> None:
     number = depot.number("TEE")
     world.ship("1", "east", "1Z9", TEE=2)

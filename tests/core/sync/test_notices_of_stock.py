@@ -137,6 +137,23 @@ def test_a_count_while_reservations_are_open_keeps_them(world: World, shop: Chan
     assert reasons(depot) == [""]
 
 
+@pytest.mark.parametrize("ahead", [0, 300, 1800])
+def test_a_warehouse_whose_clock_is_ahead_counts_what_left_after_its_count_once(
+    world: World, shop: Channel, depot: Depot, ahead: int
+) -> None:
+    """The parcel is booked before its instant has come here, and before that of the count."""
+    work(world, shop, depot, TEE=2)
+    depot.send(seconds=ahead)
+    depot.ok(1)
+    assert world.stock("TEE") == (8, 0)
+    depot.yard.count("E", {"TEE": 10}, as_of=depot.at(ahead - 10))
+    depot.ok(1)
+    assert world.stock("TEE") == (8, 0)
+    depot.yard.count("E", {"TEE": 8}, as_of=depot.at(ahead + 10))
+    depot.ok(1)
+    assert world.stock("TEE") == (8, 0)
+
+
 def test_an_older_count_does_not_come_after_a_newer_one(world: World, depot: Depot) -> None:
     depot.yard.count("E", {"TEE": 7}, as_of=depot.at(10))
     depot.yard.count("E", {"TEE": 9, "MUG": 3}, as_of=depot.at(5))

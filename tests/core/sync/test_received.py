@@ -153,6 +153,22 @@ def test_the_same_reference_is_booked_once(world: World, shop: Channel) -> None:
     assert come(world, rma.name, reference="box 8", A=1).new
 
 
+@pytest.mark.parametrize("rest", [0, 1])
+def test_the_same_reference_is_booked_once_under_the_orders_own_name_too(
+    world: World, shop: Channel, rest: int
+) -> None:
+    """Whoever names the order says the same again after its return was made, or was closed by what came."""
+    sold(world, shop, a=4)
+    if rest:
+        announce(world, A=1)
+    first = come(world, reference="box 7", A=1)
+    again = come(world, reference="box 7", A=1)
+    assert (first.new, again.new, again.name) == (True, False, first.name)
+    assert world.line("1").returned == 1
+    assert world.value("SELECT count(*) FROM rmas") == 1
+    assert come(world, reference="box 8", A=1).new
+
+
 def test_no_more_is_announced_than_is_out_there(world: World, shop: Channel) -> None:
     sold(world, shop, a=4)
     announce(world, A=1)

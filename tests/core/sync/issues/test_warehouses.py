@@ -54,7 +54,8 @@ def test_a_notice_that_is_set_aside_until_it_is_corrected(world: World, shop: Ch
     depot.ok()
     over, torn = of(seen(world, shop), "notice_set_aside")
     assert "cannot be booked: OS-1: 5 of TEE left" in over.cause
-    assert over.commands[0] == f"ordersync order {world.order('1').id}" or "retry" in over.commands[0]
+    assert over.commands[0] == f"ordersync order {world.order('1').id}"
+    assert over.commands[1].startswith("ordersync warehouse retry ")
     assert "cannot be read" in torn.cause
     depot.yard._events.append(depot.yard._events[0].replace(b":5}", b":3}"))
     depot.ok()
@@ -104,4 +105,4 @@ def test_a_shelf_in_doubt_until_the_parcel_is_told(world: World, shop: Channel, 
     depot.yard.send("OS-1", [("1Z1", {depot.number("TEE"): 3})], at=left)
     depot.ok()
     assert of(seen(world, shop), "shelf_in_doubt") == []
-    assert world.stock("TEE") == (1 + 0, 0) or world.stock("TEE")[1] == 0
+    assert world.stock("TEE") == (1, 0)  # what was counted: the parcel had left by then
