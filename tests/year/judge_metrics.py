@@ -44,7 +44,7 @@ def _periods(first: int, last: int, channels: list[str]) -> Iterator[Period]:
     for by in ("", "channel", "location", "item", "month", "week", "day"):
         yield Period(first=first, last=last, by=by)
     for channel in channels:
-        for by in ("", "month"):
+        for by in ("", "location", "item", "month"):
             yield Period(first=first, last=last, by=by, channel=channel)
     for begin, end in _parts(first, last, _month).values():
         for by in ("", "channel", "location", "item"):
