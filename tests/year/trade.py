@@ -142,18 +142,20 @@ class Trade(Sight):
     def _hear(self, name: str, order: Order) -> Counter[str]:
         """What left by the channel's own screens, and in which parcels."""
         sold = self.sold(name, order.number)
-        self.ship_by.pop(self.ids[name, order.number], None)
+        id = self.ids[name, order.number]
+        self.ship_by.pop(id, None)
         if order.ship_by is not None:
-            self.ship_by[self.ids[name, order.number]] = micros(order.ship_by)
+            self.ship_by[id] = micros(order.ship_by)
         before = {number: kept.shipped for number, kept in sold.lines.items()}
         left = sold.hear(order)
         if left:
             more = {number: kept.shipped - before.get(number, 0) for number, kept in sold.lines.items()}
             for box in order.packages:
                 units = {number: min(count, more.get(number, 0)) for number, count in box.lines.items()}
-                if box.tracking.startswith("OUT") and any(units.values()):
+                new = box.tracking.startswith("OUT") and (id, box.tracking) not in self.parcels
+                if new and any(units.values()):
                     more = {number: count - units.get(number, 0) for number, count in more.items()}
-                    self._note_outside(self.ids[name, order.number], box.tracking)
+                    self._note_outside(id, box.tracking)
         return left
 
     def _note_outside(self, id: int, tracking: str) -> None:
