@@ -22,12 +22,13 @@ from core.store import tables
 from core.store.database import Store, connect
 from tests.core.sync.life.channels import Channels
 from tests.core.sync.life.desk import Desk
+from tests.core.sync.life.offers import Offers
 from tests.core.sync.life.operator import Operator
 from tests.core.sync.life.parcels import Parcels
 from tests.core.sync.life.shelves import Shelves
 
 
-class Life(Channels, Shelves, Parcels, Operator, Desk):
+class Life(Channels, Shelves, Parcels, Operator, Desk, Offers):
     """All of it, in any order."""
 
 

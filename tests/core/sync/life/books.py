@@ -15,7 +15,10 @@ from core.model import Fulfiller, Order
 from core.store.database import Store, Tx
 
 PARTS: dict[str, dict[str, int]] = {"A": {"A": 1}, "B": {"B": 1}, "SET": {"A": 2, "B": 1}, "NEW": {"NEW": 1}}
-"""What one unit of a SKU is made of. NEW is nothing anybody knows at first."""
+"""What one unit of an item is made of. NEW is nothing anybody knows at first."""
+
+ALT = "ALT"
+"""A SKU of one channel that is mapped by hand, to one item and then to another."""
 
 
 @dataclass
@@ -23,7 +26,10 @@ class Kept:
     """One order line."""
 
     sku: str
+    """The item it is of, not what its channel calls it."""
     ours: bool
+    alt: bool = False
+    """Its channel calls it ALT."""
     ordered: int = 0
     cancelled: int = 0
     cancelling: int = 0
@@ -103,8 +109,11 @@ class Sold:
         self.lines[number].cancelled += units
         self.lines[number].cancelling += units if self.told else 0
 
-    def hear(self, order: Order) -> Counter[str]:
-        """A version of it; one that is not newer says nothing. Returns the units of SKUs that left elsewhere."""
+    def hear(self, order: Order, alt: str) -> Counter[str]:
+        """A version of it; one that is not newer says nothing. Returns the units of items that left elsewhere.
+
+        `alt`: the item that ALT means now.
+        """
         left: Counter[str] = Counter()
         if order.version <= self.version:
             return left
@@ -116,8 +125,9 @@ class Sold:
             if box.void and box.numbers & numbers:
                 void.update(box.units)
         for line in order.lines:
-            kept = self.lines.setdefault(line.number, Kept(line.sku, self.ours))
-            left[line.sku] += kept.hear(line.ordered, line.cancelled, line.shipped, void[line.number])
+            is_alt = line.sku == ALT
+            kept = self.lines.setdefault(line.number, Kept(alt if is_alt else line.sku, self.ours, is_alt))
+            left[kept.sku] += kept.hear(line.ordered, line.cancelled, line.shipped, void[line.number])
         for number in self.lines.keys() - {line.number for line in order.lines}:
             self.lines[number].gone()
         self.shown |= {one.number: one.amount for one in order.refunds}
@@ -143,6 +153,18 @@ class Way:
 
 
 @dataclass
+class Ahead:
+    """An item that is sold before it is there."""
+
+    kind: str
+    cap: int | None
+    ships: str
+    until: int
+    left: int
+    """Units of it that had left when it was opened."""
+
+
+@dataclass
 class Books:
     parts: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: PARTS)
     on_hand: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -152,6 +174,14 @@ class Books:
     ways: dict[str, Way] = field(default_factory=dict)
     orders: dict[int, Sold] = field(default_factory=dict)
     """By the store's id."""
+    alt: str = "A"
+    """The item that ALT means."""
+    ahead: dict[str, Ahead] = field(default_factory=dict)
+    """By item."""
+    left: Counter[str] = field(default_factory=Counter)
+    """Units of items that left for buyers, less those that never did."""
+    unread: set[tuple[str, str]] = field(default_factory=set)
+    """Channel and number of orders that could not be read when they were told last."""
     _ledger: int = 0
 
     def left_elsewhere(self, store: Store, left: Counter[str]) -> list[tuple[str, str, int]]:
@@ -175,6 +205,7 @@ class Books:
             if row.kind == "ship_outside":
                 most[row.sku] += row.on_hand
                 self.on_hand[row.sku, row.name] += row.on_hand
+                self.left[row.sku] -= row.on_hand
                 found.append((row.sku, row.name, row.on_hand))
         assert all(units >= 0 for units in most.values()), most
         return found
@@ -187,12 +218,32 @@ class Books:
             else:
                 self.on_hand[part, place] += per * units
 
+    def leave(self, sku: str, units: int, place: str) -> None:
+        """`units` of an item or a kit leave for a buyer; fewer than none never did."""
+        self.move(sku, -units, place)
+        for part, per in self.parts[sku].items():
+            self.left[part] += per * units
+
+    def offered(self, sku: str, reserved: int, waits: int) -> int:
+        """What a channel is to offer of an item that every location has open for it, by what orders are promised of it
+        and wait for."""
+        there = sum(units for (of, _), units in self.on_hand.items() if of == sku)
+        one = self.ahead.get(sku)
+        if one is not None and one.kind == "backorder":
+            return there - reserved + max(0, (one.cap or 0) - waits)
+        if one is not None and one.cap is not None:
+            return max(0, one.cap - reserved - waits - max(0, self.left[sku] - one.left))
+        return there - reserved
+
     def disagreements(self, store: Store) -> list[str]:
         with store.read() as tx:
             return [*self._lines(tx), *self._promises(tx), *self._stock(tx), *self._ways(tx)]
 
     def _lines(self, tx: Tx) -> Iterator[str]:
-        rows = {(row.order_id, row.number): row for row in tx.rows("SELECT * FROM lines")}
+        rows = {
+            (row.order_id, row.number): row
+            for row in tx.rows("SELECT l.*, i.sku AS item FROM lines l LEFT JOIN items i ON i.id = l.item_id")
+        }
         kept = {(id, number): line for id, sold in self.orders.items() for number, line in sold.lines.items()}
         yield from (f"line {key} is not in both" for key in rows.keys() ^ kept.keys())
         for key in rows.keys() & kept.keys():
@@ -200,6 +251,8 @@ class Books:
             for word in ("ordered", "cancelled", "cancelling", "shipped", "returned", "late"):
                 if getattr(row, word) != getattr(line, word):
                     yield f"line {key}: {getattr(row, word)} {word}, and {getattr(line, word)} were to be"
+            if row.item not in (None, line.sku):
+                yield f"line {key}: of {row.item}, and {line.sku} was to be"
             open = row.reserved + row.backordered + row.held
             if open != line.open:
                 yield f"line {key}: {open} reserved, backordered and held, and {line.open} are open"
@@ -211,7 +264,9 @@ class Books:
     def _promises(self, tx: Tx) -> Iterator[str]:
         """Nothing is promised twice: what lines are promised is there, and counted."""
         promised: Counter[str] = Counter()
-        for row in tx.rows("SELECT sku, SUM(reserved) AS units FROM lines GROUP BY sku"):
+        for row in tx.rows(
+            "SELECT i.sku, SUM(l.reserved) AS units FROM lines l JOIN items i ON i.id = l.item_id GROUP BY i.sku"
+        ):
             for part, per in self.parts[row.sku].items():
                 promised[part] += per * int(row.units)
         for row in tx.rows("SELECT sku, on_hand, reserved FROM items"):

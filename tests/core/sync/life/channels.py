@@ -17,18 +17,22 @@ from core.model import (
     Package,
 )
 from core.sync.refit import refit
+from tests.core.sync.life.books import ALT
 from tests.core.sync.life.far import open_units
 from tests.core.sync.life.live import PRICE, SKUS
 from tests.core.sync.life.picking import DATA, HOLDS, NAME, UNITS, Picking
 from tests.core.sync.world import OAKLAND, line
 
+CALLED = st.sampled_from([*SKUS, ALT, ALT])
+
 
 class Channels(Picking):
     """Orders come, change, and are told again; channels answer, or do not."""
 
-    @rule(name=NAME, lines=st.lists(st.tuples(st.sampled_from(SKUS), UNITS), min_size=1, max_size=3), holds=HOLDS,
+    @rule(name=NAME, lines=st.lists(st.tuples(CALLED, UNITS), min_size=1, max_size=3), holds=HOLDS,
           theirs=st.integers(0, 9), told=st.integers(0, 4))  # fmt: skip
     def ordered(self, name: str, lines: list[tuple[str, int]], holds: tuple[Hold, ...], theirs: int, told: int) -> None:
+        lines = [(sku if sku != ALT or name == "shop" else "A", units) for sku, units in lines]
         wanted = [line(number, sku, units, unit_price=PRICE) for number, (sku, units) in enumerate(lines, 1)]
         by = Fulfiller.CHANNEL if theirs == 9 else Fulfiller.MERCHANT
         number = self.live.begin(name, wanted, holds, by)
@@ -85,6 +89,13 @@ class Channels(Picking):
         every: list[Order] = [one for told in self.live.far[name].told.values() for one in told]
         if every:
             self.live.deliver(name, *data.draw(st.lists(st.sampled_from(every), min_size=1, max_size=4)))
+
+    @rule(data=DATA, name=NAME)
+    def unreadable(self, data: st.DataObject, name: str) -> None:
+        """An order comes as nobody can read it, one that is here or another."""
+        told = list(self.live.far[name].told)
+        if told:
+            self.live.garble(name, data.draw(st.sampled_from(told)))
 
     @rule(name=NAME, mood=st.sampled_from(["well", "well", "away", "deaf", "refuses"]))
     def answers(self, name: str, mood: str) -> None:

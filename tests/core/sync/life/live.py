@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import msgspec
+
 from core.errors import ChannelError, UserError
-from core.model import Fulfiller, Hold, Location, Order, instant
+from core.model import Fulfiller, Hold, Location, Observation, Order, Page, instant
 from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Desk
+from core.sync.mapping import map_listing
 from core.sync.round import run_round
+from core.sync.take_in import take_in
 from core.sync.verify import verify
-from tests.core.sync.life.books import Books, Sold, Way
+from tests.core.sync.life.books import ALT, Books, Sold, Way
 from tests.core.sync.life.far import Far
 from tests.core.sync.world import EAST, NEW_YORK, SECOND, START, WEST, World, page
 
@@ -64,6 +68,8 @@ class Live:
         self.world.kit("SET", {"A": 2, "B": 1})
         for channel in self.channels.values():
             self.world.offer(channel, *SKUS)
+        self.world.offer(self.channels["shop"], ALT)
+        map_listing(store, self.channels["shop"].id, ALT, self.books.alt, self.now)
 
     def take_up(self) -> None:
         for name, own in CHANNELS.items():
@@ -115,9 +121,10 @@ class Live:
             if one.number not in newest or one.version > newest[one.number].version:
                 newest[one.number] = one
         self.world.take(self.channels[channel], *orders)
+        self.books.unread -= {(channel, number) for number in newest}
         left: Counter[str] = Counter()
         for order in newest.values():
-            left += self.sold(channel, order.number).hear(order)
+            left += self.sold(channel, order.number).hear(order, self.books.alt)
         self.books.left_elsewhere(self.store, left)
 
     def sold(self, channel: str, number: str) -> Sold:
@@ -155,7 +162,7 @@ class Live:
             if row.number not in far.told:
                 continue
             version = next(one for one in far.told[row.number] if one.version == row.version)
-            left += self.sold(name, row.number).hear(version)
+            left += self.sold(name, row.number).hear(version, self.books.alt)
         self.books.left_elsewhere(self.store, left)
         if name != "mart":
             return
@@ -173,10 +180,29 @@ class Live:
         """All channels answer well, everything they have to say is heard, and nothing more happens."""
         for far in self.far.values():
             far.mood = "well"
+        self.keep(dict.fromkeys(PLACES, 0))
+        for name, number in sorted(self.books.unread):
+            self.deliver(name, self.far[name].now(number))
         for _ in range(4):
             self.world.later(600)
             for name in self.channels:
                 self.round(name, news=True)
+
+    def keep(self, units: Mapping[str, int]) -> None:
+        """So many units of everything stay at locations for their own counters."""
+        self.world.locations = [
+            msgspec.structs.replace(one, keep=units.get(one.name, one.keep)) for one in self.world.locations
+        ]
+        self.take_up()
+
+    def garble(self, channel: str, number: str) -> None:
+        """A page with an order that nobody can read: it is set aside, and nothing else is another than before."""
+        aside = ("quarantine", "channels")
+        before = {table: mark for table, mark in digest(self.store).items() if table not in aside}
+        bad = Page(observations=(Observation(number=number, body=b"{" + str(self.now).encode()),), cursor="next")
+        take_in(self.store, self.channels[channel], bad, self.now, self.now)
+        assert {table: mark for table, mark in digest(self.store).items() if table not in aside} == before
+        self.books.unread.add((channel, number))
 
     def way(self, reference: str) -> Way:
         return self.books.ways[reference]
@@ -186,7 +212,8 @@ class Live:
 
     def unsettled(self) -> list[str]:
         """What should have come to an end, now that everything was heard and told."""
-        return [*self._untold(), *self._starving()]
+        unread = self.world.rows("SELECT number, reason FROM quarantine WHERE state = 'open'")
+        return [*self._untold(), *self._starving(), *(f"{row.number} is set aside: {row.reason}" for row in unread)]
 
     def _untold(self) -> list[str]:
         found = []
@@ -208,9 +235,9 @@ class Live:
         found = []
         open = [place.name for place in self.world.locations if place.active]
         for row in self.world.rows(
-            "SELECT l.id, l.sku, l.backordered, i.reserved FROM lines l JOIN orders o ON o.id = l.order_id"
+            "SELECT l.id, i.sku, l.backordered, i.reserved FROM lines l JOIN orders o ON o.id = l.order_id"
             " JOIN channels c ON c.id = o.channel_id JOIN items i ON i.id = l.item_id WHERE l.backordered > 0"
-            " AND c.name <> 'zone' AND l.sku <> 'SET' AND NOT EXISTS (SELECT 1 FROM expiries e WHERE e.order_id = o.id)"
+            " AND c.name <> 'zone' AND i.sku <> 'SET' AND NOT EXISTS (SELECT 1 FROM expiries e WHERE e.order_id = o.id)"
         ):
             elsewhere = sum(at[1] for place, at in self.world.at(row.sku).items() if place not in open)
             free = (

@@ -77,7 +77,7 @@ class Parcels(Picking):
         for number, count in units.items():
             assert count <= sold.lines[number].open
             sold.lines[number].shipped += count
-            self.books.move(sold.lines[number].sku, -count, place)
+            self.books.leave(sold.lines[number].sku, count, place)
         sold.boxes[shipment] = Box(place, {tracking}, units)
 
     def _short(self, id: int, place: str, rest: dict[str, int], what: Rest) -> None:
@@ -113,7 +113,7 @@ class Parcels(Picking):
             kept.shipped -= units
             kept.cancelled += off
             kept.late -= off
-            self.books.move(kept.sku, units, box.place)
+            self.books.leave(kept.sku, -units, box.place)
 
     @rule(data=DATA)
     def corrected(self, data: st.DataObject) -> None:

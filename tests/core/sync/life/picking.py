@@ -20,7 +20,7 @@ from core.model import (
 )
 from core.store.database import Store
 from core.sync import stock
-from tests.core.sync.life.books import Kept, Sold
+from tests.core.sync.life.books import ALT, Kept, Sold
 from tests.core.sync.life.live import CHANNELS, PLACES, PRICE, Live
 from tests.core.sync.world import line
 
@@ -111,7 +111,8 @@ class Picking(RuleBasedStateMachine):
             ("shop", "AB"),
             ("mart", ("SET", "A")),
             ("zone", ("B", "NEW")),
-            ("shop", "BA"),
+            ("shop", ("B", ALT)),
+            ("shop", (ALT,)),
             ("mart", "A"),
         ):
             lines = [line(number, sku, 2 * number, unit_price=PRICE) for number, sku in enumerate(skus, 1)]

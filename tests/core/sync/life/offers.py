@@ -1,0 +1,188 @@
+"""What is offered although it is not there, kept back although it is, and what a SKU means."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    invariant,
+    rule,
+)
+
+from core.sync import presale
+from core.sync.ahead import watch
+from core.sync.levels import refresh, touch_changed_rules
+from core.sync.mapping import map_listing
+from tests.core.sync.life.books import ALT, Ahead
+from tests.core.sync.life.picking import NAME, PLACE, Picking
+
+SINGLE = st.sampled_from("AB")
+
+
+class Offers(Picking):
+    """Items are sold ahead, units are kept back, a SKU comes to mean another item; levels follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stood = self.shelved()
+
+    # Sold ahead.
+
+    @rule(sku=SINGLE, hours=st.sampled_from([1, 40]), cap=st.one_of(st.none(), st.integers(0, 9)),
+          ships=st.sampled_from(["date", "stock"]))  # fmt: skip
+    def preordered(self, sku: str, hours: int, cap: int | None, ships: str) -> None:
+        until = self.live.world.later(1) + hours * 3_600_000_000
+        presale.preorder(self.store, sku, until, self.live.now, cap=cap, ships=ships)
+        self._opened(sku, Ahead("preorder", cap, ships, until, self.books.left[sku]))
+
+    @rule(sku=SINGLE, cap=st.integers(0, 5))
+    def backordered(self, sku: str, cap: int) -> None:
+        presale.backorder(self.store, sku, cap, self.live.world.later(1))
+        self._opened(sku, Ahead("backorder", cap, "stock", 0, self.books.left[sku]))
+
+    def _opened(self, sku: str, new: Ahead) -> None:
+        was = self.books.ahead.get(sku)
+        if was is not None and was.kind == new.kind:  # it goes on, by other words
+            new.left = was.left
+        self.books.ahead[sku] = new
+
+    @rule(sku=SINGLE, kind=st.sampled_from(["preorder", "backorder"]))
+    def not_ahead_any_more(self, sku: str, kind: str) -> None:
+        was = self.books.ahead.get(sku)
+        self.live.attempt(lambda: presale.end(self.store, sku, kind, self.live.now))
+        if was is not None and was.kind == kind:
+            del self.books.ahead[sku]
+
+    @rule(name=NAME)
+    def preorders_wait(self, name: str) -> None:
+        """After a turn, whoever has a unit that is to ship on a day to come waits for it, and nobody else does."""
+        before = self._released()
+        self.live.round(name)
+        self._days_that_came()
+        waiting = {sku for sku, one in self.books.ahead.items() if one.kind == "preorder"}
+        dated = {sku for sku in waiting if self.books.ahead[sku].ships == "date"}
+        parts = {sku: {of for of in ("A", "B", "SET") if sku in self.books.parts[of]} for sku in waiting}
+        held = {row.order_id for row in self.live.world.rows(
+            "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id WHERE h.hold = 'preorder'"
+            " AND o.channel_id = :id AND h.by = 'ordersync'", id=self.live.channels[name].id)}  # fmt: skip
+        for row in self.live.world.rows(
+            "SELECT l.order_id, i.sku FROM lines l JOIN items i ON i.id = l.item_id JOIN orders o ON o.id = l.order_id"
+            " WHERE (l.reserved > l.allocated OR l.backordered > 0) AND o.channel_id = :id AND o.fulfiller = 'merchant'"
+            " AND NOT EXISTS (SELECT 1 FROM overrides v WHERE v.order_id = o.id AND v.hold = 'preorder')",
+            id=self.live.channels[name].id,
+        ):
+            if any(row.sku in parts[sku] for sku in dated):
+                assert row.order_id in held, f"order {row.order_id} has {row.sku}, which ships on a day to come"
+        for (_, id, sku), override in self._released().items():
+            if (_, id, sku) not in before and not override:
+                assert not any(sku in parts[of] for of in dated), f"order {id} was to wait with {sku}"
+        for id in held:
+            skus = {kept.sku for kept in self.books.orders[id].lines.values() if kept.open}
+            assert any(skus & parts[sku] for sku in waiting), f"order {id} waits for a day that nobody named"
+
+    def _released(self) -> dict[tuple[int, int, str], bool]:
+        """What locations were asked to send: work, order and item; whether somebody let that order go."""
+        rows = self.live.world.rows(
+            "SELECT f.id, f.order_id, i.sku, (SELECT COUNT(*) FROM overrides v WHERE v.order_id = f.order_id"
+            " AND v.hold = 'preorder') AS let_go FROM fulfilment_orders f JOIN fulfilment_lines w"
+            " ON w.fulfilment_order_id = f.id JOIN lines l ON l.id = w.line_id JOIN items i ON i.id = l.item_id"
+            " WHERE f.state = 'released'"
+        )
+        return {(row.id, row.order_id, row.sku): bool(row.let_go) for row in rows}
+
+    def _days_that_came(self) -> None:
+        """Pre-orders are over once their day has come; a turn finds that out."""
+        rows = self.live.world.rows("SELECT i.sku FROM presales p JOIN items i ON i.id = p.item_id")
+        stand = {row.sku for row in rows}
+        for sku, one in list(self.books.ahead.items()):
+            over = one.kind == "preorder" and one.until <= self.live.now
+            assert sku in stand or over, f"{sku} is sold ahead no more"
+            if sku not in stand:
+                del self.books.ahead[sku]
+        assert stand == self.books.ahead.keys()
+
+    # Levels.
+
+    @rule()
+    def levels_are_looked_at(self) -> None:
+        self.levels_follow()
+
+    @invariant()
+    def what_is_sold_ahead_is_offered(self) -> None:
+        if self.books.ahead:
+            self.levels_follow()
+
+    def levels_follow(self) -> None:
+        """What the channel that ships from everywhere is to offer, where nothing else has a say in it."""
+        settings = {name: channel.settings for name, channel in self.live.channels.items()}
+        touch_changed_rules(self.store, settings)
+        watch(self.store)
+        refresh(self.store, settings, self.live.now)
+        self._days_that_came()
+        if any(not place.active or place.keep for place in self.live.world.locations):
+            return
+        waits = self._waiting()
+        elsewhere = {row.sku for row in self.live.world.rows(
+            "SELECT i.sku FROM lines l JOIN reservations r ON r.line_id = l.id JOIN items i ON i.id = r.item_id"
+            " JOIN orders o ON o.id = l.order_id JOIN channels c ON c.id = o.channel_id"
+            " WHERE c.name = 'zone' AND l.reserved > l.allocated")}  # fmt: skip
+        for row in self.live.world.rows(
+            "SELECT i.sku, i.reserved, v.desired FROM levels v JOIN listings l ON l.id = v.listing_id"
+            " JOIN items i ON i.id = l.item_id JOIN channels c ON c.id = l.channel_id"
+            " WHERE c.name = 'shop' AND l.sku IN ('A', 'B', 'ALT')"
+        ):
+            if row.sku not in elsewhere:
+                wanted = self.books.offered(row.sku, row.reserved, waits.get(row.sku, 0))
+                assert row.desired == wanted, f"{row.desired} of {row.sku} offered, and {wanted} were to be"
+
+    def _waiting(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for row in self.live.world.rows(
+            "SELECT i.sku, l.backordered FROM lines l JOIN items i ON i.id = l.item_id WHERE l.backordered > 0"
+        ):
+            for part, per in self.books.parts[row.sku].items():
+                found[part] = found.get(part, 0) + per * row.backordered
+        return found
+
+    # Kept back.
+
+    @rule(place=PLACE, units=st.sampled_from([0, 0, 0, 1, 2]))
+    def kept_back(self, place: str, units: int) -> None:
+        self.live.keep({place: units})
+
+    def shelved(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """On hand and allocated, by item and location."""
+        return {
+            (row.sku, row.name): (row.on_hand, row.allocated)
+            for row in self.live.world.rows(
+                "SELECT i.sku, p.name, s.on_hand, s.allocated FROM stock s JOIN items i ON i.id = s.item_id"
+                " JOIN locations p ON p.id = s.location_id"
+            )
+        }
+
+    @invariant()
+    def what_is_kept_for_the_counter_is_asked_of_nobody(self) -> None:
+        keep = {place.name: place.keep for place in self.live.world.locations}
+        now = self.shelved()
+        for key, (on_hand, allocated) in now.items():
+            had, asked = self.stood.get(key, (0, 0))
+            if keep[key[1]] and allocated > asked and on_hand >= had:
+                assert on_hand - allocated >= keep[key[1]], f"{key}: {allocated} of {on_hand} are asked of it"
+        self.stood = now
+
+    # What a SKU means.
+
+    @rule(item=SINGLE, keep=st.booleans(), twice=st.booleans())
+    def remapped(self, item: str, keep: bool, twice: bool) -> None:
+        """Open lines go over to the new item, but those that a location was asked for or sent some of."""
+        asked = {(row.order_id, row.number) for row in self.live.world.rows(
+            "SELECT l.order_id, l.number FROM fulfilment_lines w JOIN lines l ON l.id = w.line_id"
+            " JOIN fulfilment_orders f ON f.id = w.fulfilment_order_id"
+            " WHERE f.state = 'released' AND w.quantity > w.shipped")}  # fmt: skip
+        for _ in range(1 + twice):
+            map_listing(self.store, self.live.channels["shop"].id, ALT, item, self.live.now, keep=keep)
+        self.books.alt = item
+        for id, sold in self.books.orders.items():
+            for number, kept in sold.lines.items():
+                goes = kept.alt and kept.ours and sold.ours and kept.open and not kept.shipped
+                if goes and not keep and (id, number) not in asked:
+                    kept.sku = item
