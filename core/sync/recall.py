@@ -29,14 +29,18 @@ BATCH = 50
 
 _UNWANTED = f"""
 SELECT h.id, l.number, l.quantity - l.shipped - l.withdrawn AS open,
- l.quantity - l.withdrawn - l.per * (CASE WHEN f.state IN ('released', 'done')
-  THEN COALESCE(w.quantity, 0) - l.before ELSE 0 END) AS over
+ l.quantity - l.shipped - l.withdrawn - CASE WHEN f.state IN ('released', 'done')
+  THEN l.per * (COALESCE(w.quantity, 0) - COALESCE(w.shipped, 0))
+   + CASE WHEN l.per * (COALESCE(w.shipped, 0) - l.before) > l.shipped
+     THEN l.per * (COALESCE(w.shipped, 0) - l.before) - l.shipped ELSE 0 END
+  ELSE 0 END AS over
 FROM handovers h JOIN handover_lines l ON l.handover_id = h.id
 JOIN fulfilment_orders f ON f.id = h.fulfilment_order_id
 LEFT JOIN fulfilment_lines w ON w.fulfilment_order_id = f.id AND w.line_id = l.line_id
 WHERE h.{LIVE} AND h.state IN ('handed', 'accepted')
 """
-"""Each line of the work that lies there: what may still leave, and how many units more are asked for than wanted."""
+"""Each line of the work that lies there: what may still leave, and how many units more than are wanted of it. What was
+booked by hand and not told of yet has left already."""
 
 
 def plan_recalls(store: Store, house: Warehouse, now: int) -> int:

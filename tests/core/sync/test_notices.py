@@ -13,6 +13,7 @@ from core.sync.channel import Channel
 from core.sync.take_back import NeedOrders
 from core.sync.turn import Trouble
 from core.sync.void import Void, void
+from core.warehouse import Deed
 from tests.core.sync.depot import Depot
 from tests.core.sync.world import World, line, order
 
@@ -163,6 +164,28 @@ def test_what_left_another_location_than_was_asked_moves_the_binding(world: Worl
     assert world.at("PEN") == {"east": (2, 0), "west": (3, 0)}
     assert both.ok().recalled == 0
     assert both.work() == [("OS-1", "done")]
+    Yard.forget("both")
+
+
+@pytest.mark.parametrize("by_units", [True, False])
+def test_of_what_left_another_location_in_part_the_rest_is_still_wanted(
+    world: World, shop: Channel, by_units: bool
+) -> None:
+    world.item("PEN", east=3, west=5)
+    both = Depot(world, "both", locations={"east": "E", "west": "W"})
+    if not by_units:
+        both.connector.abilities = both.connector.abilities - {Deed.RECALL_UNITS}
+    world.take(shop, order("2", line(1, "PEN", 3)))
+    world.release(shop)
+    both.ok()
+    both.send([{"PEN": 1}], place="W")
+    both.ok()
+    assert both.ok().recalled == 0
+    assert both.work() == [("OS-1", "handed")]
+    both.send()
+    both.ok()
+    assert world.counts("2") == {"ordered": 3, "shipped": 3}
+    assert (both.work(), both.recalls()) == ([("OS-1", "done")], [])
     Yard.forget("both")
 
 
