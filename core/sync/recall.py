@@ -125,6 +125,7 @@ def send_recalls(store: Store, house: Warehouse, clock: Clock) -> int:
 def _take(store: Store, house: Warehouse, now: int) -> dict[int, Recall]:
     def work(tx: Tx) -> dict[int, Recall]:
         house.fence(tx)
+        _trim(tx, house, now)
         rows = tx.rows(
             "SELECT r.*, h.key AS work, h.location_id FROM recalls r JOIN handovers h ON h.id = r.handover_id"
             " WHERE h.warehouse_id = :house AND r.state IN ('queued','sent','asked') AND r.state <> 'asked'"
@@ -152,6 +153,31 @@ def _take(store: Store, house: Warehouse, now: int) -> dict[int, Recall]:
         }
 
     return store.transact(work)
+
+
+def _trim(tx: Tx, house: Warehouse, now: int) -> None:
+    """What has left since a recall was written, and before it was sent, is not called back by it."""
+    rows = tx.rows(
+        "SELECT r.* FROM recalls r JOIN handovers h ON h.id = r.handover_id WHERE h.warehouse_id = :house"
+        " AND r.state IN ('queued','sent','asked') AND r.state = 'queued' AND r.attempts = 0 ORDER BY r.id",
+        house=house.id,
+    )
+    open = {
+        (row.handover_id, row.number): row.open
+        for row in tx.rows(
+            "SELECT handover_id, number, quantity - shipped - withdrawn AS open FROM handover_lines"
+            " WHERE handover_id IN :ids",
+            ids=sorted({row.handover_id for row in rows}),
+        )
+    }
+    for row in rows:
+        before = lines_of(row)
+        lines = {number: min(units, open[row.handover_id, number]) for number, units in before.items()}
+        lines = {number: units for number, units in lines.items() if units > 0}
+        if not lines:
+            _set(tx, row.id, "refused", "all of it has left already", now)
+        elif lines != before:
+            tx.update(tables.recalls, ("id",), ("lines",), [(row.id, msgspec.json.encode(lines).decode())])
 
 
 def _send(store: Store, house: Warehouse, due: Mapping[int, Recall], clock: Clock) -> int:

@@ -183,6 +183,23 @@ def test_of_a_parcel_of_some_units_the_rest_is_sent_once(
     assert world.at("TEE")["east"] == (7, 0)
 
 
+def test_what_leaves_before_it_is_called_back_is_not_called_back_with_the_rest(
+    world: World, shop: Channel, depot: Depot
+) -> None:
+    depot.send([{"TEE": 2}])
+    depot.ok()
+    unpacked(depot)
+    take_out(world, shop)
+    depot.send([{"TEE": 2}], nth=0)  # with a new label, before our turn
+    depot.ok()
+    assert [state for state, _ in depot.recalls()] == ["done"]
+    world.refill(shop)
+    world.release(shop)
+    depot.ok()
+    assert sum(open_there(depot).values()) == 1
+    assert world.counts("1") == {"ordered": 3, "shipped": 2, "reserved": 1, "allocated": 1}
+
+
 def test_what_was_booked_by_hand_and_never_told_is_called_back(world: World, shop: Channel, depot: Depot) -> None:
     world.ship("1")
     depot.ok()
