@@ -34,21 +34,21 @@ def compare_orders(
     there = {one.number: micros(one.placed_at) for one in channel.connector.roll_call(**window)}
     with store.read() as tx:
         here = {
-            row.number
+            row.number: int(row.placed_at)
             for row in tx.rows(
-                "SELECT number FROM orders WHERE channel_id = :id AND placed_at >= :since AND placed_at < :until"
+                "SELECT number, placed_at FROM orders WHERE channel_id = :id AND placed_at >= :since AND placed_at < :until"
                 " AND id NOT IN (SELECT order_id FROM exchanges)",
                 id=channel.id,
                 since=found.since,
                 until=found.until,
             )
         }
-        known = here | {
+        known = here.keys() | {
             row.number
             for row in tx.rows(
                 "SELECT number FROM orders WHERE channel_id = :id AND number IN :numbers",
                 id=channel.id,
-                numbers=sorted(there.keys() - here),
+                numbers=sorted(there.keys() - here.keys()),
             )
         }
         aside = {
@@ -59,7 +59,7 @@ def compare_orders(
             )
         }
     found.orders_there, found.orders_here = len(there), len(here)
-    # The channel's lists lag behind: what was placed since then may still come with the next pull.
+    # The channel's lists lag behind: what was placed since then may still come with the next pull, or came before it.
     settled = pulled_at - channel.settings.overlap_seconds * 1_000_000
     looks = iter(range(SINGLY))
     for number in sorted(there.keys() - known):
@@ -74,13 +74,13 @@ def compare_orders(
         else:
             told = _fetch_missing(store, channel, number, clock) if next(looks, None) is not None else _LEFT
             yield Difference(**subject, there=placed, cause=Cause.UNEXPLAINED, told=told)
-    for number in sorted(here - there.keys()):
+    for number in sorted(here.keys() - there.keys()):
         if next(looks, None) is None:
             yield Difference(
                 kind="order", subject=number, there="missing", here="stored", cause=Cause.UNEXPLAINED, told=_LEFT
             )
         else:
-            yield _look_for(store, channel, number, clock)
+            yield _look_for(store, channel, number, clock, newer=here[number] >= settled)
 
 
 def _fetch_missing(store: Store, channel: Channel, number: str, clock: Clock) -> str:
@@ -95,8 +95,9 @@ def _fetch_missing(store: Store, channel: Channel, number: str, clock: Clock) ->
     return f"no pull brought it; {became}, tell the connector's author"
 
 
-def _look_for(store: Store, channel: Channel, number: str, clock: Clock) -> Difference:
-    """An order here that the roll leaves out: asked for by itself."""
+def _look_for(store: Store, channel: Channel, number: str, clock: Clock, *, newer: bool) -> Difference:
+    """An order here that the roll leaves out: asked for by itself. `newer`: than what the channel's lists show already,
+    as a hint brings orders at once."""
     subject: dict[str, Any] = {"kind": "order", "subject": number, "here": "stored"}
     asked = clock()
     try:
@@ -109,6 +110,9 @@ def _look_for(store: Store, channel: Channel, number: str, clock: Clock) -> Diff
         told = f"the channel's list leaves it out and will not show it ({error}); look it up there"
         return Difference(**subject, there="not shown", cause=Cause.UNEXPLAINED, told=told)
     take_in(store, channel, Page(observations=(seen,), cursor=""), asked, clock(), move=False)
+    if newer:
+        told = "it is newer than the channel's list; the channel shows it when asked"
+        return Difference(**subject, there="shown", cause=Cause.IN_FLIGHT, told=told)
     told = "the channel's list leaves it out and shows it when asked; compare it there"
     return Difference(**subject, there="shown", cause=Cause.UNEXPLAINED, told=told)
 

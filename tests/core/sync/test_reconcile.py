@@ -121,6 +121,19 @@ def test_an_order_the_list_leaves_out_and_the_channel_shows_is_unexplained(world
     assert causes(found(world, shop)) == {"1": Cause.UNEXPLAINED}
 
 
+def test_an_order_that_came_before_the_channels_list_shows_it_is_in_flight_until_it_should(
+    world: World, shop: Channel
+) -> None:
+    placed(world, shop, "1", hours_ago=0.1)
+    connector(shop).roll.clear()
+    one = found(world, shop)
+    assert causes(one) == {"1": Cause.IN_FLIGHT}
+    assert one.unexplained == 0
+    world.later(3600)
+    run(world, shop)
+    assert causes(found(world, shop)) == {"1": Cause.UNEXPLAINED}
+
+
 def test_orders_before_the_first_pull_are_nobodys_business(world: World, shop: Channel) -> None:
     old = instant(START - 30 * HOUR)
     connector(shop).roll.append(Present(number="old", placed_at=old))
