@@ -43,6 +43,8 @@ class By(StrEnum):
 DATES = ["%Y-%m-%d"]
 _LENGTH = 30
 """Days of a period whose beginning nobody named."""
+_YEARS = (1970, 2999)
+"""Of the days that can be asked for."""
 
 From = Annotated[
     datetime | None, typer.Option("--from", metavar="DATE", formats=DATES, help="The first day; 30 days if not given.")
@@ -136,11 +138,17 @@ def _period(
     if channel and channel not in settings.channels:
         with store.read() as tx:
             given.known_channel(tx, channel)
-    end = days.day(now) if last is None else of_date(date(last.year, last.month, last.day))
-    begin = end - _LENGTH + 1 if first is None else of_date(date(first.year, first.month, first.day))
+    end = days.day(now) if last is None else _day("--to", last)
+    begin = end - _LENGTH + 1 if first is None else _day("--from", first)
     if begin > end:
         raise UserError(f"--from {as_date(begin)} lies behind --to {as_date(end)}; the first day comes first")
     return Period(first=begin, last=end, by="" if by is None else by.value, channel=channel)
+
+
+def _day(option: str, when: datetime) -> int:
+    if not _YEARS[0] <= when.year <= _YEARS[1]:
+        raise UserError(f"{option} {when.date()} lies outside the years {_YEARS[0]} to {_YEARS[1]}; name a nearer day")
+    return of_date(date(when.year, when.month, when.day))
 
 
 def _possible(chosen: Sequence[Metric], period: Period) -> None:
@@ -247,7 +255,7 @@ def explained(
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
-    """Show what stands behind a metric: the order lines, orders, parcels or movements of stock."""
+    """Show what stands behind a metric: the order lines, orders, parcels, movements of stock or levels told."""
     (chosen,) = _known([metric])
     with given.opened(config) as (settings, store):
         days = Days(settings.metrics.zone)
@@ -257,8 +265,6 @@ def explained(
         up_to_date(store, days, clock)
         with store.read() as tx:
             found = explain(tx, metric, period, days, days.day(now), limit)
-    if found is None:
-        raise UserError(f"of {metric} only the measures are kept, not what each was of")
     if json:
         rows = [_row(found.columns, row, show.iso) for row in found.rows]
         show.document({"metric": metric, "definition": chosen.formula, "rows": rows})

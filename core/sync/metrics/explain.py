@@ -1,4 +1,4 @@
-"""What stands behind a number: the order lines, orders, parcels or movements that made it what it is."""
+"""What stands behind a number: the order lines, orders, parcels, movements or measures that made it what it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from core.days import Days
+from core.days import QUARTER, Days
 from core.store.database import Tx
 from core.sync.facts_of_days import FIRST, LATER, LEFT_LATE, MINUTES, OURS, SEEN, SOLD_OUT_HERE
 from core.sync.metrics.period import Period
@@ -21,10 +21,9 @@ class Behind(msgspec.Struct, frozen=True):
     rows: Sequence[Sequence[Any]]
 
 
-def explain(tx: Tx, metric: str, period: Period, days: Days, today: int, limit: int) -> Behind | None:
-    """At most `limit` rows behind a metric's value; None where nothing but the value is kept."""
-    make = _BEHIND.get(metric)
-    return None if make is None else make(tx, period, days, today, limit)
+def explain(tx: Tx, metric: str, period: Period, days: Days, today: int, limit: int) -> Behind:
+    """At most `limit` rows behind a metric's value."""
+    return _BEHIND[metric](tx, period, days, today, limit)
 
 
 _NAME = "COALESCE(NULLIF(o.name, ''), o.number)"
@@ -142,6 +141,22 @@ def _outs(tx: Tx, period: Period, days: Days, today: int, limit: int) -> Behind:
     return Behind(("SKU", "first_day_at", "last_day_at", "days"), told)
 
 
+def _windows(tx: Tx, period: Period, days: Days, today: int, limit: int) -> Behind:
+    """The measures themselves, the longest first: when levels were told, not which. More is not kept of them."""
+    first, after = period.quarters(days)
+    rows = tx.rows(
+        "SELECT ch.name AS channel, f.quarter AS quarter, f.seconds AS seconds, f.levels AS levels FROM facts_windows f"
+        f" JOIN channels ch ON ch.id = f.channel_id WHERE f.quarter >= :first AND f.quarter < :after AND {_MINE}"
+        " ORDER BY f.seconds DESC, f.quarter DESC, ch.name LIMIT :limit",
+        first=first,
+        after=after,
+        channel=period.channel,
+        limit=limit,
+    )
+    told = [(row.channel, row.quarter * QUARTER, (row.quarter + 1) * QUARTER, row.seconds, row.levels) for row in rows]
+    return Behind(("channel", "from_at", "until_at", "seconds", "levels"), told)
+
+
 _SOLD = ("ship", "ship_outside", "void")
 
 _BEHIND: dict[str, Callable[..., Behind]] = {
@@ -164,4 +179,6 @@ _BEHIND: dict[str, Callable[..., Behind]] = {
     "restock_rate": _moves("return"),
     "stock_out_days": _outs,
     "stock_out_items": _outs,
+    "oversell_window_p50": _windows,
+    "oversell_window_p99": _windows,
 }

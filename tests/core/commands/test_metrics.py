@@ -98,13 +98,28 @@ def test_what_stands_behind_a_number(traded: Desk) -> None:
     (move,) = traded.ok("metrics", "explain", "turnover")["rows"]
     assert (move["SKU"], move["units"], move["kind"]) == ("TEE", -2, "ship")
     assert "MUG" in traded.run("metrics", "explain", "line_fill_later").out
-    assert traded.run("metrics", "explain", "oversell_window_p50").code == 2
 
 
 def test_every_metric_can_be_explained(traded: Desk) -> None:
     for metric in METRICS:
-        if not metric.name.startswith("oversell"):
-            assert traded.ok("metrics", "explain", metric.name)["definition"] == metric.formula
+        assert traded.ok("metrics", "explain", metric.name)["definition"] == metric.formula
+
+
+def test_the_longest_windows_stand_behind_the_oversell_window(traded: Desk) -> None:
+    traded.change("DELETE FROM facts_windows")
+    for quarter, seconds, levels in ((1_983_800, 7, 2), (1_983_801, 90, 1), (1_983_700, 500, 1)):
+        traded.change(
+            "INSERT INTO facts_windows (quarter, channel_id, seconds, levels)"
+            " SELECT :quarter, id, :seconds, :levels FROM channels WHERE name = 'shop'",
+            quarter=quarter, seconds=seconds, levels=levels,
+        )  # fmt: skip
+    days = ("--from", "2026-07-30", "--to", "2026-07-30")
+    told = {"channel": "shop", "seconds": 90, "levels": 1}
+    longest = {**told, "from_at": "2026-07-30T14:15:00Z", "until_at": "2026-07-30T14:30:00Z"}
+    (first, second) = traded.ok("metrics", "explain", "oversell_window_p99", *days)["rows"]
+    assert first == longest
+    assert (second["seconds"], second["levels"]) == (7, 2)
+    assert traded.ok("metrics", "explain", "oversell_window_p50", *days, "--limit", 1)["rows"] == [first]
 
 
 def test_late_cancelled_and_split_orders_stand_behind_their_rates(traded: Desk) -> None:
