@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from core.store.tables.orders import ASKS_A_PERSON
@@ -84,7 +85,7 @@ KINDS = (
         tell=each(
             lambda row: Told(
                 "the channel does not know it any more; it keeps its stock until it is cancelled here",
-                (f"ordersync resync {row.channel} {row.subject}", f"ordersync cancel {row.order_id} --reason other"),
+                (f"ordersync resync {row.channel} {quote(row.subject)}", f"ordersync cancel {row.order_id} --reason other"),
             )
         ),
     ),
@@ -99,7 +100,7 @@ KINDS = (
             lambda row: Told(
                 f"parcel {row.carrier} {row.tracking} never left ({row.void_why}), and the channel was told of it: "
                 "take it back there where it lets you, and say so here",
-                (_order(row), f"ordersync void {row.order_id} --tracking {row.tracking} --settled --why WHY"),
+                (_order(row), f"ordersync void {row.order_id} --tracking {quote(row.tracking)} --settled --why WHY"),
             )
         ),
     ),
@@ -140,9 +141,9 @@ WHERE g.since < :stuck AND g.since >= :kept AND NOT EXISTS (SELECT 1 FROM exchan
             lambda row: Told(
                 f"it is {row.state}, and its order {row.order_number or '(none named)'} is not here",
                 (
-                    f"ordersync resync {row.channel} {row.order_number or 'ORDER'}",
-                    f"ordersync return receive {row.channel}:{row.key} --line SKU=QTY --at LOCATION",
-                    f"ordersync return close {row.channel}:{row.key}",
+                    f"ordersync resync {row.channel} {quote(row.order_number or 'ORDER')}",
+                    f"ordersync return receive {quote(f'{row.channel}:{row.key}')} --line SKU=QTY --at LOCATION",
+                    f"ordersync return close {quote(f'{row.channel}:{row.key}')}",
                 ),
             )
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from shlex import quote
 from typing import Any
 
 from core.sync.issues.issue import NO_INSTANT, Query, Told, each
@@ -14,7 +15,7 @@ def _tell_money(row: Any) -> Told:
     amount = f"{Decimal(row.money_off).scaleb(-6).normalize():f}"
     return Told(
         f"its amounts miss its total by {amount} {row.currency}; the channel sent it so",
-        (f"ordersync order {row.order_id}", f"ordersync resync {row.channel} {row.number}"),
+        (f"ordersync order {row.order_id}", f"ordersync resync {row.channel} {quote(row.number)}"),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from core.sync.issues.issue import NO_INSTANT, Query, Told, View, each, names
-from core.sync.issues.orders import quoted
 
 
 def _listings(condition: str) -> str:
@@ -25,7 +26,7 @@ KINDS = (
         tell=each(
             lambda row: Told(
                 "nobody knows its item: no level is told, and its orders will be held",
-                (f"ordersync listings map {row.channel} {quoted(row.subject)} ITEM-SKU",),
+                (f"ordersync listings map {row.channel} {quote(row.subject)} ITEM-SKU",),
             )
         ),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 import msgspec
@@ -155,7 +156,7 @@ def _tell_late(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
     for row in rows:
         one = opened[row.order_id]
         ship = [
-            f"ordersync ship {row.order_id} --location {place} --carrier CARRIER --tracking NUMBER" for place in one.at
+            f"ordersync ship {row.order_id} --location {quote(place)} --carrier CARRIER --tracking NUMBER" for place in one.at
         ]
         yield Told(one.told(), (f"ordersync order {row.order_id}", *ship))
 
@@ -175,7 +176,7 @@ def _tell_waiting(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
             f"{', '.join(wanted)} backordered",
             (
                 f"ordersync order {row.order_id}",
-                f"ordersync stock show {first}",
+                f"ordersync stock show {quote(first)}",
                 f"ordersync cancel {row.order_id} --reason out_of_stock",
             ),
         )
@@ -224,14 +225,8 @@ def _tell_unknown(row: Any) -> Told:
         )
     return Told(
         f"nobody knows which item it is: {row.units} units of {orders} are held, and resume once it is mapped",
-        (f"ordersync listings map {row.channel} {quoted(row.sku)} ITEM-SKU", f"ordersync order {row.order_id}"),
+        (f"ordersync listings map {row.channel} {quote(row.sku)} ITEM-SKU", f"ordersync order {row.order_id}"),
     )
-
-
-def quoted(word: str) -> str:
-    """A word as a shell takes it."""
-    plain = word and all(letter.isalnum() or letter in "-_./:=+,@%" for letter in word)
-    return word if plain else "'" + word.replace("'", "'\\''") + "'"
 
 
 def _tell_acknowledge(row: Any) -> Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from shlex import quote
 from typing import Any
 
 from core.store.database import Tx
@@ -84,7 +85,7 @@ KINDS = (
                     f"ordersync order {row.order_id}",
                     f"ordersync warehouse work {row.warehouse}",
                     *(
-                        (f"ordersync void {row.order_id} --tracking {row.void} --settled --why WHY",)
+                        (f"ordersync void {row.order_id} --tracking {quote(row.void)} --settled --why WHY",)
                         if row.void
                         else ()
                     ),
@@ -111,7 +112,7 @@ KINDS = (
         tell=each(
             lambda row: Told(
                 f"{row.warehouse} counts {row.units}, {row.doubted} fewer than it was asked to send and has not sent",
-                (f"ordersync warehouse work {row.warehouse}", f"ordersync stock count {row.sku} {row.location} UNITS"),
+                (f"ordersync warehouse work {row.warehouse}", f"ordersync stock count {quote(row.sku)} {quote(row.location)} UNITS"),
             )
         ),
     ),

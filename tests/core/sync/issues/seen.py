@@ -50,8 +50,11 @@ def one(found: Inbox, kind: str) -> Issue:
 
 
 def runs(command: str) -> bool:
-    """Whether there is such a command with these options, and no argument too few or too many."""
+    """Whether a shell and the command line take it: there is such a command with these options, no argument is too few or
+    too many, and each that is not a word in capitals, the reader's to fill in, is one that the command can be given."""
     program, *words = shlex.split(command)
+    if shlex.split(command, comments=True) != [program, *words]:  # an order's name often begins with #
+        return False
     leaf, above = _commands(), None
     while hasattr(leaf, "commands"):
         name, *words = words
@@ -64,7 +67,19 @@ def runs(command: str) -> bool:
     except TyperException:
         return False
     required = {str(one.name) for one in leaf.params if one.required}
-    return not left and all(given.get(name) not in (None, ()) for name in required)
+    if left or any(given.get(name) in (None, ()) for name in required):
+        return False
+    try:
+        for one in leaf.params:
+            if not _to_fill_in(value := given.get(str(one.name))):
+                one.process_value(context, value)
+    except TyperException:
+        return False
+    return True
+
+
+def _to_fill_in(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.isupper())
 
 
 @cache
