@@ -74,7 +74,9 @@ def _store(settings: Settings) -> tuple[str | None, str, Sequence[Problem]]:
             return None, f"{file.name} is made when it is first used", ()
     store = Store(connect(url))
     try:
-        if not is_current(store):
+        with given.a_database():
+            current = is_current(store)
+        if not current:
             return None, "is brought up to date when it is next used", ()
         keys = settings.store.keys()
         return None, "is up to date", _unreadable(store, Seal(keys)) if keys else ()

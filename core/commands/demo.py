@@ -65,7 +65,10 @@ def demo(
     if keep is not None and keep.exists():
         raise UserError(f"{keep} is there already; name a folder that is not")
     folder = keep or Path(tempfile.mkdtemp(prefix="ordersync-demo-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made: {error.strerror}; name a folder that can") from None
     rates = FaultPlan.ordinary_bad_day().rates if faults else {}
     play = Rehearsal(folder.resolve(), seed=seed, faults=rates)
     console = Console(stderr=True)

@@ -88,8 +88,16 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
+_FORMS = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "HH", "%M": "MM", "%S": "SS", "%z": "+HH:MM"}
+"""How people write the parts of a date that programs name so."""
+
+
 def _tell_usage(error: typer.TyperException) -> None:
     said = one_line(error.format_message()).replace(": Value error, ", ": ").rstrip(".?")
+    given, wrong_form, forms = said.partition(" does not match the format")
+    for code, word in _FORMS.items():
+        forms = forms.replace(code, word)
+    said = given + wrong_form + forms
     if said:  # a group called without a command has printed its help already
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "ordersync"

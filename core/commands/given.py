@@ -73,8 +73,15 @@ def opened(config: Path) -> Iterator[tuple[Settings, Store]]:
 
 def open_at(settings: Settings) -> Store:
     """The store the settings name. Raises `StoreError` also for a file that is no database."""
-    try:
+    with a_database():
         return open_store(settings.database)
+
+
+@contextmanager
+def a_database() -> Iterator[None]:
+    """Makes a `StoreError` of what SQLite says of a file that is no database."""
+    try:
+        yield
     except sa.exc.DatabaseError as error:
         if "not a database" not in str(error.orig):
             raise
@@ -116,8 +123,12 @@ def chosen_houses(settings: Settings, names: Sequence[str] | None) -> tuple[list
 
 
 def in_utc(instant: datetime) -> datetime:
-    """An instant from the command line; one without a zone is meant in UTC."""
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    """An instant from the command line; one without a zone is meant in UTC. Raises `UserError` for one that has no year
+    in UTC."""
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError:
+        raise UserError(f"{instant.isoformat()} lies outside the years 1 to 9999 in UTC; name a nearer time") from None
 
 
 def quantities(pairs: Sequence[str]) -> dict[str, int]:

@@ -54,6 +54,15 @@ def test_a_server_that_does_not_answer_is_exit_4(desk: Desk, shop: FarEnd) -> No
     assert ran.json["store"].startswith("the store cannot be used: ")
 
 
+def test_a_file_that_is_no_store_is_exit_4_and_one_line(desk: Desk, shop: FarEnd) -> None:
+    desk.path.write_bytes(b"a picture, perhaps " * 100)
+    for command in ("check", "issues", "status"):
+        ran = desk.run(command)
+        assert ran.code == 4, command
+        assert (ran.out + ran.err).count("\n") == 1, command
+        assert "not a database; let store.url name another file" in ran.out + ran.err, command
+
+
 def test_a_newer_store_is_exit_4_and_an_older_one_is_left_as_it_is(desk: Desk, shop: FarEnd) -> None:
     desk.change("UPDATE alembic_version SET version_num = '9999'")
     assert desk.run("check").code == 4

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from connectors.sandbox import FarEnd
 from core.commands import status
+from core.commands.app import build
 from core.commands.edge import one_line
 from core.store import database
 from tests.core.commands.desk import Desk
@@ -23,13 +26,33 @@ from tests.core.commands.desk import Desk
         (("orders", "--limit", "many"), "invalid value for '--limit': Input should be a valid integer"),
         (("orders", "--status", "lost"), "invalid value for '--status': 'lost' is not one of 'empty', 'cancelled'"),
         (("stock", "receive", "TEE", "east", "-1"), "no such option: -1; see `ordersync stock receive --help`"),
-        (("resync", "shop", "--since", "yesterday"), "invalid value for '--since': 'yesterday' does not match"),
+        (
+            ("resync", "shop", "--since", "%Y"),
+            "invalid value for '--since': '%Y' does not match the formats 'YYYY-MM-DD', 'YYYY-MM-DDTHH:MM:SS', "
+            "'YYYY-MM-DDTHH:MM:SS+HH:MM', 'YYYY-MM-DD HH:MM:SS'; see `ordersync resync --help`",
+        ),
+        (
+            ("stock", "history", "TEE", "--at", "9999-12-31T23:59:59-0500"),
+            "9999-12-31T23:59:59-05:00 lies outside the years 1 to 9999 in UTC; name a nearer time",
+        ),
+        (("metrics", "--to", "9999-12-31"), "--to 9999-12-31 lies outside the years 1970 to 2999; name a nearer day"),
+        (("metrics", "--from", "0001-01-01"), "--from 0001-01-01 lies outside the years 1970 to 2999"),
+        (("metrics", "explain", "late_rate", "--to", "0001-01-01"), "--to 0001-01-01 lies outside the years"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(desk: Desk, args: tuple[str, ...], told: str) -> None:
     ran = desk.run(*args)
     assert (ran.code, ran.out) == (2, "")
     assert ran.told.startswith(f"ordersync: {told}")
+
+
+def test_a_demo_that_cannot_be_kept_there_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(build(), ["demo", "--keep", str(tmp_path / "file" / "sub")])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"ordersync: {tmp_path}/file/sub cannot be made: Not a directory; name a folder that can\n"
+    )
 
 
 @pytest.mark.parametrize("args", [("status",), ("round",), ("plan",), ("orders",), ("verify",), ("stock", "show")])
