@@ -36,8 +36,8 @@ def compare_orders(
         here = {
             row.number: int(row.placed_at)
             for row in tx.rows(
-                "SELECT number, placed_at FROM orders WHERE channel_id = :id AND placed_at >= :since AND placed_at < :until"
-                " AND id NOT IN (SELECT order_id FROM exchanges)",
+                "SELECT number, placed_at FROM orders WHERE channel_id = :id AND placed_at >= :since"
+                " AND placed_at < :until AND id NOT IN (SELECT order_id FROM exchanges)",
                 id=channel.id,
                 since=found.since,
                 until=found.until,

@@ -85,7 +85,10 @@ KINDS = (
         tell=each(
             lambda row: Told(
                 "the channel does not know it any more; it keeps its stock until it is cancelled here",
-                (f"ordersync resync {row.channel} {quote(row.subject)}", f"ordersync cancel {row.order_id} --reason other"),
+                (
+                    f"ordersync resync {row.channel} {quote(row.subject)}",
+                    f"ordersync cancel {row.order_id} --reason other",
+                ),
             )
         ),
     ),

@@ -112,7 +112,10 @@ KINDS = (
         tell=each(
             lambda row: Told(
                 f"{row.warehouse} counts {row.units}, {row.doubted} fewer than it was asked to send and has not sent",
-                (f"ordersync warehouse work {row.warehouse}", f"ordersync stock count {quote(row.sku)} {quote(row.location)} UNITS"),
+                (
+                    f"ordersync warehouse work {row.warehouse}",
+                    f"ordersync stock count {quote(row.sku)} {quote(row.location)} UNITS",
+                ),
             )
         ),
     ),

@@ -50,8 +50,8 @@ def one(found: Inbox, kind: str) -> Issue:
 
 
 def runs(command: str) -> bool:
-    """Whether a shell and the command line take it: there is such a command with these options, no argument is too few or
-    too many, and each that is not a word in capitals, the reader's to fill in, is one that the command can be given."""
+    """Whether a shell and the command line take it: there is such a command with these options, no argument is too few
+    or too many, and each is one that it can be given, or a word in capitals, which is the reader's to fill in."""
     program, *words = shlex.split(command)
     if shlex.split(command, comments=True) != [program, *words]:  # an order's name often begins with #
         return False
