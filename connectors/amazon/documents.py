@@ -130,6 +130,10 @@ class PackageDocument(Part, gc=False):
     package_items: list[PackageItem] | None = None
 
 
+class AssociatedOrder(Part, gc=False):
+    association_type: str | None = None
+
+
 class OrderDocument(Part, gc=False):
     order_id: Name
     created_time: Instant
@@ -141,3 +145,4 @@ class OrderDocument(Part, gc=False):
     proceeds: Total | None = None
     fulfillment: Fulfillment | None = None
     packages: list[PackageDocument] | None = None
+    associated_orders: list[AssociatedOrder] | None = None

@@ -5,7 +5,8 @@ What the documents leave open is read so that nothing is sold or cancelled by a 
 - A pending order has no prices and no address, and its units may all read as neither shipped nor open: none of them
   is cancelled, its money is not checked, and its currency is that of its marketplace.
 - A confirmed order of the seller's own that names prices or charges and not its total is checked against none: what it
-  names shows in `money_off`. One that names no amount at all stays unpriced.
+  names shows in `money_off`. One that names no amount at all is free where it replaces another order, and else stays
+  unpriced.
 - Units that are neither fulfilled nor unfulfilled are cancelled. A whole cancelled line may count 0 ordered units.
 - A discount is taken off whichever sign it comes with. The charges of cancelled units leave the item's subtotal while
   its units stay in `quantityOrdered`: the difference is an adjustment. Any other difference shows in `money_off`.
@@ -68,6 +69,7 @@ So XXX never stands beside an amount: only where no amount of an order is told i
 """
 
 _PENDING = ("PENDING", "PENDING_AVAILABILITY")
+_REPLACES = ("REPLACEMENT_ORIGINAL_ID", "EXCHANGE_ORIGINAL_ID")
 _CONFIRMED = ("UNSHIPPED", "PARTIALLY_SHIPPED", "SHIPPED")
 _HOLDS: dict[str, Hold | None] = {
     "PENDING": Hold.PENDING,
@@ -146,7 +148,8 @@ def _order(found: OrderDocument) -> Order:
         lines=lines,
         holds=_holds(found, status, by_channel, ship_to),
         fulfiller=Fulfiller.CHANNEL if by_channel else Fulfiller.MERCHANT,
-        priced=status not in _PENDING and (total is not None or (charged and _names_money(lines, sums))),
+        priced=status not in _PENDING
+        and (total is not None or (charged and (_names_money(lines, sums) or _replaces(found)))),
         service=(fulfillment.fulfillment_service_level or "") if fulfillment is not None else "",
         ship_by=_latest(fulfillment.ship_by_window) if fulfillment is not None else None,
         deliver_by=_latest(fulfillment.deliver_by_window) if fulfillment is not None else None,
@@ -193,6 +196,11 @@ def _names_money(lines: Sequence[Line], sums: _Sums) -> bool:
     return bool(sums.shipping or sums.shipping_tax or sums.adjustment) or any(
         line.unit_price or line.tax or line.discount for line in lines
     )
+
+
+def _replaces(found: OrderDocument) -> bool:
+    """Whether it is sent in place of what another order brought: such a one may cost nothing."""
+    return any(other.association_type in _REPLACES for other in found.associated_orders or ())
 
 
 def _line(item: Item, status: str, sums: _Sums, charged: bool, index: int) -> Line:

@@ -137,7 +137,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     acknowledge_by: datetime | None = None
     """Until when the channel waits for it; None where it sets no time. Operators are warned before."""
     priced: bool = True
-    """False while the channel has not told the amounts yet (Amazon PENDING): the money is not checked."""
+    """False while the channel has not told the amounts yet (Amazon PENDING): the money is not checked. An order that
+    may ship so is told as an issue; one that is known to be free is priced, at nothing."""
     test: bool = False
     service: str = ""
     """The shipping service the buyer chose, in the channel's words."""

@@ -7,14 +7,30 @@ from shlex import quote
 from typing import Any
 
 from core.sync.issues.issue import NO_INSTANT, Query, Told, each
+from core.sync.issues.orders import OPEN, OURS
 
 _ORDER = "COALESCE(NULLIF(o.name, ''), o.number)"
+
+# A pending order names no amounts, and is held; one that may ship is paid for, or known to be free.
+_UNPRICED = f"""
+SELECT o.number AS key, c.name AS channel, {_ORDER} AS subject, o.imported_at AS since, o.ship_by AS deadline,
+ o.id AS order_id, o.number FROM orders o JOIN channels c ON c.id = o.channel_id
+WHERE o.id IN ({OPEN}) AND NOT o.priced AND o.imported_at < :settled AND {OURS}
+ AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id)
+"""
 
 
 def _tell_money(row: Any) -> Told:
     amount = f"{Decimal(row.money_off).scaleb(-6).normalize():f}"
     return Told(
         f"its amounts miss its total by {amount} {row.currency}; the channel sent it so",
+        (f"ordersync order {row.order_id}", f"ordersync resync {row.channel} {quote(row.number)}"),
+    )
+
+
+def _tell_unpriced(row: Any) -> Told:
+    return Told(
+        "it may ship, and its channel names no amount of money for it; look there whether it is paid for",
         (f"ordersync order {row.order_id}", f"ordersync resync {row.channel} {quote(row.number)}"),
     )
 
@@ -45,6 +61,12 @@ KINDS = (
         f" {NO_INSTANT} AS deadline, o.id AS order_id, o.number, o.money_off, o.currency FROM orders o"
         " JOIN channels c ON c.id = o.channel_id WHERE o.money_off <> 0 AND o.imported_at >= :kept",
         tell=each(_tell_money),
+    ),
+    Query(
+        name="unpriced",
+        means="an order may ship, and its channel names no amount for it",
+        sql=_UNPRICED,
+        tell=each(_tell_unpriced),
     ),
     Query(
         name="difference",

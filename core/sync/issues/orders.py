@@ -15,14 +15,14 @@ from core.sync.issues.issue import Query, Told, View, each, per_channel
 from core.sync.promise import TAKEN_BACK
 
 _MINUTE = 60_000_000
-_OURS = "o.fulfiller = 'merchant' AND NOT o.test"
+OURS = "o.fulfiller = 'merchant' AND NOT o.test"
 _HEAD = (
     "SELECT o.number AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS subject, o.id AS order_id,"
     " o.ship_by AS deadline"
 )
 
 # A line has a reservation exactly while some of it is promised: what is open is found without a look at what is done.
-_OPEN = """
+OPEN = """
 SELECT l.order_id FROM reservations r JOIN lines l ON l.id = r.line_id
 UNION SELECT l.order_id FROM lines l WHERE l.backordered > 0
 UNION SELECT l.order_id FROM lines l WHERE l.held > 0
@@ -30,14 +30,14 @@ UNION SELECT l.order_id FROM lines l WHERE l.held > 0
 
 _LATE = f"""
 {_HEAD}, o.imported_at AS since FROM orders o JOIN channels c ON c.id = o.channel_id
-WHERE o.ship_by <= :late AND {_OURS} AND o.id IN ({_OPEN})
+WHERE o.ship_by <= :late AND {OURS} AND o.id IN ({OPEN})
 """
 
 _UNROUTED = f"""
 {_HEAD}, COALESCE(w.since, o.imported_at) AS since, w.why AS why FROM orders o JOIN channels c ON c.id = o.channel_id
 LEFT JOIN parked w ON w.order_id = o.id
 WHERE o.id IN (SELECT l.order_id FROM lines l WHERE l.reserved > l.allocated)
- AND o.imported_at < :settled AND {_OURS} AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id)
+ AND o.imported_at < :settled AND {OURS} AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id)
  AND (w.due_at IS NULL OR w.due_at < :now)
  AND (w.order_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM lines b WHERE b.order_id = o.id AND b.backordered > 0))
 """
@@ -46,13 +46,13 @@ _LOST = f"""SELECT max(a.at) FROM audit a WHERE a.order_id = o.id AND a.event = 
 
 _TAKEN_BACK = f"""
 SELECT * FROM ({_HEAD}, ({_LOST}) AS since FROM orders o JOIN channels c ON c.id = o.channel_id
-WHERE o.id IN (SELECT l.order_id FROM lines l WHERE l.backordered > 0) AND {_OURS}) AS t WHERE t.since IS NOT NULL
+WHERE o.id IN (SELECT l.order_id FROM lines l WHERE l.backordered > 0) AND {OURS}) AS t WHERE t.since IS NOT NULL
 """
 
 _BACKORDER = f"""
 {_HEAD}, o.imported_at AS since FROM orders o JOIN channels c ON c.id = o.channel_id
 WHERE o.id IN (SELECT l.order_id FROM lines l WHERE l.backordered > 0)
- AND o.imported_at <= :waited AND {_OURS} AND ({_LOST}) IS NULL
+ AND o.imported_at <= :waited AND {OURS} AND ({_LOST}) IS NULL
 """
 
 _A_PERSONS = ("operator", "address", "fraud", "buyer_cancel", "unknown_status")
@@ -63,7 +63,7 @@ _HELD = f"""
 SELECT o.number || ':' || h.hold AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS subject,
  o.id AS order_id, o.ship_by AS deadline, h.since AS since, h.hold AS hold, h.why AS why
 FROM holds h CROSS JOIN orders o CROSS JOIN channels c
-WHERE o.id = h.order_id AND c.id = o.channel_id AND {_OURS}
+WHERE o.id = h.order_id AND c.id = o.channel_id AND {OURS}
  AND h.hold IN ({", ".join(f"'{hold}'" for hold in _A_PERSONS)})
  AND EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered + l.held > 0)
 """
@@ -74,7 +74,7 @@ SELECT l.sku AS key, c.name AS channel, CASE WHEN l.sku = '' THEN 'lines without
  min(o.imported_at) AS since, min(o.ship_by) AS deadline, l.sku AS sku, count(DISTINCT o.id) AS orders,
  sum(l.held) AS units, min(o.id) AS order_id
 FROM lines l JOIN orders o ON o.id = l.order_id JOIN channels c ON c.id = o.channel_id
-WHERE l.held > 0 AND {_OURS} GROUP BY c.name, l.sku
+WHERE l.held > 0 AND {OURS} GROUP BY c.name, l.sku
 """
 
 
@@ -156,7 +156,8 @@ def _tell_late(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
     for row in rows:
         one = opened[row.order_id]
         ship = [
-            f"ordersync ship {row.order_id} --location {quote(place)} --carrier CARRIER --tracking NUMBER" for place in one.at
+            f"ordersync ship {row.order_id} --location {quote(place)} --carrier CARRIER --tracking NUMBER"
+            for place in one.at
         ]
         yield Told(one.told(), (f"ordersync order {row.order_id}", *ship))
 

@@ -115,6 +115,16 @@ def test_where_no_amount_is_told_nothing_is_checked() -> None:
     order = changed(hide)
     assert (order.priced, order.total, money_off(order)) == (False, 0, 0)
 
+    def replace(d: dict[str, Any], kind: str = "REPLACEMENT_ORIGINAL_ID") -> None:
+        hide(d)
+        d["associatedOrders"] = [{"orderId": "111-1", "associationType": kind}]
+
+    free = changed(replace)
+    assert (free.priced, free.total, money_off(free)) == (True, 0, 0)
+    assert changed(lambda d: replace(d, "EXCHANGE_ORIGINAL_ID")).priced
+    assert not changed(lambda d: replace(d, "NEW_KIND")).priced
+    assert not changed(lambda d: (replace(d), d["fulfillment"].update(fulfillmentStatus="PENDING"))).priced
+
 
 def test_amounts_of_an_order_that_amazon_ships_for_another_shop_are_not_checked_without_their_total() -> None:
     order = changed(lambda d: d.pop("proceeds"), "fulfilled_by_amazon")

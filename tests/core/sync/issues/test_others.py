@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from core.errors import Unauthorized, Unavailable
-from core.model import Ack, AckState, CancelReason, Fulfiller, Hint, HintKind, Observation, Page, instant
+from core.model import Ack, AckState, CancelReason, Fulfiller, Hint, HintKind, Hold, Observation, Page, instant
 from core.settings import Problem
 from core.sync import late
 from core.sync.breaches import keep_breaches
@@ -175,6 +175,28 @@ def test_a_document_set_aside_and_money_that_misses(world: World, shop: Channel)
     take_in(world.store, shop, page(order("7", line(1, "A"))), world.now, world.now)
     world.take(shop, order("8", line(1, "A"), version=2))
     assert seen(world, shop).issues == []
+
+
+def test_an_order_that_may_ship_without_any_amount_is_an_issue_until_it_names_one(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A"), priced=False, holds=(Hold.PENDING,)))
+    world.take(shop, order("2", line(1, "A"), priced=False, test=True))
+    world.later(700)
+    assert of(seen(world, shop), "unpriced") == []  # it waits for its buyer's payment
+    world.take(shop, order("1", line(1, "A"), priced=False, version=2))
+    issue = one(seen(world, shop), "unpriced")
+    assert (issue.id, issue.subject) == ("unpriced:shop:1", "#1")
+    world.take(shop, order("1", line(1, "A"), version=3))
+    assert of(seen(world, shop), "unpriced") == []
+
+
+def test_an_order_without_any_amount_is_told_until_it_has_left(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A"), priced=False))
+    assert of(seen(world, shop), "unpriced") == []
+    world.later(700)
+    assert one(seen(world, shop), "unpriced").subject == "#1"
+    world.release(shop)
+    world.ship("1")
+    assert of(seen(world, shop), "unpriced") == []
 
 
 def test_what_nothing_mends_is_told_for_some_days(world: World, shop: Channel) -> None:
