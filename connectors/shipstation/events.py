@@ -137,8 +137,8 @@ def normalize(body: bytes) -> Event:
     if found.kind == "void":
         raise BadDocument(
             f"the label {found.tracking} of {found.work} was voided in ShipStation after it was told as a parcel; if "
-            "it did not leave, take it back with `ordersync void`, which asks for its units anew, and delete "
-            f"{found.work} in ShipStation; then settle this notice"
+            f"it did not leave, take it back with `ordersync void`, which deletes {found.work} there where it has no "
+            "other label, and asks for its units anew; then settle this notice"
         )
     if found.kind != "label" or not found.id or not found.work or found.at is None:
         raise BadDocument("it is no label of ShipStation's")

@@ -405,6 +405,37 @@ def test_a_recall_that_people_answer_later(world: World, shop: Channel, depot: D
     assert world.timeline("1").count("called back") == 1
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_recall_in_doubt_when_the_process_died_is_asked_for_again_under_its_key(
+    world: World, shop: Channel, depot: Depot, arrived: bool
+) -> None:
+    released(world, shop)
+    depot.ok()
+    call_off(world, TEE=1)
+
+    class Killed(BaseException):
+        pass
+
+    live, keys = depot.connector.recall, []
+
+    def die(recalls: Any) -> Iterator[Ack]:
+        keys.extend(one.key for one in recalls)
+        if arrived:
+            list(live(recalls))
+        raise Killed
+
+    depot.connector.recall = die
+    with pytest.raises(Killed):
+        depot.turn()
+    assert [state for state, _ in depot.recalls()] == ["sent"]
+    depot.connector.recall = lambda recalls: (keys.extend(one.key for one in recalls), live(recalls))[1]
+    assert depot.ok().recalled == 1
+    assert keys == ["OS-R1", "OS-R1"]
+    (work,) = depot.yard.works().values()
+    assert {work.skus[number]: work.open(number) for number in work.asked} == {"TEE": 1, "MUG": 1}
+    assert world.rows("SELECT withdrawn FROM handover_lines WHERE withdrawn > 0") == [(1,)]
+
+
 def test_a_recall_whose_answer_was_lost_is_asked_for_again(world: World, shop: Channel, depot: Depot) -> None:
     released(world, shop)
     depot.ok()
