@@ -102,7 +102,7 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
     plan_recalls(store, house, now())
     done.recalled = attempt(lambda: send_recalls(store, house, now), 0)
     done.handed_over = attempt(lambda: hand_over(store, house, now), 0)
-    if plan_recalls(store, house, now()):  # what was in doubt, and lies there as is known by now
+    if done.handed_over and plan_recalls(store, house, now()):  # what was in doubt, and is known to lie there by now
         done.recalled += attempt(lambda: send_recalls(store, house, now), 0)
     if troubles:
         raise troubles[0]
