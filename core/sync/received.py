@@ -230,7 +230,8 @@ def _orphans(tx: Tx, found: Found, wish: Receiving, place: int | None, by_sku: b
     if place is None:
         raise UserError(f"{found.whose}: say where the units are now, with --at LOCATION")
     announces: dict[str, int] = {}
-    for row in announced_of(tx, found):
+    rows = announced_of(tx, found)
+    for row in rows:
         announces[row.sku] = announces.get(row.sku, 0) + row.quantity
     known = look_up(tx, found.told.channel_id, announces, by_sku=by_sku)
     came = {
@@ -249,10 +250,23 @@ def _orphans(tx: Tx, found: Found, wish: Receiving, place: int | None, by_sku: b
             )
         if one.name not in known and one.disposition is not Disposition.DISPOSE:
             raise UserError(f"{one.name} is no item here; map it first (`ordersync listings map`), or dispose of it")
-        came[one.name] = came.get(one.name, 0) + one.units
         parts = known[one.name].parts if one.name in known else ()
-        units.append(_Units(one.name, None, parts, one.units, one.disposition, place))
+        for count in _by_line([row.quantity for row in rows if row.sku == one.name], came.get(one.name, 0), one.units):
+            units.append(_Units(one.name, None, parts, count, one.disposition, place))
+        came[one.name] = came.get(one.name, 0) + one.units
     return units
+
+
+def _by_line(announced: Sequence[int], before: int, units: int) -> list[int]:
+    """Units as the lines that announce them part them: each is of one line of the order that may come later."""
+    parted = []
+    for count in announced:
+        skipped = min(count, before)
+        taken = min(count - skipped, units)
+        before -= skipped
+        units -= taken
+        parted += [taken] if taken else []
+    return parted
 
 
 def _book(tx: Tx, rma_id: int, units: Sequence[_Units], wish: Receiving, now: int) -> set[str]:

@@ -278,9 +278,12 @@ def _adopt(tx: Tx, rma_id: int, order_id: int) -> None:
     room = {row.id: row.shipped - row.returned for row in lines}
     taken: dict[int, int] = {}
     bound = []
-    for row in tx.rows("SELECT * FROM receipts WHERE rma_id = :id AND line_id IS NULL ORDER BY id", id=rma_id):
-        line = next((one for one in lines if one.sku == row.sku and room[one.id] >= row.quantity), None)
-        if line is not None:
+    for row in tx.rows(
+        "SELECT * FROM receipts WHERE rma_id = :id AND line_id IS NULL ORDER BY quantity DESC, id", id=rma_id
+    ):
+        able = [one for one in lines if one.sku == row.sku and room[one.id] >= row.quantity]
+        if able:  # the narrowest it fits into, so that others find room
+            line = min(able, key=lambda one: (room[one.id], one.id))
             room[line.id] -= row.quantity
             taken[line.id] = taken.get(line.id, 0) + row.quantity
             bound.append((row.id, line.id))

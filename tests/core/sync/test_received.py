@@ -287,6 +287,25 @@ def test_an_order_that_comes_after_its_return_counts_what_came(world: World, sho
     assert world.timeline("1")[-1] == "return received"
 
 
+@pytest.mark.parametrize(("first", "second"), [(2, 1), (1, 2)])
+def test_an_order_of_several_lines_that_comes_after_its_return_counts_what_came_on_each(
+    world: World, shop: Channel, first: int, second: int
+) -> None:
+    told(
+        world,
+        shop,
+        ReturnLine(number="1", order_line="2", sku="A", quantity=1),
+        ReturnLine(number="2", order_line="1", sku="A", quantity=2),
+        of="7",
+    )
+    assert [one.units for one in come(world, "R1", at="east", A=2).rows] == [1, 1]
+    assert come(world, "R1", at="east", A=1).done
+    world.take(shop, order("7", line(1, "A", first), line(2, "A", second)))
+    world.ship("7")
+    with pytest.raises(UserError, match="3 of order #7 left and 3 came back, so 0 are left"):
+        come(world, "7", A=1)
+
+
 def test_units_aside_are_released_or_disposed_of_once(world: World, shop: Channel) -> None:
     sold(world, shop)
     come(world, disposition=QUARANTINE, A=3)
