@@ -39,6 +39,7 @@ from core.model import (
     Return,
     Shipment,
     Subscribed,
+    Voiding,
 )
 
 CONNECTORS = "ordersync.connectors"
@@ -60,6 +61,8 @@ class Ability(StrEnum):
     """`push_levels` checks `Level.expected` and answers STALE when the channel holds another quantity."""
     CORRECT_TRACKING = "correct_tracking"
     """`push_tracking` heeds `Shipment.corrects`."""
+    VOID_TRACKING = "void_tracking"
+    """A parcel the channel was told of can be taken back from here: it never left."""
     CANCEL = "cancel"
     """Orders and units that will not ship can be cancelled from here."""
     REFUND = "refund"
@@ -79,7 +82,8 @@ class Ability(StrEnum):
 
 
 WRITES = (
-    *("acknowledge", "push_tracking", "push_levels", "push_cancellations", "push_refunds", "subscriptions", "listen"),
+    *("acknowledge", "push_tracking", "push_voids", "push_levels", "push_cancellations", "push_refunds"),
+    *("subscriptions", "listen"),
 )
 """The methods that change something at the channel: a channel in shadow never sees one of them."""
 
@@ -136,6 +140,15 @@ class Connector(Protocol):
         its `keys` name (see `core.errors.in_doubt`), else all. The caller reads their orders back before it pushes
         them again. With `CORRECT_TRACKING`, a shipment that `corrects` ends as the one parcel of its key, under its new
         number, whether the channel shows the old number, the new one, or neither yet.
+        """
+        ...
+
+    def push_voids(self, voids: Sequence[Voiding]) -> Iterator[Ack]:
+        """Tell the channel that parcels it was told of never left. One ack a key; as `push_tracking` does it.
+
+        Looks at what the channel shows first: what it does not show (any more) is applied, so a repeat is harmless.
+        Only this parcel is taken back; where the channel does not say which one it is, it is refused. Once it is
+        applied, its units are open at the channel and may be told in another parcel.
         """
         ...
 

@@ -82,6 +82,8 @@ class Amazon:
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.ACKNOWLEDGE: "Amazon's order API has no acknowledgement: an order listed is an order received",
         Ability.COMPARE_AND_SET: "Amazon sets a quantity without comparing: orders are pulled right before a push",
+        Ability.VOID_TRACKING: "Amazon takes no confirmed shipment back; correct its number where its units leave "
+        "in another parcel",
         Ability.REFUND: "Amazon pays back by a feed without a key: a repeat would pay twice, and no order shows it; "
         "refund in Seller Central",
         Ability.HINTS: "Amazon calls no address of ours; what it tells goes to a queue of the seller's",

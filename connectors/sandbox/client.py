@@ -38,6 +38,7 @@ from core.model import (
     Return,
     Shipment,
     Subscribed,
+    Voiding,
 )
 from core.settings import ChannelSettings, Secret
 
@@ -122,6 +123,9 @@ class Sandbox:
 
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         return pushes.push_tracking(self._ask, shipments)
+
+    def push_voids(self, voids: Sequence[Voiding]) -> Iterator[Ack]:
+        return pushes.push_voids(self._ask, voids)
 
     def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
         return pushes.push_cancellations(self._ask, self._now, cancellations)

@@ -35,7 +35,7 @@ MOST_ROWS = 50
 """Rows one batch of levels, acknowledgements or readings may hold."""
 
 
-WRITES = ("acknowledge", "ship", "cancel", "refund", "levels")
+WRITES = ("acknowledge", "ship", "unship", "cancel", "refund", "levels")
 """Operations that change something."""
 
 
@@ -256,6 +256,7 @@ class FarEnd(Telling):
             "order": self._answer_order,
             "acknowledge": self._answer_acknowledge,
             "ship": self._answer_ship,
+            "unship": self._answer_unship,
             "cancel": self._answer_cancel,
             "refund": self._answer_refund,
             "levels": self._answer_levels,
@@ -332,6 +333,16 @@ class FarEnd(Telling):
             carrier=parcel.carrier,
             lines=_by_sku((skus[line], units) for line, units in parcel.lines.items()),
         )
+        return 200, {}
+
+    def _answer_unship(self, request: bytes) -> tuple[int, object]:
+        asked = msgspec.json.decode(request, type=wire.Unship)
+        order = self._orders.get(asked.order)
+        if order is None:
+            return 404, {}
+        if service.unship(order, asked.key):
+            order.changed = self._tick()
+            self._effects.pop((order.number, asked.key))
         return 200, {}
 
     def _answer_cancel(self, request: bytes) -> tuple[int, object]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from core.errors import BadDocument, NotFound, Rejected, in_doubt
-from core.model import Ack, AckState, Cancellation, CancelReason, Level, Order, Refund, RefundReason, Shipment
+from core.model import Ack, AckState, Cancellation, CancelReason, Level, Order, Refund, RefundReason, Shipment, Voiding
 
 T = TypeVar("T")
 
@@ -119,6 +119,22 @@ def push_tracking(ask: Ask, shipments: Sequence[Shipment]) -> Iterator[Ack]:
             yield _refused(shipment.key, error)
         else:
             yield Ack(key=shipment.key, state=AckState.APPLIED)
+
+
+def push_voids(ask: Ask, voids: Sequence[Voiding]) -> Iterator[Ack]:
+    """The channel knows each parcel by the key it was told under, and a repeat for one. A channel without such a key
+    has to be asked what it shows first, and which of it is meant: a tracking number may stand on more than one parcel.
+    """
+    for one in voids:
+        try:
+            with in_doubt([one.key]):
+                ask("unship", {"order": one.order, "key": one.told}, dict)
+        except NotFound:
+            yield Ack(key=one.key, state=AckState.REFUSED, reason=_REFUSALS["unknown_order"])
+        except Rejected as error:
+            yield _refused(one.key, error)
+        else:
+            yield Ack(key=one.key, state=AckState.APPLIED)
 
 
 def push_cancellations(ask: Ask, now: Callable[[str], Order], cancellations: Sequence[Cancellation]) -> Iterator[Ack]:

@@ -40,6 +40,17 @@ def ship(order: wire.Order, parcel: wire.Ship) -> bool:
     return before != known
 
 
+def unship(order: wire.Order, key: str) -> bool:
+    """A parcel never left: its units are open again. False: there is none of this key (any more)."""
+    parcel = next((one for one in order.parcels if one.key == key), None)
+    if parcel is None:
+        return False
+    for line in order.lines:
+        line.shipped -= parcel.lines.get(line.id, 0)
+    order.parcels.remove(parcel)
+    return True
+
+
 def cancel(order: wire.Order, asked: wire.Cancel) -> None:
     """Units will not ship."""
     if asked.reason not in CANCEL_REASONS:

@@ -41,6 +41,13 @@ class Ship(Strict):
     lines: dict[str, int]
 
 
+class Unship(Strict):
+    """A parcel never left: the one that was told under this `key`. One that is not known is taken back already."""
+
+    order: str
+    key: str
+
+
 class Cancel(Strict):
     """Units that will not ship, by line. The channel knows no repeat of it: told again, it cancels again."""
 

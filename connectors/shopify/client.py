@@ -24,6 +24,7 @@ from connectors.shopify import (
     refunds,
     returns,
     subscriptions,
+    voiding,
 )
 from connectors.shopify.graph import VERSION, Graph, domain, endpoint
 from core.connector import Ability
@@ -47,6 +48,7 @@ from core.model import (
     Return,
     Shipment,
     Subscribed,
+    Voiding,
 )
 from core.settings import PLACEHOLDER, ChannelSettings, Secret
 from core.settings.wrong import wrong
@@ -122,8 +124,8 @@ class Shopify:
     Settings: ClassVar[type[ShopifySettings]] = ShopifySettings
     abilities: ClassVar[frozenset[Ability]] = frozenset(
         (
-            *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.CANCEL, Ability.REFUND, Ability.SETTLE),
-            *(Ability.RETURNS, Ability.ROLL_CALL, Ability.BACKFILL),
+            *(Ability.PUSH_TRACKING, Ability.CORRECT_TRACKING, Ability.VOID_TRACKING, Ability.SETTLE),
+            *(Ability.CANCEL, Ability.REFUND, Ability.RETURNS, Ability.ROLL_CALL, Ability.BACKFILL),
             *(Ability.PUSH_LEVELS, Ability.READ_LEVELS, Ability.LISTINGS, Ability.COMPARE_AND_SET, Ability.HINTS),
         )
     )
@@ -178,6 +180,10 @@ class Shopify:
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         """Reads what each order still wants fulfilled, then tells of its parcels; see `pushes_tracking`."""
         return pushes_tracking.push(self._graph, shipments, place=self._place, notify=self.settings.notify_customer)
+
+    def push_voids(self, voids: Sequence[Voiding]) -> Iterator[Ack]:
+        """Cancels the fulfilments that parcels are; see `voiding`."""
+        return voiding.push(self._graph, voids)
 
     def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
         """Whole orders by a job at Shopify's, units by a refund; see `cancel`."""

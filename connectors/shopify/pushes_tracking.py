@@ -123,7 +123,8 @@ def _write(graph: Graph, batch: Sequence[tuple[Shipment, list[dict[str, Any]]]])
     for shipment, _ in batch:
         mine = told[shipment.key]
         if all(answer is not None and answer.fulfillment is not None and not answer.user_errors for answer in mine):
-            yield Ack(key=shipment.key, state=AckState.APPLIED)
+            made = [short(answer.fulfillment.id) for answer in mine if answer and answer.fulfillment]
+            yield Ack(key=shipment.key, state=AckState.APPLIED, ticket=",".join(made))
         elif None in mine:
             lost.append(shipment)
         else:

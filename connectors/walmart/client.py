@@ -72,11 +72,13 @@ class Walmart:
 
     Settings: ClassVar[type[WalmartSettings]] = WalmartSettings
 
-    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - {Ability.COMPARE_AND_SET, Ability.QUEUE}
     absent: ClassVar[Mapping[Ability, str]] = {
         Ability.COMPARE_AND_SET: "Walmart sets a level whatever it was before; orders are pulled right before a push",
+        Ability.VOID_TRACKING: "Walmart takes no shipped line back; correct its number within four hours where "
+        "its units leave in another parcel",
         Ability.QUEUE: "Walmart's hints come as calls; it has no queues",
     }
+    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability) - absent.keys()
 
     look_back: ClassVar[timedelta] = timedelta(days=180)
     """Source: Marketplace Order Management, GET /v3/orders: orders of the last 180 days."""

@@ -166,6 +166,8 @@ def _void(parcel: Parcel) -> str:
     if parcel.voided_at is None:
         return ""
     shown = ", shown there all the same: take it back there by hand" if parcel.void_shown else ""
+    if parcel.void_shown and parcel.void_push in ("queued", "sent", "unknown", "accepted", "applied"):
+        shown = f", shown there until it is taken back there ({parcel.void_push})"
     return f"void since {show.clock_time(parcel.voided_at)}: {parcel.void_why}{shown}"
 
 

@@ -8,6 +8,7 @@ import typer
 
 from core.commands import given, show
 from core.commands.given import Config, Json, Order
+from core.connector import Ability, find
 from core.sync.channel import clock
 from core.sync.find import find_order
 from core.sync.late import Keep
@@ -38,17 +39,19 @@ def void(
 ) -> None:
     """Take a parcel back that never left: its units are on hand and promised to the order again. Twice changes nothing.
 
-    A channel that was told of it cannot be made to forget it from here: the command says so, and what to do there. A
-    warehouse that may send the units once more is asked to stop.
+    A channel that was told of it takes it back with its next round where it can be asked to; else the command says what
+    to do there. A warehouse that may send the units once more is asked to stop.
     """
-    with given.opened(config) as (_, store):
+    with given.opened(config) as (settings, store):
         with store.read() as tx:
             row = find_order(tx, order)
         if settled:
             new = settle(store, Void(order_id=row.id, tracking=tracking, why=why), clock())
             _print_settled(row, tracking, new, json)
             return
-        done = take_back(store, Void(order_id=row.id, tracking=tracking, why=why), clock())
+        own = settings.channels.get(row.channel)
+        able = own is not None and Ability.VOID_TRACKING in find(own.connector).abilities
+        done = take_back(store, Void(order_id=row.id, tracking=tracking, why=why), clock(), takes_back=able)
         with store.read() as tx:
             skus = {one.number: one.sku for one in tx.rows("SELECT * FROM lines WHERE order_id = :id", id=row.id)}
     name = row.name or row.number
@@ -66,6 +69,7 @@ def void(
                     for n, c in done.units.items()
                 ],
                 "shown": done.shown,
+                "push": done.push,
                 "handed": done.handed,
                 "stopping": done.stopping,
             }
@@ -80,7 +84,9 @@ def void(
         show.line(f"{done.location}'s warehouse may send it once more: it is asked to stop first")
     elif done.handed:
         show.line(f"{done.location}'s warehouse may send it once more: tell it to stop")
-    if done.shown:
+    if done.push is not None:
+        show.line(f"{row.channel} was told of it: it is taken back there with the next round (push {done.push})")
+    elif done.shown:
         show.line(
             f"{row.channel} was told of it: take it back there by hand where the channel lets you, or give the buyer "
             "the number of the parcel that leaves instead"

@@ -33,6 +33,7 @@ from core.conformance.pulling import Pulling
 from core.conformance.refunding import Refunding
 from core.conformance.returning import Returning
 from core.conformance.shipping import Shipping
+from core.conformance.voiding import Voids
 
 __all__ = ["Conformance", "Effect", "Failure", "FarEnd", "Given", "RefundEffect", "Truth"]
 
@@ -43,6 +44,7 @@ class Conformance(
     Documents,
     Hostile,
     Shipping,
+    Voids,
     Cancelling,
     Refunding,
     Levels,

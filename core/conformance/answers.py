@@ -126,6 +126,13 @@ class Answers(Given):
                 lambda: connector.push_tracking([parcel]),
                 lambda: parcel.tracking in [effect.tracking for effect in far_end.effects()],
             )
+        if {Ability.PUSH_TRACKING, Ability.VOID_TRACKING} <= connector.abilities:
+            ((told, ack),) = self.told(connector, far_end, 1)
+            yield (
+                "a void parcel",
+                lambda: connector.push_voids([self.void(told, ack)]),
+                lambda: told.order not in [effect.order for effect in far_end.effects()],
+            )
         if Ability.CANCEL in connector.abilities:
             gone = self.cancellation(self.ready(connector, far_end, 1)[0])
             yield (

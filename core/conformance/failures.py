@@ -9,7 +9,7 @@ from core.conformance.far_end import Failure, FarEnd
 from core.conformance.given import Given, corrected, failing, must, needs
 from core.connector import Ability, Connector
 from core.errors import ChannelError, Unauthorized, Unavailable
-from core.model import Ack, AckState, Cancellation, LevelKey, Refund, Shipment
+from core.model import Ack, AckState, Cancellation, LevelKey, Refund, Shipment, Voiding
 
 
 class Failures(Given):
@@ -113,6 +113,31 @@ class Failures(Given):
         came = [effect.tracking for effect in far_end.effects() if effect.order == order.number]
         must(came == [corrected(parcel).tracking], f"a correction told again is the one parcel it was; came {came}")
 
+    @needs(Ability.PUSH_TRACKING, Ability.VOID_TRACKING)
+    def test_a_void_whose_answer_was_lost_is_called_ambiguous(self, connector: Connector, far_end: FarEnd) -> None:
+        rows = self._voids(connector, far_end, 3)
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, error = answers(lambda: connector.push_voids(rows))
+        answered = {ack.key for ack in acks if ack.state is not AckState.RETRY}
+        there = {effect.order for effect in far_end.effects()}
+        arrived = [row.key for row in rows if row.key not in answered and row.order not in there]
+        self._called_ambiguous("a void parcel", arrived, error)
+
+    @needs(Ability.PUSH_TRACKING, Ability.VOID_TRACKING)
+    def test_a_void_whose_answer_was_lost_happens_once(self, connector: Connector, far_end: FarEnd) -> None:
+        parcels = [parcel for parcel, _ in self.told(connector, far_end, 2, each=2)]
+        rows = [self.void(parcel) for parcel in parcels[::2]]
+        with failing(far_end, Failure.LOST_ANSWER):
+            acks, _ = answers(lambda: connector.push_voids(rows))
+        far_end.let_time_pass()
+        known = {ack.key for ack in acks if ack.state in (AckState.APPLIED, AckState.ACCEPTED)}
+        rest = [row for row in rows if row.key not in known]
+        self.applied(self.settled(connector, far_end, self.again(connector).push_voids(rest)))
+        far_end.let_time_pass()
+        left = sorted(effect.tracking for effect in far_end.effects())
+        wanted = sorted(parcel.tracking for parcel in parcels[1::2])
+        must(left == wanted, f"a void parcel told again takes back that one alone; of {wanted} are left {left}")
+
     @needs(Ability.CANCEL)
     def test_a_cancellation_whose_answer_was_lost_is_called_ambiguous(
         self, connector: Connector, far_end: FarEnd
@@ -204,6 +229,9 @@ class Failures(Given):
         if Ability.PUSH_TRACKING in connector.abilities:
             parcels = self._parcels(connector, far_end, 1)
             yield "a parcel", lambda: connector.push_tracking(parcels)
+        if {Ability.PUSH_TRACKING, Ability.VOID_TRACKING} <= connector.abilities:
+            voids = self._voids(connector, far_end, 1)
+            yield "a void parcel", lambda: connector.push_voids(voids)
         if Ability.CANCEL in connector.abilities:
             cancellations = self._cancellations(connector, far_end, 1)
             yield "a cancellation", lambda: connector.push_cancellations(cancellations)
@@ -218,6 +246,9 @@ class Failures(Given):
         # One unit of two: a second parcel would still find something to ship.
         orders = self.ready(connector, far_end, count)
         return [self.parcel(far_end, order, serial, units=1) for serial, order in enumerate(orders, start=1)]
+
+    def _voids(self, connector: Connector, far_end: FarEnd, count: int) -> list[Voiding]:
+        return [self.void(parcel, ack) for parcel, ack in self.told(connector, far_end, count)]
 
     def _cancellations(self, connector: Connector, far_end: FarEnd, count: int) -> list[Cancellation]:
         orders = self.ready(connector, far_end, count, units=3)

@@ -31,6 +31,7 @@ from core.model import (
     RefundLine,
     RefundReason,
     Shipment,
+    Voiding,
 )
 
 Suite = TypeVar("Suite", bound="Given")
@@ -188,6 +189,34 @@ class Given:
             tracking=f"1Z999AA1{serial:010d}",
             shipped_at=datetime.now(UTC),
             place=line.place or far_end.places[0],
+        )
+
+    def told(
+        self, connector: Connector, far_end: FarEnd, count: int, *, units: int = 1, each: int = 1
+    ) -> list[tuple[Shipment, Ack]]:
+        """So many orders of three units, and of each so many parcels the channel was told of, with its answers."""
+        orders = self.ready(connector, far_end, count, units=3)
+        parcels = [
+            self.parcel(far_end, order, serial, units=units)
+            for serial, order in enumerate((order for order in orders for _ in range(each)), start=601)
+        ]
+        told = []
+        for parcel in parcels:
+            acks = self.settled(connector, far_end, connector.push_tracking([parcel]))
+            self.applied(acks)
+            told.append((parcel, acks[parcel.key]))
+        far_end.let_time_pass()
+        return told
+
+    def void(self, parcel: Shipment, ack: Ack | None = None) -> Voiding:
+        """A parcel that was told never left; `ack` is what the channel answered when it was."""
+        return Voiding(
+            key=f"void-{parcel.serial}",
+            order=parcel.order,
+            told=parcel.key,
+            numbers=(parcel.tracking,),
+            lines=parcel.lines,
+            tickets=(ack.ticket,) if ack and ack.ticket else (),
         )
 
     def sold(self, connector: Connector, far_end: FarEnd, count: int, units: int = 2) -> list[Order]:

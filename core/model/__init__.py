@@ -21,7 +21,17 @@ from core.model.orders import (
     Refunded,
     money_off,
 )
-from core.model.outward import Ack, AckState, Cancellation, CancelReason, Refund, RefundLine, RefundReason, Shipment
+from core.model.outward import (
+    Ack,
+    AckState,
+    Cancellation,
+    CancelReason,
+    Refund,
+    RefundLine,
+    RefundReason,
+    Shipment,
+    Voiding,
+)
 from core.model.places import Location
 from core.model.returns import Return, ReturnLine, ReturnState
 
@@ -61,6 +71,7 @@ __all__ = [
     "ReturnState",
     "Shipment",
     "Subscribed",
+    "Voiding",
     "instant",
     "micros",
     "money_off",

@@ -37,6 +37,23 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
 
+class Voiding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One parcel that never left, as a channel that was told of it is asked to take it back."""
+
+    key: str
+    """Ours, stable for ever and unique within the channel."""
+    order: str
+    """The channel's order id."""
+    told: str
+    """The key of the `Shipment` it was told as."""
+    numbers: tuple[str, ...]
+    """Every tracking number it was, or may have been, told under, the last one first."""
+    lines: Mapping[str, int]
+    """Its units by the channel's line number, as they were told."""
+    tickets: tuple[str, ...] = ()
+    """What the channel answered when it was told: see `Ack.ticket`."""
+
+
 class CancelReason(StrEnum):
     """Why units will not ship; each connector maps it to its channel's own codes."""
 
@@ -138,4 +155,6 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: str
     state: AckState
     ticket: str = ""
+    """Of what is accepted, what settles it; of what is applied, the channel's own id of what it made, where it has one.
+    """
     reason: str = ""

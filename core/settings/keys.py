@@ -132,7 +132,7 @@ class ChannelSettings(Table):
     push_levels: bool = True
     """Tell the channel how many units it may sell."""
     push_tracking: bool = True
-    """Tell the channel which parcels left."""
+    """Tell the channel which parcels left, and which of them never did after all."""
     push_cancellations: bool = True
     """Tell the channel of what was cancelled here. false: it waits, and the channel goes on showing it as open."""
     push_refunds: bool = True

@@ -100,6 +100,7 @@ class Channel(Desk):
         wanted = {
             Ability.ACKNOWLEDGE: own.acknowledge,
             Ability.PUSH_TRACKING: own.push_tracking,
+            Ability.VOID_TRACKING: own.push_tracking,
             Ability.PUSH_LEVELS: own.push_levels,
             Ability.CANCEL: own.push_cancellations,
             Ability.REFUND: own.push_refunds,

@@ -35,7 +35,8 @@ def confirm(tx: Tx, orders: Sequence[Shown], now: int) -> None:
     by_id = {one.id: one for one in orders}
     pushes: defaultdict[str, list[Any]] = defaultdict(list)
     for row in tx.rows(
-        "SELECT p.id, p.kind, p.order_id, p.shipment_id, p.state, p.argument, p.digest, p.ticket, s.tracking"
+        "SELECT p.id, p.kind, p.order_id, p.shipment_id, p.state, p.argument, p.digest, p.ticket, s.tracking,"
+        " s.void_shown"
         " FROM pushes p LEFT JOIN shipments s ON s.id = p.shipment_id"
         " WHERE p.order_id IN :ids AND p.state <> 'confirmed' AND p.state <> 'dropped' ORDER BY p.id",
         ids=list(by_id),
@@ -45,6 +46,8 @@ def confirm(tx: Tx, orders: Sequence[Shown], now: int) -> None:
     shown = [row for row in pushes["tracking"] if told_number(row) in _trackings(by_id[row.order_id].order)]
     done += [row.id for row in shown]
     _end_corrected(tx, shown, pushes["tracking"], now)
+    # One that is still queued is told all the same: what was read here may have been written before it was told of it.
+    done += [row.id for row in pushes["void"] if row.state != "queued" and not row.void_shown]
     if pushes["cancel"]:
         gone, refused = _cancellations(pushes["cancel"], by_id)
         done += gone

@@ -34,21 +34,29 @@ OPEN = "state IN ('queued','sent','unknown','accepted')"
 """Not decided yet: word for word the partial index's condition."""
 
 # A push waits for those before it that it would be confused with, or whose outcome it builds on.
+_UNDECIDED = "e.state IN ('queued','sent','unknown','accepted','refused')"
+
+# The channel takes the units of a parcel for shipped until it has taken it back: of a refusal somebody has to say.
+_OF_THE_SAME_LINES = (
+    "EXISTS (SELECT 1 FROM shipment_lines v JOIN shipment_lines n ON n.line_id = v.line_id"
+    " WHERE v.shipment_id = e.shipment_id AND n.shipment_id = p.shipment_id)"
+)
+
 _BEFORE = {
     "acknowledge": "p.id < 0",
-    "tracking": "p.generation > 1 AND e.shipment_id = p.shipment_id"
-    " AND e.state IN ('queued','sent','unknown','accepted')",
-    "cancel": "e.state IN ('queued','sent','unknown','accepted','refused')",
-    "refund": "(e.state IN ('queued','sent','unknown','accepted') OR (e.state = 'applied' AND e.ticket = ''))",
+    "tracking": "(e.kind = 'tracking' AND e.id < p.id AND p.generation > 1 AND e.shipment_id = p.shipment_id"
+    " AND e.state IN ('queued','sent','unknown','accepted')"
+    f" OR e.kind = 'void' AND {_UNDECIDED} AND {_OF_THE_SAME_LINES})",
+    "void": "e.id < p.id AND e.kind IN ('tracking','void') AND e.state IN ('sent','unknown','accepted')",
+    "cancel": f"e.id < p.id AND e.kind IN ('cancel','void') AND {_UNDECIDED}",
+    "refund": "e.id < p.id AND e.kind = 'refund'"
+    " AND (e.state IN ('queued','sent','unknown','accepted') OR (e.state = 'applied' AND e.ticket = ''))",
 }
 
 
 def before(kind: str) -> str:
     """SQL: the push of this kind that the push `p` waits for; null where it waits for none."""
-    return (
-        "SELECT min(e.id) FROM pushes e WHERE e.order_id = p.order_id AND e.kind = p.kind AND e.id < p.id"
-        f" AND {_BEFORE[kind]}"
-    )
+    return f"SELECT min(e.id) FROM pushes e WHERE e.order_id = p.order_id AND {_BEFORE[kind]}"
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,7 @@ def _as_channel(settings: Settings, name: str, row: Any) -> Channel:
 
 _KINDS = {
     "acknowledge": Ability.ACKNOWLEDGE,
+    "void": Ability.VOID_TRACKING,
     "cancel": Ability.CANCEL,
     "tracking": Ability.PUSH_TRACKING,
     "refund": Ability.REFUND,

@@ -1,4 +1,4 @@
-"""Telling a channel what happened: acknowledgements, parcels, cancellations and refunds, each by way of the outbox.
+"""Telling a channel what happened: acknowledgements, parcels, void ones, cancellations and refunds, by the outbox.
 
 After an ambiguous failure the order is read back first; what it shows is done, only the rest is sent again.
 """
@@ -20,6 +20,7 @@ from core.sync.outbox import OPEN, book, drain, mark
 from core.sync.refunded import match
 from core.sync.said import key_of
 from core.sync.take_in import take_in
+from core.sync.void import load_voids, still_shown
 
 
 def push_acknowledgements(store: Store, channel: Channel, clock: Clock) -> int:
@@ -34,6 +35,11 @@ def push_acknowledgements(store: Store, channel: Channel, clock: Clock) -> int:
 def push_tracking(store: Store, channel: Channel, clock: Clock) -> int:
     """Tells of the parcels that are due, corrected ones too; returns how many the channel took."""
     return _push(store, channel, Ability.PUSH_TRACKING, "tracking", "push_tracking", clock)
+
+
+def push_voids(store: Store, channel: Channel, clock: Clock) -> int:
+    """Has the parcels taken back that never left; returns how many the channel took back."""
+    return _push(store, channel, Ability.VOID_TRACKING, "void", "push_voids", clock)
 
 
 def push_cancellations(store: Store, channel: Channel, clock: Clock) -> int:
@@ -121,6 +127,8 @@ def _decide(store: Store, channel: Channel, kind: str, ids: Sequence[int], order
         elif kind == "tracking":
             numbers = {package.tracking for package in order.packages}
             shown = {row.id for row in rows if told_number(row) in numbers}
+        elif kind == "void":
+            shown = _taken_back(tx, order, rows)
         else:
             shown = {row.id for row in rows if shows_cancelled(order, row.argument)}
         tx.update(
@@ -131,3 +139,16 @@ def _decide(store: Store, channel: Channel, kind: str, ids: Sequence[int], order
         )
 
     store.transact(work)
+
+
+def _taken_back(tx: Tx, order: Order, rows: Sequence[Any]) -> set[int]:
+    """Those pushes of one order whose void parcel it does not show."""
+    orders = [row.order_id for row in rows]
+    parcels = tx.rows(
+        "SELECT order_id, id, tracking, voided_at, void_shown FROM shipments WHERE order_id IN :ids UNION ALL SELECT"
+        " order_id, shipment_id, tracking, NULL, NULL FROM corrections WHERE order_id IN :ids",
+        ids=orders,
+    )
+    voids = [parcel for of_order in load_voids(tx, parcels).values() for parcel in of_order]
+    there = {parcel.id for parcel in still_shown(order, voids)}
+    return {row.id for row in rows if row.shipment_id not in there}

@@ -83,6 +83,8 @@ def describe(row: Any) -> str:
     """What a push tells, in few words; `row` holds its parcel's carrier and tracking besides."""
     if row.kind == "tracking":
         return f"{row.carrier} {row.tracking}"
+    if row.kind == "void":
+        return f"{row.carrier} {row.tracking} never left"
     if row.kind == "cancel":
         words = decoded(row.argument, Cancellation)
         units = ", ".join(f"{count} of line {line}" for line, count in words.lines.items())
@@ -170,6 +172,8 @@ def _retry(tx: Tx, order: Any, push: Any, now: int) -> str:
         again = tx.row("SELECT * FROM pushes WHERE id = :id", id=push.id)
         if again.generation == push.generation:
             raise UserError(f"nothing of push {push.id} is left to cancel at the channel; drop it")
+    if push.kind == "void":  # said anew, under a key of its own: the channel may have been mended by hand meanwhile
+        tx.run("UPDATE pushes SET generation = generation + 1, digest = NULL, argument = '' WHERE id = :id", id=push.id)
     if push.kind == "refund":
         _renew(tx, order, push)
     tx.run(

@@ -36,6 +36,7 @@ from core.sync.push import (
     push_cancellations,
     push_refunds,
     push_tracking,
+    push_voids,
     settle_pushes,
 )
 from core.sync.push_levels import Told, bases_wanted, push_levels, read_bases, settle_levels
@@ -88,6 +89,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     cancelled: int = 0
     """Cancellations the channel took."""
     tracking: int = 0
+    voided: int = 0
+    """Parcels that never left, which the channel took back."""
     refunded: int = 0
     """Refunds the channel took."""
     levels: int = 0
@@ -181,6 +184,7 @@ def run_round(
     outcome.taken_back = len(lost)
     _resume(store, channel, channels, clock, outcome)
     outcome.given_up = give_up(store, channel, clock())
+    outcome.voided = attempt(lambda: push_voids(store, channel, clock), 0)
     outcome.acknowledged = attempt(lambda: push_acknowledgements(store, channel, clock), 0)
     outcome.cancelled = attempt(lambda: push_cancellations(store, channel, clock), 0)
     outcome.released = release(store, channel, clock())

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from core.model import ZERO, Cancellation, Refund, Shipment, instant
+from core.model import ZERO, Cancellation, Refund, Shipment, Voiding, instant
 from core.store import tables
 from core.store.database import Tx
 from core.sync.channel import Channel
@@ -22,11 +22,11 @@ from core.sync.observe import digest
 
 log = structlog.get_logger("ordersync")
 
-Words = Shipment | Cancellation | Refund
+Words = Shipment | Voiding | Cancellation | Refund
 
 W = TypeVar("W")
 
-OF_KIND: dict[str, type[Words]] = {"tracking": Shipment, "cancel": Cancellation, "refund": Refund}
+OF_KIND: dict[str, type[Words]] = {"tracking": Shipment, "void": Voiding, "cancel": Cancellation, "refund": Refund}
 
 BUG = "this is not what was told first, which is a bug: report it, look the order up at the channel, then drop it"
 
@@ -89,13 +89,7 @@ def _shipments(tx: Tx, channel: Channel, rows: Sequence[Any]) -> Iterable[tuple[
         row.id: row
         for row in tx.rows("SELECT * FROM shipments WHERE id IN :ids", ids=[row.shipment_id for row in rows])
     }
-    units: dict[int, dict[str, int]] = {id: {} for id in found}
-    for line in tx.rows(
-        "SELECT s.shipment_id, l.number, s.quantity FROM shipment_lines s JOIN lines l ON l.id = s.line_id"
-        " WHERE s.shipment_id IN :ids ORDER BY l.id",
-        ids=list(found),
-    ):
-        units[line.shipment_id][line.number] = line.quantity
+    units = _units(tx, rows)
     for row in rows:
         parcel = found[row.shipment_id]
         yield (
@@ -114,6 +108,42 @@ def _shipments(tx: Tx, channel: Channel, rows: Sequence[Any]) -> Iterable[tuple[
                 corrects=corrected_number(row.argument),
             ),
         )
+
+
+def _units(tx: Tx, rows: Sequence[Any]) -> dict[int, dict[str, int]]:
+    """What is in the parcels of some pushes, by parcel and line number."""
+    units: dict[int, dict[str, int]] = {row.shipment_id: {} for row in rows}
+    for line in tx.rows(
+        "SELECT s.shipment_id, l.number, s.quantity FROM shipment_lines s JOIN lines l ON l.id = s.line_id"
+        " WHERE s.shipment_id IN :ids ORDER BY l.id",
+        ids=list(units),
+    ):
+        units[line.shipment_id][line.number] = line.quantity
+    return units
+
+
+def _voids(tx: Tx, channel: Channel, rows: Sequence[Any]) -> Iterable[tuple[int, Words | str]]:
+    """By all that the channel was told of a parcel and has answered to it: nothing of that changes any more."""
+    units = _units(tx, rows)
+    told: dict[int, list[Any]] = {id: [] for id in units}
+    for push in tx.rows(
+        "SELECT shipment_id, argument, ticket FROM pushes WHERE order_id IN :orders AND shipment_id IN :ids"
+        " AND kind = 'tracking' AND digest IS NOT NULL ORDER BY id DESC",
+        orders=sorted({row.order_id for row in rows}),
+        ids=list(told),
+    ):
+        told[push.shipment_id].append(push)
+    for row in rows:
+        said = told[row.shipment_id]
+        words = Voiding(
+            key=key_of(row),
+            order=row.number,
+            told=f"shipment:{row.shipment_id}",
+            numbers=tuple(dict.fromkeys(decoded(push.argument, Shipment).tracking for push in said)),
+            lines=units[row.shipment_id],
+            tickets=tuple(dict.fromkeys(push.ticket for push in said if push.ticket)),
+        )
+        yield row.id, words
 
 
 def _cancellations(tx: Tx, channel: Channel, rows: Sequence[Any]) -> Iterable[tuple[int, Words | str]]:
@@ -156,7 +186,7 @@ def _refunds(tx: Tx, channel: Channel, rows: Sequence[Any]) -> Iterable[tuple[in
             yield row.id, msgspec.structs.replace(refund, known=tuple(numbers))
 
 
-_SAY: dict[str, Any] = {"tracking": _shipments, "cancel": _cancellations, "refund": _refunds}
+_SAY: dict[str, Any] = {"tracking": _shipments, "void": _voids, "cancel": _cancellations, "refund": _refunds}
 
 
 def numbers_in(ticket: str) -> list[str]:

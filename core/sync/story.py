@@ -98,7 +98,9 @@ class Parcel(msgspec.Struct, kw_only=True):
     """When it was found never to have left; its units came back."""
     void_why: str
     void_shown: bool
-    """Void, and the channel was told of it or shows it: it has to be taken back there by hand."""
+    """Void, and the channel was told of it or shows it: it has to be taken back there."""
+    void_push: str | None
+    """The state of the push that has it taken back; None where there is none: people have to."""
     lines: list[dict[str, Any]]
     push: str | None
     """The state of the push; None where there is nothing to tell, as the channel shipped it itself."""
@@ -314,6 +316,7 @@ def _parcels(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str],
         left = {"line_id": row.line_id, "sku": skus.get(row.line_id, ""), "quantity": row.quantity}
         lines[row.shipment_id].append(left)
     told = {row.shipment_id: row for row in pushes if row.kind == "tracking"}
+    backs = {row.shipment_id: row for row in pushes if row.kind == "void"}
     found = []
     for row in tx.rows("SELECT * FROM shipments WHERE order_id = :id ORDER BY shipped_at, id", id=order_id):
         push = told.get(row.id)
@@ -328,6 +331,7 @@ def _parcels(tx: Tx, order_id: int, names: dict[int, str], skus: dict[int, str],
                 voided_at=row.voided_at,
                 void_why=row.void_why,
                 void_shown=bool(row.void_shown),
+                void_push=backs[row.id].state if row.id in backs else None,
                 lines=lines[row.id],
                 push=push.state if push else None,
                 reason=push.reason if push else "",
@@ -422,7 +426,9 @@ def _of_parcels(parcels: Sequence[Parcel]) -> Iterator[Happening]:
 
 def _of_pushes(pushes: Sequence[Any]) -> Iterator[Happening]:
     for row in pushes:
-        what = {"acknowledge": "acknowledgement", "cancel": "cancellation"}.get(row.kind, row.kind)
+        what = {"acknowledge": "acknowledgement", "cancel": "cancellation", "void": "taking the void parcel back"}.get(
+            row.kind, row.kind
+        )
         if row.kind == "tracking":
             what = f"tracking {told_number(row)}"
         reason = f": {row.reason}" if row.reason else ""

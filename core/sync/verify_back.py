@@ -41,7 +41,7 @@ def void_parcels_are_silent(tx: Tx) -> Iterator[Breach]:
     """I12: no channel is about to be told of a parcel that is void."""
     rows = tx.rows(
         "SELECT p.id, p.order_id, p.state FROM shipments s JOIN pushes p ON p.shipment_id = s.id"
-        " WHERE s.voided_at IS NOT NULL AND p.state NOT IN ('applied', 'confirmed', 'dropped')"
+        " WHERE s.voided_at IS NOT NULL AND p.kind = 'tracking' AND p.state NOT IN ('applied', 'confirmed', 'dropped')"
         f" ORDER BY p.id LIMIT {MOST}"
     )
     orders = name_orders(tx, [row.order_id for row in rows])
@@ -51,6 +51,25 @@ def void_parcels_are_silent(tx: Tx) -> Iterator[Breach]:
             subject=f"{orders[row.order_id]}, push {row.id}",
             wrong=f"it is {row.state}, and its parcel is void",
             cure=f"`ordersync push drop {row.id}`, then " + LOOK.format(id=row.order_id),
+            order_id=row.order_id,
+        )
+
+
+def only_void_parcels_are_taken_back(tx: Tx) -> Iterator[Breach]:
+    """I12: a channel is asked to take back a parcel that is void and that it was told of, and no other."""
+    rows = tx.rows(
+        "SELECT p.id, p.order_id, s.tracking FROM pushes p JOIN shipments s ON s.id = p.shipment_id"
+        " WHERE p.kind = 'void' AND p.state <> 'dropped' AND (s.voided_at IS NULL OR NOT EXISTS (SELECT 1 FROM pushes t"
+        " WHERE t.order_id = p.order_id AND t.shipment_id = s.id AND t.kind = 'tracking'"
+        f" AND t.state IN ('applied', 'confirmed'))) ORDER BY p.id LIMIT {MOST}"
+    )
+    orders = name_orders(tx, [row.order_id for row in rows])
+    for row in rows:
+        yield Breach(
+            name="I12",
+            subject=f"{orders[row.order_id]}, push {row.id}",
+            wrong=f"it has parcel {row.tracking} taken back, which is not void or was never told",
+            cure=LOOK.format(id=row.order_id) + " and tell it of the parcel by hand where it is gone there",
             order_id=row.order_id,
         )
 
@@ -160,6 +179,7 @@ def asides_are_there(tx: Tx) -> Iterator[Breach]:
 CHECKS: tuple[Check, ...] = (
     void_parcels_are_back,
     void_parcels_are_silent,
+    only_void_parcels_are_taken_back,
     receipts_are_where_they_say,
     returned_units_are_receipts,
     returns_stay_with_their_order,

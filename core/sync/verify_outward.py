@@ -117,7 +117,11 @@ def pushes_keep_their_words(tx: Tx) -> Iterator[Breach]:
     for row in rows:
         if row.digest is not None and bytes(row.digest) != digest(row.argument.encode()):
             wrong[row.id] = "it does not say any more what it said first"
-        elif row.digest is None and row.kind in ("cancel", "refund") and row.state in ("sent", "unknown", "accepted"):
+        elif (
+            row.digest is None
+            and row.kind in ("void", "cancel", "refund")
+            and row.state in ("sent", "unknown", "accepted")
+        ):
             wrong[row.id] = "it is on its way, and nobody knows what it said"
         elif row.state == "refused" and not row.reason:
             wrong[row.id] = "it is refused without a reason"

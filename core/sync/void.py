@@ -3,7 +3,8 @@
 Its units are on hand again where it was to leave from, and promised to their order again, once; units the channel has
 cancelled meanwhile are free instead. Whoever voids a parcel a second time changes nothing.
 
-What the channel was told cannot be unsaid from here. As long as it shows the parcel, `shipments.void_shown` says so,
+A channel that was told of it is told to take it back where it can be (`core.sync.untell`); else that is for people. As
+long as it shows the parcel, `shipments.void_shown` says so,
 and units it shows as shipped by that parcel are never taken for units that left (`still_shown`).
 """
 
@@ -25,6 +26,7 @@ from core.sync.promise import reserve, write_reservations
 from core.sync.recall import seen_to
 from core.sync.stored import StoredLine, load_lines
 from core.sync.unsent import unsend_work
+from core.sync.untell import settle_untold, untell
 from core.sync.warehouse import poke_warehouses
 from core.sync.work import poke
 
@@ -54,20 +56,22 @@ class Voided(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: Mapping[str, int] = {}
     """Of these, units the channel had cancelled: they are nobody's now."""
     shown: bool = False
-    """The channel was told of the parcel: it has to be taken back there by hand."""
+    """The channel was told of the parcel: it has to be taken back there."""
+    push: int | None = None
+    """The push that has it taken back; None where people have to, or where it was never told."""
     handed: bool = False
     """A warehouse was handed work that has these units: it may send them once more."""
     stopping: bool = False
     """Its connector asks it to stop; else it has to be told by people."""
 
 
-def void(store: Store, wish: Void, now: int) -> Voided:
-    """Takes a parcel of an order back, in one transaction.
+def void(store: Store, wish: Void, now: int, *, takes_back: bool = False) -> Voided:
+    """Takes a parcel of an order back, in one transaction. `takes_back`: its channel takes back what it was told.
 
     Raises `UserError` when the order has no such parcel, when somebody at the channel shipped it, while its tracking is
     on its way to the channel, and when units of it came back as a return.
     """
-    done, channel_id = store.transact(lambda tx: _void(tx, wish, now))
+    done, channel_id = store.transact(lambda tx: _void(tx, wish, now, takes_back))
     if done.new:
         poke(store, [channel_id])
     if done.stopping:
@@ -75,7 +79,7 @@ def void(store: Store, wish: Void, now: int) -> Voided:
     return done
 
 
-def _void(tx: Tx, wish: Void, now: int) -> tuple[Voided, int]:
+def _void(tx: Tx, wish: Void, now: int, takes_back: bool) -> tuple[Voided, int]:
     order = tx.row("SELECT * FROM orders WHERE id = :id /*lock*/", id=wish.order_id)
     if order is None:
         raise UserError(f"there is no order {wish.order_id}; see `ordersync orders`")
@@ -97,6 +101,8 @@ def _void(tx: Tx, wish: Void, now: int) -> tuple[Voided, int]:
     cancelled = {one.number: one.cancelled for one in back if one.cancelled}
     told = f"{parcel.carrier} {parcel.tracking}: " + ", ".join(f"{one.units} of {one.line.row.sku}" for one in back)
     told += f" back at {place}; {wish.why}" + ("; the channel was told of it already" if shown else "")
+    push = untell(tx, order, parcel, now) if shown and takes_back else None
+    told += f" and takes it back (push {push})" if push else ""
     if lying.handed:
         told += f"; {place} may send it once more: " + ("it is asked to stop" if lying.stopping else "tell it")
     tx.insert(
@@ -111,6 +117,7 @@ def _void(tx: Tx, wish: Void, now: int) -> tuple[Voided, int]:
         units={one.number: one.units for one in back},
         cancelled=cancelled,
         shown=shown,
+        push=push,
         handed=lying.handed,
         stopping=lying.stopping,
     )
@@ -137,7 +144,8 @@ def settle(store: Store, wish: Void, now: int) -> bool:
             id=order.id,
             since=parcel.voided_at,
         )
-        if not seen_to(tx, [row.id for row in late], now) and parcel.void_settled:
+        handled = seen_to(tx, [row.id for row in late], now)
+        if not (settle_untold(tx, parcel, now) or handled) and parcel.void_settled:
             return False
         tx.update(tables.shipments, ("id",), ("void_settled",), [(parcel.id, True)])
         told = f"{parcel.carrier} {parcel.tracking}; {wish.why}"

@@ -93,6 +93,7 @@ def steps(suite: Conformance, connector: Connector, far_end: SimulatedFarEnd) ->
         yield "read_levels", lambda: lambda made: made.read_levels(keys)
     for what, method in (
         ("a parcel", "push_tracking"),
+        ("a void parcel", "push_voids"),
         ("a cancellation", "push_cancellations"),
         ("a refund", "push_refunds"),
         ("a level", "push_levels"),

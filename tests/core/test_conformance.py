@@ -28,11 +28,12 @@ from tests.core.broken import (
     refunding,
     stock,
     telling,
+    voiding,
 )
 
 PROMISES = sorted(name for name in dir(Conformance) if name.startswith("test_"))
 LISTING = (believing, cancelling, correcting, documents, hinting, looking, overlooking, past, reading, refunding)
-assert all((*LISTING, stock, telling)), "imported for what they list in BROKEN"
+assert all((*LISTING, stock, telling, voiding)), "imported for what they list in BROKEN"
 
 _worlds = (f"conformance-{number}" for number in itertools.count())
 
@@ -118,7 +119,7 @@ class _LacksEverything(Sandbox):
         raise RuntimeError("an absent ability is not called")
 
     acknowledge = push_tracking = push_levels = settle = read_levels = listings = _refuse  # type: ignore[assignment]
-    push_cancellations = push_refunds = _refuse  # type: ignore[assignment]
+    push_voids = push_cancellations = push_refunds = _refuse  # type: ignore[assignment]
     roll_call = backfill = returns = own_stock = normalize_return = _refuse  # type: ignore[assignment]
 
 

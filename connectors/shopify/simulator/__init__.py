@@ -155,6 +155,7 @@ class ShopifySimulator(Simulator):
                 (parcel.createdAt, order.number, parcel)
                 for order in self.shop.orders.values()
                 for parcel in order.shipped
+                if parcel.status != "CANCELLED"
             ]
         return [
             Effect(

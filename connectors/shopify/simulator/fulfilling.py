@@ -12,6 +12,7 @@ from connectors.shopify.simulator.shop import Shop
 from connectors.shopify.simulator.world import user_error
 
 MOST_LINES = 512
+_COMING_BACK = ("REQUESTED", "OPEN", "CLOSED")
 
 
 def fulfil(_: Any, info: GraphQLResolveInfo, fulfillment: Mapping[str, Any], message: str = "") -> dict[str, Any]:
@@ -96,6 +97,34 @@ def correct(
         found.trackingInfo = tracking
         shop.touch(found.order)
     return {"fulfillment": None if errors else found, "userErrors": errors}
+
+
+def cancel(_: Any, info: GraphQLResolveInfo, id: str) -> dict[str, Any]:
+    """The units of a fulfilment are to be fulfilled again.
+
+    What comes back or was refunded is refused: Shopify's pages do not say what becomes of it.
+    """
+    shop: Shop = info.context.shop
+    found = shop.nodes.get(id)
+    wrong = _uncancellable(found)
+    if wrong or not isinstance(found, Fulfillment):
+        return {"fulfillment": None, "userErrors": [user_error(wrong, "id")]}
+    shop.unship(found)
+    return {"fulfillment": found, "userErrors": []}
+
+
+def _uncancellable(found: Any) -> str:
+    """Why a fulfilment cannot be cancelled."""
+    if not isinstance(found, Fulfillment):
+        return "Fulfillment not found."
+    if found.status == "CANCELLED":
+        return "Fulfillment is already cancelled."
+    back = [line.fulfillmentLineItem for one in found.order.returns for line in one.lines if one.status in _COMING_BACK]
+    if any(row in back for row in found.lines):
+        return "Fulfillment has items that are being returned."
+    if any(row.lineItem.refundedShipped for row in found.lines):
+        return "Fulfillment has items that were refunded."
+    return ""
 
 
 def move(

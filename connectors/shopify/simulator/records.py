@@ -190,6 +190,11 @@ class FulfilledLine:
     id: str
     lineItem: LineItem  # noqa: N815
     quantity: int
+    part: FulfillmentOrder
+    row: WorkLine
+    """The work it fulfilled."""
+    taken: int
+    """Units of it that had been committed."""
 
 
 @dataclass(slots=True, eq=False)

@@ -40,6 +40,7 @@ SCOPES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("FulfillmentOrderAssignedLocation", "location"): ("read_locations",),
     ("Order", "fulfillmentOrders"): tuple(scope.format("read") for scope in _WORK),
     ("Order", "returns"): ("read_returns",),
+    ("Mutation", "fulfillmentCancel"): tuple(scope.format("write") for scope in _WORK),
     ("Mutation", "fulfillmentCreate"): tuple(scope.format("write") for scope in _WORK),
     ("Mutation", "fulfillmentTrackingInfoUpdate"): tuple(scope.format("write") for scope in _WORK),
     ("Mutation", "fulfillmentOrderMove"): tuple(scope.format("write") for scope in _WORK),
@@ -147,6 +148,7 @@ _RESOLVERS: dict[tuple[str, str], Resolve] = {
         (f"{kind}Connection", "edges"): reads.edges
         for kind in ("Order", "LineItem", "FulfillmentOrder", "FulfillmentOrderLineItem", "FulfillmentLineItem")
     },
+    ("Mutation", "fulfillmentCancel"): fulfilling.cancel,
     ("Mutation", "fulfillmentCreate"): fulfilling.fulfil,
     ("Mutation", "fulfillmentTrackingInfoUpdate"): fulfilling.correct,
     ("Mutation", "fulfillmentOrderMove"): fulfilling.move,

@@ -34,6 +34,7 @@ SHIPPING_TAX = cents(SHIPPING * TAX)
 FREIGHT = {"title": "Standard", "discountedPriceSet": bag(SHIPPING), "taxLines": taxes(SHIPPING_TAX)}
 DISCOUNT = Decimal("0.10")
 DISCOUNTED_EVERY = 5
+OVER = ("CLOSED", "CANCELLED")
 """Every fifth order has a tenth off, spread over its lines."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -250,7 +251,7 @@ class Shop:
             row.taken -= gone
             if row.level is not None:
                 row.level.committed -= gone
-            lines.append(FulfilledLine(self.gid("FulfillmentLineItem"), line, units))
+            lines.append(FulfilledLine(self.gid("FulfillmentLineItem"), line, units, part, row, gone))
             part.status = "IN_PROGRESS"
         order = rows[0][0].order
         for part, _, _ in rows:
@@ -260,6 +261,34 @@ class Shop:
         order.shipped.append(fulfillment)
         self.nodes[fulfillment.id] = fulfillment
         return fulfillment
+
+    def unship(self, parcel: Fulfillment) -> None:
+        """Units have not left after all: checked by whoever calls.
+
+        What was fulfilled in part has them to do again. What was fulfilled entirely stays closed, and a new fulfilment
+        order takes them over, at its location.
+        """
+        made: dict[str, FulfillmentOrder] = {}
+        for gone in parcel.lines:
+            part, row, units = gone.part, gone.row, gone.quantity
+            if part.status in OVER:
+                if part.id not in made:
+                    made[part.id] = FulfillmentOrder(self.gid("FulfillmentOrder"), parcel.order, part.location, [])
+                    self.nodes[made[part.id].id] = made[part.id]
+                    parcel.order.parts.append(made[part.id])
+                part = made[part.id]
+                row = WorkLine(self.gid("FulfillmentOrderLineItem"), gone.lineItem, units, units, row.level, gone.taken)
+                part.lines.append(row)
+                self.nodes[row.id] = row
+            else:
+                row.remainingQuantity += units
+                row.taken += gone.taken
+            if row.level is not None:
+                row.level.committed += gone.taken
+            gone.lineItem.unfulfilledQuantity += units
+            gone.lineItem.shipped -= units
+        parcel.status = "CANCELLED"
+        self.touch(parcel.order)
 
     def move(
         self, part: FulfillmentOrder, rows: Sequence[tuple[WorkLine, int]], location: Location

@@ -117,7 +117,7 @@ pushes = Table(
     big("warned_at", null=True),  # when it was told that its deadline is near
     UniqueConstraint("kind", "key"),
     CheckConstraint("generation > 0", name="generation_positive"),
-    one_of("kind", "tracking", "acknowledge", "cancel", "refund"),
+    one_of("kind", "tracking", "acknowledge", "cancel", "refund", "void"),
     one_of("state", "queued", "sent", "unknown", "accepted", "applied", "confirmed", "refused", "dropped"),
     Index(None, "order_id"),
     Index("ix_pushes_due", "channel_id", "kind", sqlite_where=text("state IN ('queued','sent','unknown','accepted')"),

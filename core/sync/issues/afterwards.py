@@ -98,7 +98,11 @@ KINDS = (
         sql="SELECT o.number || ':' || s.tracking AS key, c.name AS channel,"
         f" COALESCE(NULLIF(o.name, ''), o.number) AS subject, s.voided_at AS since, {NO_INSTANT} AS deadline,"
         " s.carrier, s.tracking, s.void_why, o.id AS order_id FROM shipments s JOIN orders o ON o.id = s.order_id"
-        " JOIN channels c ON c.id = o.channel_id WHERE s.void_shown AND NOT s.void_settled",
+        " JOIN channels c ON c.id = o.channel_id WHERE s.void_shown AND NOT s.void_settled"
+        # What takes it back is told on its own, and the channel is read again soon after.
+        " AND NOT EXISTS (SELECT 1 FROM pushes p WHERE p.order_id = s.order_id AND p.shipment_id = s.id"
+        " AND p.kind = 'void' AND (p.state IN ('queued','sent','unknown','accepted')"
+        " OR (p.state = 'applied' AND p.updated_at >= :settled)))",
         tell=each(
             lambda row: Told(
                 f"parcel {row.carrier} {row.tracking} never left ({row.void_why}), and the channel was told of it: "

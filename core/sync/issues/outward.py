@@ -21,6 +21,7 @@ LEFT JOIN shipments s ON s.id = p.shipment_id
 
 _TOLD = (
     ("tracking", Ability.PUSH_TRACKING, "push_tracking"),
+    ("void", Ability.VOID_TRACKING, "push_tracking"),
     ("acknowledge", Ability.ACKNOWLEDGE, "acknowledge"),
     ("cancel", Ability.CANCEL, "push_cancellations"),
     ("refund", Ability.REFUND, "push_refunds"),
@@ -77,7 +78,7 @@ def _tell_level(row: Any) -> Told:
 KINDS = (
     Query(
         name="push_refused",
-        means="a channel refused a tracking number, an acknowledgement, a cancellation or a refund",
+        means="a channel refused a tracking number, an acknowledgement, a cancellation, a refund or a void",
         sql=f"{_PUSH} WHERE p.state = 'refused'",
         tell=_tell_refused,
     ),

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Request, Response
 from connectors.shopify import bulk
 from connectors.shopify.simulator import PATH, ShopifySimulator
 from connectors.shopify.simulator.schema import build
-from core.model import LevelKey
+from core.model import LevelKey, Voiding
 from tests.connectors.shopify.given import EAST, SKUS, WEST, connector, levels_of, order_of, parcel
 from tests.connectors.shopify.schema import faults, shopifys_schema
 from tests.specs import specs  # noqa: F401 - a fixture
@@ -116,6 +116,9 @@ def test_all_that_is_said_keeps_to_shopifys_schema(simulator: ShopifySimulator, 
     for order in orders[:2]:
         sent = parcel(order, units=1, tracking_url="https://track.example/1Z1")
         assert [ack.state for ack in shop.push_tracking([sent])] == ["applied"]
+        never = Voiding(key="v", order=order.number, told="x", numbers=("1Z1",), lines={order.lines[0].number: 1})
+        assert [ack.state for ack in shop.push_voids([never])] == ["applied"]
+        assert [ack.state for ack in shop.push_tracking([sent])] == ["applied"]
         every = parcel(order, "ALL", lines={line.number: 1 for line in order.lines[1:]})
         assert [ack.state for ack in shop.push_tracking([every, sent])]
         shop.normalize(shop.fetch(order.number).body)
@@ -129,7 +132,14 @@ def test_all_that_is_said_keeps_to_shopifys_schema(simulator: ShopifySimulator, 
     asked = {request["query"].split("(")[0] for request, _ in watch.seen}
     assert asked == {
         *("query Orders", "query Order", "query More", "query Changed", "query Fulfilments", "query Fulfilment"),
-        *("query MoreFulfilment", "mutation Fulfil", "mutation SetQuantities", "query Variants", "query Levels"),
+        *(
+            "query MoreFulfilment",
+            "mutation Fulfil",
+            "mutation Unfulfil",
+            "mutation SetQuantities",
+            "query Variants",
+            "query Levels",
+        ),
     }
     wrong = {fault for request, answer in watch.seen for fault in faults(vendor, request, answer)}
     assert wrong == set()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from connectors.sandbox import FarEnd
+import pytest
+
+from connectors.sandbox import FarEnd, Sandbox
+from core.connector import Ability
 from tests.core.commands.desk import Desk
 
 
@@ -29,12 +32,37 @@ def test_a_parcel_that_never_left(desk: Desk, shop: FarEnd) -> None:
     assert (ran.code, "has no parcel 'T9'" in ran.told) == (2, True)
 
 
-def test_a_void_parcel_the_channel_was_told_of_is_settled_there(desk: Desk, shop: FarEnd) -> None:
+def test_a_void_parcel_the_channel_was_told_of_is_taken_back_there(desk: Desk, shop: FarEnd) -> None:
+    number = shop.place([("TEE", 2)])
+    desk.ok("round")
+    ship(desk, number)
+    (told,) = shop.effects()
+    ran = desk.run("void", number, "--tracking", "T1", "--why", "label bought twice")
+    assert "shop was told of it: it is taken back there with the next round (push 3)" in ran.out
+    (due,) = desk.ok("plan")["pushes"]
+    assert (due["kind"], due["what"]) == ("void", "UPS T1 never left")
+    assert "shown there until it is taken back there (queued)" in desk.run("order", number).out
+    assert desk.ok("issues", "--kind", "void_shown")["issues"] == []
+    desk.ok("round")
+    ship(desk, number, "T2")
+    assert (told.tracking, [one.tracking for one in shop.effects()]) == ("T1", ["T2"])
+    desk.ok("round")
+    void, sent = desk.ok("order", number)["shipments"]
+    assert (void["void_shown"], void["void_push"], sent["push"]) == (False, "confirmed", "confirmed")
+    assert "taking the void parcel back is confirmed at the channel" in desk.run("order", number).out
+    assert desk.ok("push", "list")["pushes"] == []
+
+
+def test_a_void_parcel_the_channel_was_told_of_is_settled_there(
+    desk: Desk, shop: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sandbox, "abilities", Sandbox.abilities - {Ability.VOID_TRACKING})
+    monkeypatch.setattr(Sandbox, "absent", {Ability.VOID_TRACKING: "the vendor takes no parcel back"})
     number = shop.place([("TEE", 1)])
     desk.ok("round")
     ship(desk, number)
     void = ("void", number, "--tracking", "T1", "--why", "never left")
-    assert "shop was told of it" in desk.run(*void).out
+    assert "shop was told of it: take it back there by hand" in desk.run(*void).out
     desk.ok("round")
     (parcel,) = desk.ok("order", number)["shipments"]
     assert (parcel["void_shown"], parcel["void_why"]) == (True, "never left")

@@ -92,6 +92,7 @@ def mute(monkeypatch: pytest.MonkeyPatch) -> None:
         Ability.CANCEL: "the vendor lets nobody cancel by program",
         Ability.REFUND: "the vendor refunds on its own screens alone",
         Ability.CORRECT_TRACKING: "the vendor takes a number once",
+        Ability.VOID_TRACKING: "the vendor takes no parcel back",
     }
     monkeypatch.setattr(Sandbox, "abilities", Sandbox.abilities - lacks.keys())
     monkeypatch.setattr(Sandbox, "absent", {**Sandbox.absent, **lacks})

@@ -30,6 +30,7 @@ from core.model import (
     Refund,
     Return,
     Shipment,
+    Voiding,
 )
 from core.settings import ChannelSettings
 
@@ -81,6 +82,7 @@ class Fake:
     calls: list[str] = field(default_factory=list)
     cursors: list[str | None] = field(default_factory=list)
     shipped: list[Shipment] = field(default_factory=list)
+    voided: list[Voiding] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     cancelled: list[Cancellation] = field(default_factory=list)
     refunded: list[Refund] = field(default_factory=list)
@@ -118,6 +120,12 @@ class Fake:
         for shipment in shipments:
             self.shipped.append(shipment)
             yield self.answer(shipment)
+
+    def push_voids(self, voids: Sequence[Voiding]) -> Iterator[Ack]:
+        self._called("push_voids")
+        for one in voids:
+            self.voided.append(one)
+            yield self.answer(one)
 
     def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
         self._called("push_cancellations")

@@ -11,7 +11,7 @@ from core.connector import Ability
 from core.model import Observation, Package, Page, Refunded, instant
 from core.sync.channel import Channel
 from core.sync.exchange import Exchange, exchange
-from core.sync.push import push_tracking
+from core.sync.push import push_tracking, push_voids
 from core.sync.received import Came, Disposition, Receiving, receive
 from core.sync.refund import refund
 from core.sync.returns import take_returns
@@ -60,6 +60,24 @@ def test_a_void_parcel_its_channel_shows_no_more_is_no_issue(world: World, shop:
     void(world.store, Void(order_id=world.order("1").id, tracking="T1", why="x"), world.now)
     world.take(shop, edited(first))
     assert of(seen(world, shop), "void_shown") == []
+
+
+def test_what_takes_a_void_parcel_back_keeps_it_from_being_an_issue(world: World) -> None:
+    world.item("A", east=5)
+    shop = world.channel(fake=Fake(abilities=SIMPLE | {Ability.VOID_TRACKING}))
+    world.take(shop, order("1", line(1, "A", 2)))
+    world.ship("1")
+    push_tracking(world.store, shop, world.clock)
+    void(world.store, Void(order_id=world.order("1").id, tracking="T1", why="x"), world.now, takes_back=True)
+    assert of(seen(world, shop), "void_shown") == []
+    push_voids(world.store, shop, world.clock)
+    assert of(seen(world, shop), "void_shown") == [], "the channel is read again soon"
+    world.later(601)
+    assert one(seen(world, shop), "void_shown").subject == "#1", "it was taken back and is shown all the same"
+    with world.store.write() as tx:
+        tx.run("UPDATE pushes SET state = 'refused', reason = 'no; look' WHERE kind = 'void'")
+    assert one(seen(world, shop), "void_shown").subject == "#1"
+    assert one(seen(world, shop), "push_refused").cause == "void (UPS T1 never left) refused: no; look"
 
 
 def test_units_cancelled_late_that_come_back_are_no_issue(world: World, shop: Channel) -> None:

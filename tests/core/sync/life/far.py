@@ -11,11 +11,11 @@ import msgspec
 
 from core.connector import Ability
 from core.errors import Unavailable
-from core.model import Ack, AckState, Cancellation, Line, Order, Package, Refund, Refunded, Shipment, instant
+from core.model import Ack, AckState, Cancellation, Line, Order, Package, Refund, Refunded, Shipment, Voiding, instant
 from tests.core.sync.fake import SIMPLE, Fake, body
 from tests.core.sync.world import SECOND, START
 
-ABLE = SIMPLE | {Ability.CANCEL, Ability.REFUND, Ability.CORRECT_TRACKING}
+ABLE = SIMPLE | {Ability.CANCEL, Ability.REFUND, Ability.CORRECT_TRACKING, Ability.VOID_TRACKING}
 
 
 def open_units(line: Line) -> int:
@@ -69,6 +69,9 @@ class Far(Fake):
     def push_tracking(self, shipments: Sequence[Shipment]) -> Iterator[Ack]:
         yield from self._answered([(one.key, self._parcel, one) for one in shipments])
 
+    def push_voids(self, voids: Sequence[Voiding]) -> Iterator[Ack]:
+        yield from self._answered([(one.key, self._void, one) for one in voids])
+
     def push_cancellations(self, cancellations: Sequence[Cancellation]) -> Iterator[Ack]:
         yield from self._answered([(one.key, self._cancel, one) for one in cancellations])
 
@@ -111,6 +114,20 @@ class Far(Fake):
                 packages=(*order.packages, Package(tracking=one.tracking, carrier=one.carrier, lines=one.lines)),
             )
         self.parcels[one.key] = one.order, one.tracking
+        return ""
+
+    def _void(self, one: Voiding) -> str:
+        number, tracking = self.parcels.pop(one.told, (one.order, ""))
+        if tracking:
+            order = self.now(number)
+            self.change(
+                number,
+                lines=tuple(
+                    msgspec.structs.replace(line, shipped=line.shipped - one.lines.get(line.number, 0))
+                    for line in order.lines
+                ),
+                packages=tuple(each for each in order.packages if each.tracking != tracking),
+            )
         return ""
 
     def _cancel(self, one: Cancellation) -> str | None:

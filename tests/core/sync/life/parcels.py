@@ -99,7 +99,8 @@ class Parcels(Picking):
             return
         id, _, box = picked
         wish = Void(id, data.draw(st.sampled_from(sorted(box.numbers))), "never left")
-        done = self.live.attempt(lambda: void(self.store, wish, self.live.now))
+        takes_back = data.draw(st.booleans())
+        done = self.live.attempt(lambda: void(self.store, wish, self.live.now, takes_back=takes_back))
         if done is None or not done.new:
             assert done is None or box.void
             return
