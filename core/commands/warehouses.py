@@ -17,6 +17,7 @@ from core.settings import Settings
 from core.store.database import Store
 from core.sync.channel import clock
 from core.sync.connect import Keepers
+from core.sync.recall import settle_work
 from core.sync.take_notices import settle_notices, take_again
 from core.sync.warehouse import take_up
 from core.sync.warehouse_standing import WorkThere, work_there
@@ -195,24 +196,45 @@ def _again(store: Store, settings: Settings, name: str, ids: Sequence[int]) -> d
 
 
 def settle(
-    ids: Ids,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", help="As `warehouse notices` shows them.")
+    ] = None,
+    work: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--work", metavar="KEY", help="Work that was too late to call back, as `warehouse work` shows it."
+        ),
+    ] = None,
+    *,
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="What was done about it.")],
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
-    """Say that notices which could not be read or booked were seen to by hand."""
+    """Say that notices which could not be read or booked, or work that was too late to call back, were seen to by hand.
+
+    Nothing that is not wanted is expected of such work any more; what leaves all the same is a notice again.
+    """
     if not why.strip():
         raise UserError("say what was done about it, with --why")
+    if not ids and not work:
+        raise UserError("name notices by their ID, or work with --work")
+    ids = ids or []
     with given.opened(config) as (_, store):
         rows = _rows(store, ids)
         wrong = [row.id for row in rows if row.state not in ("unread", "refused")]
         if wrong:
             raise UserError(f"notice {wrong[0]} is not set aside; see `ordersync warehouse notices`")
-        settle_notices(store, ids, why.strip(), clock())
+        if ids:
+            settle_notices(store, ids, why.strip(), clock())
+        for key in work or []:
+            settle_work(store, key, why.strip(), clock())
     if json:
-        show.document({"settled": ids})
-    else:
+        show.document({"settled": ids, "work": work or []})
+        return
+    if ids:
         show.line(f"{show.many(len(ids), 'notice')} settled")
+    for key in work or []:
+        show.line(f"{key} is seen to")
 
 
 def _rows(store: Store, ids: Sequence[int]) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import Unavailable
+from core.errors import Unavailable, UserError
 from core.handover import Recall
 from core.model import Ack, AckState
 from core.store import tables
@@ -252,6 +252,27 @@ def end_recall(tx: Tx, house: Warehouse, row: Any, done: bool, reason: str, now:
         )
     close_work(tx, [row.handover_id], now)
     note(tx, house, work, "called back", now, told(tx, row))
+
+
+def settle_work(store: Store, key: str, why: str, now: int, actor: str = "operator") -> None:
+    """Somebody has seen to what was too late to call back of the work `key`. Raises `UserError` where nothing was."""
+
+    def work(tx: Tx) -> None:
+        works = tx.rows(
+            "SELECT h.id, h.order_id, o.channel_id FROM handovers h JOIN orders o ON o.id = h.order_id"
+            f" WHERE h.key = :key AND h.{LIVE} AND EXISTS (SELECT 1 FROM recalls r WHERE r.handover_id = h.id"
+            "  AND r.state = 'refused') ORDER BY h.order_id",
+            key=key,
+        )
+        if not works:
+            raise UserError(f"nothing of work {key} was too late to call back; see `ordersync warehouse work`")
+        orders = [one.order_id for one in works]
+        tx.rows("SELECT id FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=orders)
+        seen_to(tx, [one.id for one in works], now)
+        told = [(now, actor, one.channel_id, one.order_id, "too late, and seen to", f"{key}: {why}") for one in works]
+        tx.insert(tables.audit, ("at", "actor", "channel_id", "order_id", "event", "detail"), told)
+
+    store.transact(work)
 
 
 def seen_to(tx: Tx, ids: Sequence[int], now: int) -> bool:

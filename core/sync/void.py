@@ -23,7 +23,6 @@ from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
 from core.store.unbound import as_sites
 from core.sync.promise import reserve, write_reservations
-from core.sync.recall import seen_to
 from core.sync.stored import StoredLine, load_lines
 from core.sync.unsent import unsend_work
 from core.sync.untell import settle_untold, untell
@@ -125,8 +124,7 @@ def _void(tx: Tx, wish: Void, now: int, takes_back: bool) -> tuple[Voided, int]:
 
 
 def settle(store: Store, wish: Void, now: int) -> bool:
-    """Somebody has seen to a void parcel at its channel and its warehouse, as far as that could be done; False where
-    that was so already.
+    """Somebody has seen to a void parcel at its channel, as far as that could be done; False where that was so already.
 
     Raises `UserError` when the order has no such void parcel.
     """
@@ -138,14 +136,7 @@ def settle(store: Store, wish: Void, now: int) -> bool:
         parcel = _parcel(tx, order, wish.tracking.strip())
         if parcel.voided_at is None:
             raise UserError(f"parcel {parcel.tracking} is not void; say first that it never left, without --settled")
-        late = tx.rows(
-            "SELECT DISTINCT h.id FROM handovers h JOIN recalls r ON r.handover_id = h.id WHERE h.order_id = :id"
-            " AND r.created_at >= :since ORDER BY h.id",
-            id=order.id,
-            since=parcel.voided_at,
-        )
-        handled = seen_to(tx, [row.id for row in late], now)
-        if not (settle_untold(tx, parcel, now) or handled) and parcel.void_settled:
+        if not settle_untold(tx, parcel, now) and parcel.void_settled:
             return False
         tx.update(tables.shipments, ("id",), ("void_settled",), [(parcel.id, True)])
         told = f"{parcel.carrier} {parcel.tracking}; {wish.why}"

@@ -27,8 +27,7 @@ WHERE w.health = 'parked' OR (w.health = 'unavailable' AND w.outage_since < :set
 
 _LATE = f"""
 SELECT r.id AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS subject, r.updated_at AS since,
- {NO_INSTANT} AS deadline, r.reason, r.lines, h.key AS work, w.name AS warehouse, o.id AS order_id,
- (SELECT max(s.tracking) FROM shipments s WHERE s.order_id = o.id AND s.voided_at <= r.created_at) AS void
+ {NO_INSTANT} AS deadline, r.reason, r.lines, h.key AS work, w.name AS warehouse, o.id AS order_id
 FROM recalls r JOIN handovers h ON h.id = r.handover_id JOIN warehouses w ON w.id = h.warehouse_id
 JOIN orders o ON o.id = h.order_id JOIN channels c ON c.id = o.channel_id
 WHERE r.state = 'refused' AND h.{LIVE}
@@ -84,11 +83,7 @@ KINDS = (
                 (
                     f"ordersync order {row.order_id}",
                     f"ordersync warehouse work {row.warehouse}",
-                    *(
-                        (f"ordersync void {row.order_id} --tracking {quote(row.void)} --settled --why WHY",)
-                        if row.void
-                        else ()
-                    ),
+                    f"ordersync warehouse settle --work {quote(row.work)} --why WHY",
                 ),
             )
         ),

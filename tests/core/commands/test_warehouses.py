@@ -132,6 +132,21 @@ def test_what_cannot_be_booked_is_listed_shown_retried_and_settled(desk: Desk, s
     assert "no notice has the id 99" in desk.run("warehouse", "retry", 99).told
 
 
+def test_work_that_was_too_late_to_call_back_is_seen_to_by_hand(desk: Desk, shop: FarEnd, yard: Yard) -> None:
+    ordered(desk, shop, ("TEE", 2))
+    (work,) = yard.works().values()
+    (line,) = work.asked
+    work.sent[line] = work.asked[line]  # gone, and not told yet
+    settle = ("warehouse", "settle", "--work", work.key)
+    assert f"nothing of work {work.key} was too late" in desk.run(*settle, "--why", "looked").told
+    assert "name notices by their ID" in desk.run("warehouse", "settle", "--why", "looked").told
+    desk.ok("cancel", "1", "--reason", "buyer")
+    desk.ok("round", "depot")
+    assert [one["kind"] for one in desk.ok("issues", "--kind", "recall_too_late")["issues"]] == ["recall_too_late"]
+    assert desk.ok(*settle, "--why", "the buyer keeps it") == {"settled": [], "work": [work.key]}
+    assert desk.ok("issues", "--kind", "recall_too_late")["issues"] == []
+
+
 def test_the_work_of_a_warehouse_is_listed_without_a_buyers_data(desk: Desk, shop: FarEnd, yard: Yard) -> None:
     ordered(desk, shop, ("TEE", 2))
     (one,) = desk.ok("warehouse", "work")["work"]

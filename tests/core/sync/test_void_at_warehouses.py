@@ -8,12 +8,14 @@ import msgspec
 import pytest
 
 from connectors.sandbox_warehouse import Yard
+from core.errors import UserError
 from core.model import CancelReason
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
+from core.sync.recall import settle_work
 from core.sync.take_notices import settle_notices
 from core.sync.turn import Trouble
-from core.sync.void import Void, Voided, settle, void
+from core.sync.void import Void, Voided, void
 from core.warehouse import Deed
 from tests.core.sync.depot import Depot
 from tests.core.sync.issues.seen import of, one, seen
@@ -128,14 +130,15 @@ def test_what_is_too_late_to_stop_is_an_issue_until_somebody_has_seen_to_it(
     assert depot.work() == [("OS-1", "accepted"), ("OS-2", "handed")]
     issue = one(seen(world, shop), "recall_too_late")
     assert issue.cause == "depot sends OS-1 all the same: it has left already"
-    assert "--settled" in issue.commands[-1]
+    assert issue.commands[-1] == "ordersync warehouse settle --work OS-1 --why WHY"
     depot.send()
     depot.ok()
     assert world.counts("1") == {"ordered": 3, "shipped": 3}
     assert of(seen(world, shop), "recall_too_late")
-    wish_ = Void(world.order("1").id, world.value("SELECT tracking FROM shipments WHERE voided_at > 0"), "it is here")
-    assert settle(world.store, wish_, world.now)
-    assert not settle(world.store, wish_, world.now)
+    settle_work(world.store, "OS-1", "it is here", world.now)
+    with pytest.raises(UserError, match="nothing of work OS-1 was too late"):
+        settle_work(world.store, "OS-1", "it is here", world.now)
+    assert "too late, and seen to" in world.timeline("1")
     assert of(seen(world, shop), "recall_too_late") == []
     assert depot.work() == [("OS-1", "recalled"), ("OS-2", "done")]
     relabelled(depot)
