@@ -41,7 +41,9 @@ class Depot:
             daemon=DaemonSettings(),
             log=LogSettings(),
             locations=tuple(
-                LocationSettings(name=one.name, postal_code=one.postal_code, priority=one.priority)
+                LocationSettings(
+                    name=one.name, postal_code=one.postal_code, priority=one.priority, active=one.active, keep=one.keep
+                )
                 for one in self.world.locations
             ),
             routing=RoutingSettings(),

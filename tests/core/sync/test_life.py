@@ -22,13 +22,14 @@ from core.store import tables
 from core.store.database import Store, connect
 from tests.core.sync.life.channels import Channels
 from tests.core.sync.life.desk import Desk
+from tests.core.sync.life.house import House
 from tests.core.sync.life.offers import Offers
 from tests.core.sync.life.operator import Operator
 from tests.core.sync.life.parcels import Parcels
 from tests.core.sync.life.shelves import Shelves
 
 
-class Life(Channels, Shelves, Parcels, Operator, Desk, Offers):
+class Life(Channels, Shelves, Parcels, Operator, Desk, Offers, House):
     """All of it, in any order."""
 
 

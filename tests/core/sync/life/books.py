@@ -73,6 +73,8 @@ class Box:
     numbers: set[str]
     units: dict[str, int]
     """By line number."""
+    at: int
+    """When it left."""
     void: bool = False
 
 
@@ -152,6 +154,17 @@ class Way:
         return max(0, self.quantity - self.received - self.lost) if self.state == "open" else 0
 
 
+@dataclass(frozen=True)
+class Slip:
+    """A warehouse wrote down what lay at a location, rightly."""
+
+    place: str
+    as_of: int
+    units: dict[str, int]
+    found: dict[str, int]
+    """Of these, units that nobody had known of, since the beginning."""
+
+
 @dataclass
 class Ahead:
     """An item that is sold before it is there."""
@@ -182,6 +195,17 @@ class Books:
     """Units of items that left for buyers, less those that never did."""
     unread: set[tuple[str, str]] = field(default_factory=set)
     """Channel and number of orders that could not be read when they were told last."""
+    slips: list[Slip] = field(default_factory=list)
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Units a warehouse has found that nobody had known of, by SKU and location."""
+    booked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Of these, those that are in our books."""
+    by_hand: dict[tuple[str, str], int] = field(default_factory=dict)
+    """When somebody here counted a shelf last."""
+    by_slip: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The instant of the newest slip that was taken."""
+    out: set[tuple[int, str]] = field(default_factory=set)
+    """Orders, each with a location that has said it cannot send it."""
     _ledger: int = 0
 
     def left_elsewhere(self, store: Store, left: Counter[str]) -> list[tuple[str, str, int]]:
@@ -234,6 +258,53 @@ class Books:
         if one is not None and one.cap is not None:
             return max(0, one.cap - reserved - waits - max(0, self.left[sku] - one.left))
         return there - reserved
+
+    def count_by_hand(self, sku: str, place: str, units: int, now: int) -> None:
+        """Somebody here counted a shelf: that is what lies there, whoever wrote down something before."""
+        self.on_hand[sku, place] = units
+        self.by_hand[sku, place] = now
+        self.booked[sku, place] = self.found[sku, place]
+
+    def write_slip(self, place: str, now: int) -> Slip:
+        """What lies at a location now, when everything that moved there is in our books, but for what was found."""
+        there = {sku: units for (sku, of), units in self.on_hand.items() if of == place}
+        new = {sku: self.found[sku, place] - self.booked[sku, place] for sku in there}
+        slip = Slip(
+            place,
+            now,
+            {sku: units + new[sku] for sku, units in there.items()},
+            {sku: self.found[sku, place] for sku in there},
+        )
+        self.slips.append(slip)
+        return slip
+
+    def hear_slip(self, slip: Slip) -> None:
+        """It was right when it was written, so it changes nothing but what had not been known, however late it comes.
+
+        What was counted since, here or there, is known better.
+        """
+        for sku in slip.units:
+            key = sku, slip.place
+            if self.by_hand.get(key, -1) > slip.as_of or self.by_slip.get(key, -1) >= slip.as_of:
+                continue
+            self.by_slip[key] = slip.as_of
+            self.on_hand[key] += slip.found[sku] - self.booked[key]
+            self.booked[key] = slip.found[sku]
+
+    def never_left(self, box: Box, skus: Mapping[str, str]) -> None:
+        """A parcel stood there all the time. Whoever has counted its shelf since had it in the count.
+
+        `skus`: the item of each of its lines.
+        """
+        for number, units in box.units.items():
+            for part, per in self.parts[skus[number]].items():
+                self.left[part] -= per * units
+                if self.by_slip.get((part, box.place), -1) >= box.at:
+                    continue
+                self.on_hand[part, box.place] += per * units
+                for slip in self.slips:
+                    if slip.place == box.place and slip.as_of >= box.at and part in slip.units:
+                        slip.units[part] += per * units
 
     def disagreements(self, store: Store) -> list[str]:
         with store.read() as tx:

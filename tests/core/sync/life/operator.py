@@ -82,7 +82,9 @@ class Operator(Picking):
             place = data.draw(st.sampled_from(sorted(asked)))
         units = None if whole else self.units(data, id, lambda kept: min(2, kept.open))
         now, by = self.live.now, self.live.desk if desk else None
-        self.live.attempt(lambda: reject_at(self.store, id, place, units, "broken", "operator", now, desk=by))
+        done = self.live.attempt(lambda: reject_at(self.store, id, place, units, "broken", "operator", now, desk=by))
+        if done is not None and done.new:
+            self.books.out.add((id, place))
 
     @rule(data=DATA, place=st.sampled_from(["", *PLACES]), allow=st.lists(PLACE, max_size=2), recall=st.booleans(),
           desk=st.booleans())  # fmt: skip
@@ -91,11 +93,14 @@ class Operator(Picking):
         if id is None:
             return
         by = self.live.desk if desk else None
-        self.live.attempt(
+        done = self.live.attempt(
             lambda: reroute(
                 self.store, id, "operator", self.live.now, away_from=place, allow=allow, recall=recall, desk=by
             )
         )
+        if done is not None:
+            self.books.out -= {(id, name) for name in allow}
+            self.books.out |= {(id, name) for name in [place] if name}
 
     @rule(data=DATA, recall=st.booleans(), ends=st.booleans(), sure=st.integers(0, 3))
     def held(self, data: st.DataObject, recall: bool, ends: bool, sure: int) -> None:

@@ -78,9 +78,10 @@ class Parcels(Picking):
             assert count <= sold.lines[number].open
             sold.lines[number].shipped += count
             self.books.leave(sold.lines[number].sku, count, place)
-        sold.boxes[shipment] = Box(place, {tracking}, units)
+        sold.boxes[shipment] = Box(place, {tracking}, units, self.live.now)
 
     def _short(self, id: int, place: str, rest: dict[str, int], what: Rest) -> None:
+        self.books.out.add((id, place))
         for number, units in rest.items():
             kept = self.books.orders[id].lines[number]
             if what is Rest.CANCEL:
@@ -114,7 +115,7 @@ class Parcels(Picking):
             kept.shipped -= units
             kept.cancelled += off
             kept.late -= off
-            self.books.leave(kept.sku, -units, box.place)
+        self.books.never_left(box, {number: self.books.orders[id].lines[number].sku for number in box.units})
 
     @rule(data=DATA)
     def corrected(self, data: st.DataObject) -> None:

@@ -48,11 +48,19 @@ class Picking(RuleBasedStateMachine):
         """In the end everything is heard and told: channels and store agree, and nobody waits for what is there."""
         try:
             if sys.exc_info()[0] is None:
-                self.live.settle()
+                self.finish()
                 self.live.check()
-                assert self.live.unsettled() == []
+                assert [*self.live.unsettled(), *self.undone()] == []
         finally:
             self.store.close()
+
+    def finish(self) -> None:
+        """Everything is heard and told."""
+        self.live.settle()
+
+    def undone(self) -> list[str]:
+        """What should have come to an end besides."""
+        return []
 
     @invariant()
     def all_is_in_order(self) -> None:

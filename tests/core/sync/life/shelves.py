@@ -35,7 +35,10 @@ class Shelves(Picking):
             known = self.live.world.rows("SELECT 1 FROM items WHERE sku = :sku", sku=sku)
             assert not known or (there + units < 0 if how == "adjust" else units < 0), "refused for nothing"
         else:
-            self.books.on_hand[sku, place] = there + units if how == "adjust" else units
+            if how == "adjust":
+                self.books.on_hand[sku, place] += units
+            else:
+                self.books.count_by_hand(sku, place, units, self.live.now)
 
     @rule(sku=ITEM, place=PLACE, units=UNITS)
     def expected(self, sku: str, place: str, units: int) -> None:
