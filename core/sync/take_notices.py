@@ -19,6 +19,7 @@ from core.model import MAX_QUANTITY, micros
 from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Clock
+from core.sync.hand_over import lock_items
 from core.sync.notices_of_stock import take_adjusted, take_counted
 from core.sync.notices_of_work import take_accepted, take_declined, take_left, take_withdrawn
 from core.sync.observe import clean, digest
@@ -217,17 +218,12 @@ def _orders(tx: Tx, house: Warehouse, fresh: Sequence[Read]) -> list[int]:
 
 
 def _lock_items(tx: Tx, house: Warehouse, orders: Sequence[int], fresh: Sequence[Read]) -> None:
-    """All items that the page may move, in the one order there is: what follows locks them again, one by one."""
+    """All items that the page may move."""
     skus = {house.sku_here(one.event.sku) for one in fresh if isinstance(one.event, Adjusted)}
     for one in fresh:
         if isinstance(one.event, Counted):
             skus.update(house.sku_here(sku) for sku in one.event.units)
-    tx.rows(
-        "SELECT id FROM items WHERE id IN (SELECT r.item_id FROM reservations r JOIN lines l ON l.id = r.line_id"
-        " WHERE l.order_id IN :orders) OR sku IN :skus ORDER BY id /*lock*/",
-        orders=list(orders),
-        skus=sorted(clean(sku) for sku in skus if sku),
-    )
+    lock_items(tx, orders, sorted(clean(sku) for sku in skus if sku))
 
 
 def _take_one(tx: Tx, house: Warehouse, id: int, one: Read, held: frozenset[int], effects: Effects, now: int) -> None:

@@ -134,6 +134,17 @@ def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(
     assert depot.work() == [("OS-1", "handed")]
 
 
+def test_refusals_of_several_orders_lock_all_their_items_in_one_order(world: World, shop: Channel, depot: Depot) -> None:
+    """A booking that holds a later item and waits for an earlier one may wait for ever: `locks_in_order` watches."""
+    world.take(shop, order("1", line(1, "MUG")))
+    world.take(shop, order("2", line(1, "TEE")))
+    world.release(shop)
+    depot.yard.unknown = {"TEE", "MUG"}
+    depot.ok()
+    assert [state for _, state in depot.work()] == ["refused"] * 2
+    assert world.counts("2") == {"ordered": 1, "reserved": 1}
+
+
 def test_what_was_in_doubt_when_the_process_died_is_handed_over_again(
     world: World, shop: Channel, depot: Depot
 ) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import (
+    precondition,
     rule,
 )
 
@@ -33,6 +34,7 @@ from tests.core.sync.life.picking import DATA, NAME, UNITS, Picking
 class Desk(Picking):
     """Returns are opened, told, received with every disposition, and closed; money goes back."""
 
+    @precondition(lambda self: any(sold.out > 0 for sold in self.books.orders.values()))
     @rule(data=DATA, whole=st.booleans())
     def return_opened(self, data: st.DataObject, whole: bool) -> None:
         id = self.known(data, lambda id, sold: sold.out > 0)
@@ -64,6 +66,7 @@ class Desk(Picking):
         told = self.live.world.rows("SELECT number FROM returns ORDER BY id")
         return [f"RMA-{row.id}" for row in rows] + [row.number for row in told]
 
+    @precondition(lambda self: any(sold.out > 0 for sold in self.books.orders.values()))
     @rule(data=DATA, place=st.sampled_from(["", *PLACES]), what=st.sampled_from(list(Disposition)), twice=st.booleans())
     def came_back(self, data: st.DataObject, place: str, what: Disposition, twice: bool) -> None:
         of_order = self.known(data, lambda id, sold: sold.out > 0)
@@ -125,6 +128,7 @@ class Desk(Picking):
             found = find(tx, target)
         self.live.attempt(lambda: close_return(self.store, found, "", self.live.now))
 
+    @precondition(lambda self: any(self.books.aside.values()))
     @rule(data=DATA, kind=st.sampled_from(["release", "dispose"]), units=UNITS)
     def let_go(self, data: st.DataObject, kind: str, units: int) -> None:
         standing = sorted(key for key, count in self.books.aside.items() if count)

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     invariant,
+    precondition,
     rule,
 )
 
@@ -112,10 +113,9 @@ class House(Picking):
         parts = self.parts(work)
         return {number: per * count for of, count in units.items() for number, per in parts[of].items()}
 
+    @precondition(lambda self: self.works())
     @rule(data=DATA, two=st.booleans(), twice=st.booleans(), over=st.integers(0, 9))
     def house_sends(self, data: st.DataObject, two: bool, twice: bool, over: int) -> None:
-        if not self.works():
-            return
         work = data.draw(st.sampled_from(self.works()), label="work")
         units = self.some(data, work, more=over == 9)
         heaps = [{of: count // 2 for of, count in units.items()}, {of: -(-count // 2) for of, count in units.items()}]
@@ -129,9 +129,10 @@ class House(Picking):
         if twice:
             self.yard.repeat()
 
+    @precondition(lambda self: self.works())
     @rule(data=DATA, whole=st.booleans(), short=st.booleans(), sure=st.booleans())
     def house_declines(self, data: st.DataObject, whole: bool, short: bool, sure: bool) -> None:
-        if not self.works() or not sure:
+        if not sure:
             return
         work = data.draw(st.sampled_from(self.works()), label="work")
         units = None if whole else self.some(data, work)
@@ -139,10 +140,10 @@ class House(Picking):
             self.yard.decline(work.key, None if units is None else self.as_work(work, units), short=short)
             self.tell(Refused(self.order_of(work), HERE[work.place]))
 
+    @precondition(lambda self: self.works())
     @rule(data=DATA)
     def house_accepts(self, data: st.DataObject) -> None:
-        if self.works():
-            self.yard.accept(data.draw(st.sampled_from(self.works()), label="work").key)
+        self.yard.accept(data.draw(st.sampled_from(self.works()), label="work").key)
 
     @rule(sku=st.sampled_from("AB"), place=st.sampled_from(sorted(SERVED)), units=st.sampled_from([-2, -1, 1, 3]),
           twice=st.booleans())  # fmt: skip
@@ -152,27 +153,26 @@ class House(Picking):
         if twice:
             self.yard.repeat()
 
+    @precondition(lambda self: not self.unheard)
     @rule(data=DATA, place=st.sampled_from(sorted(SERVED)), found=st.sampled_from([0, 0, 1, 2]))
     def house_counts(self, data: st.DataObject, place: str, found: int) -> None:
-        """What lies there is written down, to be told now or later."""
-        if self.unheard:  # what our books do not have yet
-            return
+        """What lies there is written down, to be told now or later, once our books have all that was told."""
         if found:
             self.books.found[data.draw(st.sampled_from("AB")), place] += found
         self.books.write_slip(place, self.live.now)
         self.live.world.later(1)
 
+    @precondition(lambda self: self.books.slips)
     @rule(data=DATA)
     def house_tells_a_count(self, data: st.DataObject) -> None:
         """Any of those that were written, told as it was then."""
-        if not self.books.slips:
-            return
         slip = data.draw(st.sampled_from(self.books.slips), label="slip")
         self.yard.fail(None)
         self.yard.count(SERVED[slip.place], slip.units, as_of=instant(slip.as_of))
         self.tell(slip)
         self.house_turn()
 
+    @precondition(lambda self: self.yard._recalls)
     @rule(data=DATA)
     def house_answers_a_recall(self, data: st.DataObject) -> None:
         rows = self.live.world.rows("SELECT key FROM recalls WHERE state = 'asked' ORDER BY id")
@@ -299,6 +299,10 @@ class House(Picking):
             assert now <= self.asked_out.get((order, place), now), f"{place} is asked for order {order} once more"
             self.asked_out[order, place] = now
 
+    def begin(self) -> None:
+        super().begin()
+        self.house_turn()
+
     def finish(self) -> None:
         self.house_is(None, False, ())
         super().finish()
@@ -314,8 +318,14 @@ class House(Picking):
         self.house_turn()
 
     def undone(self) -> list[str]:
-        """What the warehouse still has to send is what is wanted of it, unless it was told to be otherwise there."""
-        odd = {id for id, sold in self.books.orders.items() if any(box.void for box in sold.boxes.values())}
+        """What the warehouse still has to send is what is wanted of it, unless somebody said that it is otherwise: parcels
+        booked by hand or void, recalls and notices that were refused."""
+        odd = {
+            id
+            for id, sold in self.books.orders.items()
+            for box in sold.boxes.values()
+            if box.void or (box.place in SERVED and not any(one.startswith("H") for one in box.numbers))
+        }
         odd |= {row.order_id for row in self.live.world.rows(
             "SELECT h.order_id FROM handovers h JOIN recalls r ON r.handover_id = h.id WHERE r.state = 'refused' UNION"
             " SELECT h.order_id FROM handovers h JOIN notices n ON n.handover_id = h.id WHERE n.state <> 'taken'")}  # fmt: skip

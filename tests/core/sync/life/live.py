@@ -97,8 +97,8 @@ class Live:
         return None
 
     def check(self) -> None:
-        assert self.books.disagreements(self.store) == []
-        assert verify(self.store, file=False) == []
+        wrong = [*self.books.disagreements(self.store), *verify(self.store, file=False)]
+        assert not wrong, wrong
 
     # Orders.
 

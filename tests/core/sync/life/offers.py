@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     invariant,
+    precondition,
     rule,
 )
 
@@ -45,6 +46,7 @@ class Offers(Picking):
             new.left = was.left
         self.books.ahead[sku] = new
 
+    @precondition(lambda self: self.books.ahead)
     @rule(sku=SINGLE, kind=st.sampled_from(["preorder", "backorder"]))
     def not_ahead_any_more(self, sku: str, kind: str) -> None:
         was = self.books.ahead.get(sku)

@@ -50,7 +50,8 @@ class Picking(RuleBasedStateMachine):
             if sys.exc_info()[0] is None:
                 self.finish()
                 self.live.check()
-                assert [*self.live.unsettled(), *self.undone()] == []
+                left = [*self.live.unsettled(), *self.undone()]
+                assert not left, left
         finally:
             self.store.close()
 
@@ -110,7 +111,7 @@ class Picking(RuleBasedStateMachine):
 
     # Stock comes first, so that there is something to sell.
 
-    @initialize(units=st.lists(st.integers(0, 4), min_size=6, max_size=6))
+    @initialize(units=st.lists(st.integers(1, 6), min_size=6, max_size=6))
     def shelves(self, units: list[int]) -> None:
         for (sku, place), count in zip(itertools.product("AB", PLACES), units, strict=True):
             stock.receive(self.store, sku, place, count, self.live.now)
@@ -126,3 +127,7 @@ class Picking(RuleBasedStateMachine):
             lines = [line(number, sku, 2 * number, unit_price=PRICE) for number, sku in enumerate(skus, 1)]
             self.live.deliver(name, self.live.far[name].now(self.live.begin(name, lines, (), Fulfiller.MERCHANT)))
             self.live.round(name)
+        self.begin()
+
+    def begin(self) -> None:
+        """What else happens before anything else does."""
