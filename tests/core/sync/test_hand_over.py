@@ -134,7 +134,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(
     assert depot.work() == [("OS-1", "handed")]
 
 
-def test_refusals_of_several_orders_lock_all_their_items_in_one_order(world: World, shop: Channel, depot: Depot) -> None:
+def test_refusals_of_several_orders_lock_their_items_in_one_order(world: World, shop: Channel, depot: Depot) -> None:
     """A booking that holds a later item and waits for an earlier one may wait for ever: `locks_in_order` watches."""
     world.take(shop, order("1", line(1, "MUG")))
     world.take(shop, order("2", line(1, "TEE")))

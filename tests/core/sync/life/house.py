@@ -318,17 +318,21 @@ class House(Picking):
         self.house_turn()
 
     def undone(self) -> list[str]:
-        """What the warehouse still has to send is what is wanted of it, unless somebody said that it is otherwise: parcels
-        booked by hand or void, recalls and notices that were refused."""
+        """The warehouse still has to send what is wanted of it, unless somebody said that it is otherwise.
+
+        That is: parcels booked by hand or void, recalls and notices that were refused.
+        """
         odd = {
             id
             for id, sold in self.books.orders.items()
             for box in sold.boxes.values()
             if box.void or (box.place in SERVED and not any(one.startswith("H") for one in box.numbers))
         }
-        odd |= {row.order_id for row in self.live.world.rows(
+        rows = self.live.world.rows(
             "SELECT h.order_id FROM handovers h JOIN recalls r ON r.handover_id = h.id WHERE r.state = 'refused' UNION"
-            " SELECT h.order_id FROM handovers h JOIN notices n ON n.handover_id = h.id WHERE n.state <> 'taken'")}  # fmt: skip
+            " SELECT h.order_id FROM handovers h JOIN notices n ON n.handover_id = h.id WHERE n.state <> 'taken'"
+        )
+        odd |= {row.order_id for row in rows}
         held = {row.order_id for row in self.live.world.rows("SELECT order_id FROM holds")}
         works = self.yard.works()
         lies: Counter[tuple[int, str, str]] = Counter()
