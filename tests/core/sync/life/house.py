@@ -81,7 +81,7 @@ class House(Picking):
 
     def works(self) -> list[Asked]:
         """What it has to do."""
-        return [work for work in self.yard.works().values() if any(work.open(number) for number in work.asked)]
+        return [work for work in self.yard.works().values() if any(work.open(number) > 0 for number in work.asked)]
 
     def parts(self, work: Asked) -> dict[str, dict[str, int]]:
         """The lines of an order in a piece of work: each with the work's lines and how many of them are one unit."""
@@ -102,7 +102,7 @@ class House(Picking):
         """Units of an order's lines, of a piece of work."""
         units = {}
         for of, parts in self.parts(work).items():
-            able = min(work.open(number) // per for number, per in parts.items())
+            able = max(0, min(work.open(number) // per for number, per in parts.items()))
             count = data.draw(st.integers(0, able + more), label=f"of line {of}")
             if count:
                 units[of] = count
