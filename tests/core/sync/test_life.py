@@ -60,7 +60,7 @@ def test_whatever_happens_the_store_agrees_with_the_books(stores: Callable[[], S
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=many or (24 if is_sqlite else 4),
+            max_examples=many or (50 if is_sqlite else 4),
             stateful_step_count=int(os.environ.get("LIFE_STEPS", "80" if many else "50" if is_sqlite else "40")),
             deadline=None,
             derandomize=not many,

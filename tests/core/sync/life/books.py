@@ -204,8 +204,8 @@ class Books:
     """When somebody here counted a shelf last."""
     by_slip: dict[tuple[str, str], int] = field(default_factory=dict)
     """The instant of the newest slip that was taken."""
-    out: set[tuple[int, str]] = field(default_factory=set)
-    """Orders, each with a location that has said it cannot send it."""
+    out: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Orders, each with a location that has said it cannot send it, and the most units it may still be asked for."""
     _ledger: int = 0
 
     def left_elsewhere(self, store: Store, left: Counter[str]) -> list[tuple[str, str, int]]:

@@ -109,7 +109,9 @@ class Channels(Picking):
     def step(self, name: str, step: str) -> None:
         channel = self.live.channels[name]
         if step == "refill":
+            before = self.live.queue(name)
             self.live.world.refill(channel)
+            self.live.in_turn(before, name)
         elif step == "release":
             self.live.world.release(channel)
         else:

@@ -137,6 +137,30 @@ class Live:
 
     # A channel's turn.
 
+    def queue(self, name: str) -> dict[int, Any]:
+        """The lines of a channel's orders for single items, the oldest order first, by id."""
+        rows = self.world.rows(
+            "SELECT l.id, l.order_id, i.sku, l.reserved, l.backordered FROM lines l JOIN items i ON i.id = l.item_id"
+            " JOIN orders o ON o.id = l.order_id JOIN channels c ON c.id = o.channel_id WHERE c.name = :name"
+            " AND i.sku IN ('A', 'B') AND NOT EXISTS (SELECT 1 FROM expiries e WHERE e.order_id = o.id)"
+            " ORDER BY o.placed_at, o.id, l.id",
+            name=name,
+        )
+        return {row.id: row for row in rows}
+
+    def in_turn(self, before: Mapping[int, Any], name: str) -> None:
+        """Nobody was given units that somebody of the same channel has waited for longer, and waits for still.
+
+        Orders that a location cannot send are left out: what is there may be of no use to them.
+        """
+        waits: set[str] = set()
+        out = {id for id, _ in self.books.out}
+        for id, row in self.queue(name).items():
+            given = id in before and row.reserved > before[id].reserved
+            assert not (given and row.sku in waits), f"line {id} was given {row.sku} before its turn"
+            if row.backordered and row.order_id not in out and id in before and before[id].backordered:
+                waits.add(row.sku)
+
     def round(self, name: str, *, news: bool = False) -> None:
         far, channel = self.far[name], self.channels[name]
         stored = {row.number: row.version for row in self.world.rows(
@@ -145,10 +169,13 @@ class Live:
         far.pulls = [[page(*late)]] if news and late else []
         everyone = {name: one.settings for name, one in self.channels.items()}
         self.world.later(1)
+        before = self.queue(name)
         try:
             run_round(self.store, channel, everyone, self.world.clock)
         except ChannelError:
             assert far.mood != "well"
+        if not news:
+            self.in_turn(before, name)
         self._catch_up(name)
 
     def _catch_up(self, name: str) -> None:

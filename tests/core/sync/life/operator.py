@@ -81,10 +81,10 @@ class Operator(Picking):
         if asked and data.draw(st.integers(0, 4)):
             place = data.draw(st.sampled_from(sorted(asked)))
         units = None if whole else self.units(data, id, lambda kept: min(2, kept.open))
-        now, by = self.live.now, self.live.desk if desk else None
+        now, by, before = self.live.now, self.live.desk if desk else None, self.asked_of(id, place)
         done = self.live.attempt(lambda: reject_at(self.store, id, place, units, "broken", "operator", now, desk=by))
         if done is not None and done.new:
-            self.books.out.add((id, place))
+            self.books.out[id, place] = before - sum(done.units.values())
 
     @rule(data=DATA, place=st.sampled_from(["", *PLACES]), allow=st.lists(PLACE, max_size=2), recall=st.booleans(),
           desk=st.booleans())  # fmt: skip
@@ -99,8 +99,10 @@ class Operator(Picking):
             )
         )
         if done is not None:
-            self.books.out -= {(id, name) for name in allow}
-            self.books.out |= {(id, name) for name in [place] if name}
+            for name in allow:
+                self.books.out.pop((id, name), None)
+            if place:
+                self.books.out[id, place] = 0
 
     @rule(data=DATA, recall=st.booleans(), ends=st.booleans(), sure=st.integers(0, 3))
     def held(self, data: st.DataObject, recall: bool, ends: bool, sure: int) -> None:

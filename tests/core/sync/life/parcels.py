@@ -36,10 +36,12 @@ class Parcels(Picking):
         if short is None or not rest:
             done = self.live.attempt(lambda: ship(self.store, leaving, self.live.now))
         else:
+            before = self.asked_of(id, place)
             sent = self.live.attempt(lambda: ship_short(self.store, leaving, short, self.live.now, desk=self.live.desk))
             done = None if sent is None else (sent.shipment, sent.new)
             if sent is not None and sent.new:
                 self._short(id, place, rest, short)
+                self.books.out[id, place] = before - sum(rest.values())
                 again = ship_short(self.store, leaving, short, self.live.now, desk=self.live.desk)
                 assert (again.shipment, again.new, again.rest.new) == (sent.shipment, False, False)
         if done is None or not done[1]:
@@ -85,7 +87,6 @@ class Parcels(Picking):
         sold.boxes[shipment] = Box(place, {tracking}, units, self.live.now)
 
     def _short(self, id: int, place: str, rest: dict[str, int], what: Rest) -> None:
-        self.books.out.add((id, place))
         for number, units in rest.items():
             kept = self.books.orders[id].lines[number]
             if what is Rest.CANCEL:

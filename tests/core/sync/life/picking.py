@@ -106,12 +106,24 @@ class Picking(RuleBasedStateMachine):
         )
         return {row.name for row in rows}
 
+    def asked_of(self, order: int, place: str) -> int:
+        """Units that a location is asked for of an order."""
+        return int(
+            self.live.world.value(
+                "SELECT COALESCE(SUM(w.quantity - w.shipped), 0) FROM fulfilment_orders f"
+                " JOIN fulfilment_lines w ON w.fulfilment_order_id = f.id JOIN locations p ON p.id = f.location_id"
+                " WHERE f.order_id = :id AND p.name = :place AND f.state IN ('planned', 'released')",
+                id=order,
+                place=place,
+            )
+        )
+
     def next(self, what: str) -> str:
         return f"{what}{next(self.numbers)}"
 
     # Stock comes first, so that there is something to sell.
 
-    @initialize(units=st.lists(st.integers(1, 6), min_size=6, max_size=6))
+    @initialize(units=st.lists(st.integers(0, 6), min_size=6, max_size=6))
     def shelves(self, units: list[int]) -> None:
         for (sku, place), count in zip(itertools.product("AB", PLACES), units, strict=True):
             stock.receive(self.store, sku, place, count, self.live.now)
@@ -127,6 +139,8 @@ class Picking(RuleBasedStateMachine):
             lines = [line(number, sku, 2 * number, unit_price=PRICE) for number, sku in enumerate(skus, 1)]
             self.live.deliver(name, self.live.far[name].now(self.live.begin(name, lines, (), Fulfiller.MERCHANT)))
             self.live.round(name)
+        lines = [line(number, sku, 2, unit_price=PRICE) for number, sku in enumerate((ALT, "A"), 1)]
+        self.live.deliver("shop", self.live.far["shop"].now(self.live.begin("shop", lines, (), Fulfiller.MERCHANT)))
         self.begin()
 
     def begin(self) -> None:

@@ -48,6 +48,9 @@ class Shelves(Picking):
 
     @rule(sku=ITEM, start=PLACE, end=PLACE, units=UNITS, journey=st.booleans(), twice=st.booleans())
     def transferred(self, sku: str, start: str, end: str, units: int, journey: bool, twice: bool) -> None:
+        if place_of := [key for key, count in sorted(self.books.on_hand.items()) if count and key[0] == sku]:
+            start = place_of[units % len(place_of)][1]
+            units = min(units, self.books.on_hand[sku, start])
         reference, eta = self.next("T"), self.live.seconds(86_400) if journey else None
         for again in range(1 + twice):
             done = self.live.attempt(
