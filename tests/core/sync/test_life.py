@@ -21,15 +21,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from core.store import tables
 from core.store.database import Store, connect
 from tests.core.sync.life.channels import Channels
-from tests.core.sync.life.desk import Desk
-from tests.core.sync.life.house import House
 from tests.core.sync.life.offers import Offers
-from tests.core.sync.life.operator import Operator
-from tests.core.sync.life.parcels import Parcels
-from tests.core.sync.life.shelves import Shelves
+from tests.core.sync.life.stories import Stories
 
 
-class Life(Channels, Shelves, Parcels, Operator, Desk, Offers, House):
+class Life(Channels, Offers, Stories):
     """All of it, in any order."""
 
 
@@ -60,7 +56,7 @@ def test_whatever_happens_the_store_agrees_with_the_books(stores: Callable[[], S
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=many or (50 if is_sqlite else 4),
+            max_examples=many or (30 if is_sqlite else 4),
             stateful_step_count=int(os.environ.get("LIFE_STEPS", "80" if many else "50" if is_sqlite else "40")),
             deadline=None,
             derandomize=not many,

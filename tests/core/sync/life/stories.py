@@ -1,0 +1,83 @@
+"""Steps that only mean something after one another, and that chance alone seldom puts so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    rule,
+)
+
+from core.sync.received import Disposition
+from tests.core.sync.life.desk import Desk
+from tests.core.sync.life.house import SERVED, House
+from tests.core.sync.life.live import PLACES
+from tests.core.sync.life.operator import Operator
+from tests.core.sync.life.parcels import Parcels
+from tests.core.sync.life.picking import DATA
+from tests.core.sync.life.shelves import Shelves
+
+ACTS = st.lists(
+    st.sampled_from(
+        [
+            "leaves", "leaves in part", "cancelled", "void", "back", "sent", "sent", "heard", "counted", "counted late",
+            "adjusted", "declined", "moved", "arrives", "rejected", "turn",
+        ]
+    ),
+    min_size=4,
+    max_size=8,
+)  # fmt: skip
+
+
+class Stories(Shelves, Parcels, Operator, Desk, House):
+    """Everything is released and handed over; then one thing follows another."""
+
+    @rule(data=DATA, acts=ACTS)
+    def goes_through(self, data: st.DataObject, acts: list[str]) -> None:
+        self.story(data, acts)
+
+    @rule(data=DATA, acts=ACTS)
+    def goes_through_again(self, data: st.DataObject, acts: list[str]) -> None:
+        self.story(data, acts)  # under a second name it is chosen twice as often
+
+    def story(self, data: st.DataObject, acts: list[str]) -> None:
+        for name in self.live.channels:
+            self.live.round(name)
+        self.house_turn()
+        for act in acts:
+            self.act(data, act)()
+            self.live.check()
+
+    def act(self, data: st.DataObject, what: str) -> Callable[[], None]:
+        """What is to be done; nothing where there is nothing to do it to."""
+        sku = data.draw(st.sampled_from("AB"), label="item")
+        place = data.draw(st.sampled_from(sorted(SERVED)), label="place")
+        boxes = any(sold.boxes for sold in self.books.orders.values())
+        out = any(sold.out > 0 for sold in self.books.orders.values())
+        acts: dict[str, Callable[[], None]] = {
+            "leaves": lambda: self.picked(data, part=False),
+            "leaves in part": lambda: self.picked(data, part=True),
+            "cancelled": lambda: self.cancelled(data, whole=False, twice=False),
+            "heard": self.house_turn,
+            "adjusted": lambda: self.house_adjusts(sku=sku, place=place, units=1, twice=True),
+            "moved": lambda: self.transferred(sku=sku, start=place, end="west", units=1, journey=True, twice=True),
+            "rejected": lambda: self.rejected(data, place=place, whole=True, desk=True),
+            "turn": lambda: self.live.round(data.draw(st.sampled_from(sorted(self.live.channels)))),
+        }
+        if boxes:
+            acts["void"] = lambda: self.voided(data)
+        if out:
+            acts["back"] = lambda: self.came_back(
+                data, place=data.draw(st.sampled_from(["", *PLACES])), what=Disposition.RESTOCK, twice=True
+            )
+        if self.works():
+            acts["sent"] = lambda: self.house_sends(data, two=True, twice=True, over=0)
+            acts["declined"] = lambda: self.house_declines(data, whole=False, short=True, sure=True)
+        if not self.unheard:
+            acts["counted"] = lambda: self.house_counts(data, place=place, found=1, told=data.draw(st.booleans()))
+        if self.books.slips:
+            acts["counted late"] = lambda: self.house_tells_a_count(data)
+        if self.books.ways:
+            acts["arrives"] = lambda: self.arrived(data, units=1, over=False)
+        return acts.get(what, lambda: None)
