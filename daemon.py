@@ -31,7 +31,7 @@ from core.connector import Connector
 from core.errors import StoreError, UserError
 from core.handover import Notice
 from core.settings import ChannelSettings, Settings, WarehouseSettings, Watched
-from core.store.database import Store
+from core.store.database import Store, Tx
 from core.sync.channel import clock
 from core.sync.connect import Keepers
 from core.sync.hear import due_hints
@@ -39,6 +39,7 @@ from core.sync.pull import Stopped
 from core.sync.take_notices import keep_notices
 from core.sync.turn import turn
 from core.sync.warehouse_turn import Handled, warehouse_is_due, warehouse_turn
+from core.sync.work import SECOND
 from core.warehouse import WarehouseConnector
 from core.web.inbox import Inbox
 from core.web.listeners import Listeners
@@ -48,6 +49,9 @@ from core.web.server import Server
 log = structlog.get_logger("ordersync")
 
 MOST_THREADS = 64
+
+CLOCK_STEP = 60
+"""Seconds the clock may be set back without a word; whatever is due waits for no longer than that."""
 
 STORE_PAUSE = 5.0
 """Seconds a channel rests after the store could not be used: it may be readable and yet full."""
@@ -71,6 +75,8 @@ class Service:
         self._changed: set[str] = set()
         self._not_before: dict[str, float] = {}
         """Until when a channel rests whose last turn could not even be booked, by the monotonic clock."""
+        self._clock_stands: int | None = None
+        """By how much the clock is ahead of the monotonic one, as of the last tick."""
         self._woken = threading.Event()
         self._inbox = Inbox(store, self.wake)
         self._listeners = Listeners(store, self._inbox)
@@ -152,6 +158,7 @@ class Service:
         self._woken.clear()
         try:
             self._reload()
+            self._heed_clock()
             settings = self._watched.settings
             self._listeners.follow(settings.channels)
             due = self._due(settings)
@@ -266,6 +273,26 @@ class Service:
                     lambda tx: tx.run(f"UPDATE {table} SET next_due = 0 WHERE name IN :names", names=names)  # noqa: B023
                 )
             self._changed.clear()
+
+    def _heed_clock(self) -> None:
+        """Makes due what a clock that was set back since would leave waiting; at the start, what it had booked."""
+        now = clock()
+        stands, before = now - int(time.monotonic() * SECOND), self._clock_stands
+        if before is None:
+            waits, at = "last_success > :at", now + CLOCK_STEP * SECOND
+        elif before - stands > CLOCK_STEP * SECOND:
+            waits, at = "next_due > :at", now
+        else:
+            self._clock_stands = stands
+            return
+
+        def work(tx: Tx) -> int:
+            tables = ("channels", "warehouses")
+            return sum(tx.run(f"UPDATE {table} SET next_due = 0 WHERE {waits}", at=at) for table in tables)
+
+        if self._store.transact(work):
+            log.warning("the clock was set back; everything is looked at now, see to the machine's time")
+        self._clock_stands = stands
 
 
 def _is_due(row: Any, hints: Mapping[int, int], now: int) -> bool:

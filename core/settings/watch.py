@@ -161,7 +161,7 @@ _AT_START: Final = ("store.", "receiver.listen")
 
 def _keys(settings: Settings) -> Iterator[tuple[Key, object]]:
     """Every key in force with its value."""
-    for table in ("store", "daemon", "receiver", "log"):
+    for table in ("store", "daemon", "receiver", "log", "issues", "metrics"):
         yield from _flat((ORDERSYNC, "", table), getattr(settings, table))
     yield from _flat((ROUTING, "", ""), settings.routing)
     for place in settings.locations:

@@ -64,6 +64,15 @@ def test_a_changed_key_is_taken_in_and_told(watched: Watched, folder: Path) -> N
     assert watched.settings.channels["shop"].buffer == 5
 
 
+def test_when_waiting_is_an_issue_and_whose_days_metrics_count_are_told_too(watched: Watched, folder: Path) -> None:
+    file = folder / "ordersync.toml"
+    file.write_text(file.read_text() + '\n[issues]\nlate_hours = 5\n[metrics]\ntime_zone = "Asia/Tokyo"\n')
+    assert changes(watched) == [
+        "ordersync.toml: issues.late_hours: 24 -> 5",
+        'ordersync.toml: metrics.time_zone: "UTC" -> "Asia/Tokyo"',
+    ]
+
+
 def test_a_comment_changes_nothing(watched: Watched, folder: Path) -> None:
     mend(folder, "routing.toml", "split", "# why\nsplit")
     assert changes(watched) == []

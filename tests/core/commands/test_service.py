@@ -130,3 +130,44 @@ def test_a_warehouse_has_its_turn_beside_the_channels_and_its_trouble_is_its_own
     with capture_logs() as lines:
         assert stage.tick(3) == {"shop": 3, "outlet": 3, "depot": 1}
     assert [line["channel"] for line in lines if line["event"] == "turn failed"] == ["depot"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_clock_that_is_set_back_leaves_no_channel_waiting_for_its_old_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    day = 86_400_000_000
+    wall = 1_800_000_000_000_000
+    monkeypatch.setattr(daemon, "clock", lambda: wall)
+    with stage.service._store.write() as tx:
+        for name in ("shop", "outlet"):
+            tx.run(
+                "INSERT INTO channels (name, next_due, last_success) VALUES (:name, :next, :now)",
+                name=name, next=wall + 30_000_000, now=wall,
+            )  # fmt: skip
+        tx.run("INSERT INTO warehouses (name, next_due, last_success) VALUES ('depot', :next, :now)",
+               next=wall + 30_000_000, now=wall)  # fmt: skip
+    with capture_logs() as lines:
+        assert stage.tick(2) == {}
+        wall -= 20_000_000
+        assert stage.tick() == {}  # it is mended within a minute
+        wall -= day
+        if restarted:
+            stage.service._clock_stands = None
+        assert stage.tick() == {"shop": 1, "outlet": 1}
+    assert [line["log_level"] for line in lines] == ["warning"]
+    assert "the clock was set back" in lines[0]["event"]
+    with stage.service._store.read() as tx:
+        assert tx.value("SELECT next_due FROM warehouses") == 0
+
+
+def test_what_waits_long_and_on_purpose_waits_on_over_a_restart(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = 1_800_000_000_000_000
+    monkeypatch.setattr(daemon, "clock", lambda: wall)
+    with stage.service._store.write() as tx:
+        for name in ("shop", "outlet"):
+            tx.run(
+                "INSERT INTO channels (name, next_due, last_success) VALUES (:name, :next, :now)",
+                name=name, next=wall + 86_400_000_000, now=wall - 30_000_000,
+            )  # fmt: skip
+    assert stage.tick() == {}
