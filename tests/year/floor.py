@@ -72,7 +72,7 @@ class Floor(Stage):
 
     def _left(self, id: int, place: str, units: dict[str, int], leaving: Departure, shipment: int) -> None:
         sold, tracking = self.books.orders[id], leaving.tracking
-        sold.boxes[shipment] = Box(place, {tracking}, units)
+        sold.boxes[shipment] = Box(place, {tracking}, units, self.now)
         self.parcels[id, tracking] = place, leaving.shipped_at
         for number, count in units.items():
             sold.lines[number].shipped += count

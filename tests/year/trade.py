@@ -147,7 +147,7 @@ class Trade(Sight):
         if order.ship_by is not None:
             self.ship_by[id] = micros(order.ship_by)
         before = {number: kept.shipped for number, kept in sold.lines.items()}
-        left = sold.hear(order)
+        left = sold.hear(order, self.books.alt)
         if left:
             more = {number: kept.shipped - before.get(number, 0) for number, kept in sold.lines.items()}
             for box in order.packages:

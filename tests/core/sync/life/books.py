@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from core.levels import Own
 from core.model import Fulfiller, Order
 from core.store.database import Store, Tx
 
@@ -191,6 +192,8 @@ class Books:
     """The item that ALT means."""
     ahead: dict[str, Ahead] = field(default_factory=dict)
     """By item."""
+    own: dict[str, Own] = field(default_factory=dict)
+    """What listings of one channel have of their own, by what it calls them."""
     left: Counter[str] = field(default_factory=Counter)
     """Units of items that left for buyers, less those that never did."""
     unread: set[tuple[str, str]] = field(default_factory=set)
@@ -258,6 +261,13 @@ class Books:
         if one is not None and one.cap is not None:
             return max(0, one.cap - reserved - waits - max(0, self.left[sku] - one.left))
         return there - reserved
+
+    def told(self, listing: str, units: int) -> int:
+        """What is told of so many units that could be offered, by what the listing has of its own."""
+        own = self.own.get(listing, Own())
+        units = max(0, units - (own.buffer or 0))
+        units = units if own.cap is None else min(units, own.cap)
+        return 0 if own.stopped else units * (100 if own.percent is None else own.percent) // 100
 
     def count_by_hand(self, sku: str, place: str, units: int, now: int) -> None:
         """Somebody here counted a shelf: that is what lies there, whoever wrote down something before."""

@@ -25,6 +25,9 @@ from tests.core.sync.world import OAKLAND, line
 
 CALLED = st.sampled_from([*SKUS, ALT, ALT])
 
+MISSPELT = msgspec.structs.replace(OAKLAND, postal_code="9460")
+"""No post office knows it: where addresses are looked at, its order is held."""
+
 
 class Channels(Picking):
     """Orders come, change, and are told again; channels answer, or do not."""
@@ -40,7 +43,7 @@ class Channels(Picking):
             self.live.deliver(name, self.live.far[name].now(number))
 
     @rule(data=DATA, what=st.sampled_from(["more", "fewer", "cancel", "cancel all", "add", "remove", "paid", "held",
-          "moved", "shipped there", "refunded there", "reopened"]), told=st.integers(0, 3))  # fmt: skip
+          "moved", "misspelt", "shipped there", "refunded there", "reopened"]), told=st.integers(0, 3))  # fmt: skip
     def changed(self, data: st.DataObject, what: str, told: int) -> None:
         """Something happens to an order at its channel, which we hear of at once, or later."""
         name = data.draw(NAME)
@@ -70,8 +73,8 @@ class Channels(Picking):
             far.change(number, lines=tuple(each for each in now.lines if each.number != one.number))
         elif what in ("paid", "held"):
             far.change(number, holds=() if what == "paid" else (Hold.PAYMENT,))
-        elif what == "moved":
-            far.change(number, ship_to=OAKLAND)
+        elif what in ("moved", "misspelt"):
+            far.change(number, ship_to=OAKLAND if what == "moved" else MISSPELT)
         elif what == "shipped there" and one is not None and able:
             box = Package(tracking=self.next("OUT"), carrier="UPS", lines={one.number: units})
             far.change_line(number, one.number, shipped=one.shipped + units)
@@ -104,6 +107,15 @@ class Channels(Picking):
     @rule(name=NAME, news=st.booleans())
     def turn(self, name: str, news: bool) -> None:
         self.live.round(name, news=news)
+        for row in self.live.world.rows(
+            "SELECT o.number FROM orders o JOIN buyers b ON b.order_id = o.id WHERE o.channel_id = :id"
+            " AND o.fulfiller = 'merchant' AND b.postal_code = :wrong AND NOT EXISTS (SELECT 1 FROM holds h"
+            "  WHERE h.order_id = o.id) AND NOT EXISTS (SELECT 1 FROM overrides v WHERE v.order_id = o.id)"
+            " AND EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved > l.allocated)",
+            id=self.live.channels[name].id,
+            wrong=MISSPELT.postal_code,
+        ):
+            assert not self.live.channels[name].settings.check_addresses, f"{row.number} has an address that is none"
 
     @rule(name=NAME, step=st.sampled_from(["refill", "release", "refit"]))
     def step(self, name: str, step: str) -> None:

@@ -37,7 +37,7 @@ CHANNELS: dict[str, dict[str, Any]] = {
         "unpaid_expire_hours": 1,
         "backorder_priority": 50,
     },
-    "zone": {"locations": {"west": "", "south": ""}},
+    "zone": {"locations": {"west": "", "south": ""}, "check_addresses": True},
 }
 PRICE = Decimal("3.10")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     invariant,
@@ -9,13 +10,22 @@ from hypothesis.stateful import (
     rule,
 )
 
+from core.levels import Own
 from core.sync import presale
 from core.sync.ahead import watch
 from core.sync.levels import refresh, touch_changed_rules
+from core.sync.listing_rules import set_rule
 from core.sync.mapping import map_listing
 from tests.core.sync.life.books import ALT, Ahead
 from tests.core.sync.life.picking import NAME, PLACE, Picking
 
+OWN = st.builds(
+    Own,
+    buffer=st.sampled_from([None, None, 1, 3]),
+    cap=st.sampled_from([None, None, 2]),
+    percent=st.sampled_from([None, None, 50]),
+    stopped=st.sampled_from([False, False, False, True]),
+)
 SINGLE = st.sampled_from("AB")
 
 
@@ -128,13 +138,20 @@ class Offers(Picking):
             " JOIN orders o ON o.id = l.order_id JOIN channels c ON c.id = o.channel_id"
             " WHERE c.name = 'zone' AND l.reserved > l.allocated")}  # fmt: skip
         for row in self.live.world.rows(
-            "SELECT i.sku, i.reserved, v.desired FROM levels v JOIN listings l ON l.id = v.listing_id"
+            "SELECT i.sku, i.reserved, v.desired, l.sku AS listing FROM levels v JOIN listings l ON l.id = v.listing_id"
             " JOIN items i ON i.id = l.item_id JOIN channels c ON c.id = l.channel_id"
             " WHERE c.name = 'shop' AND l.sku IN ('A', 'B', 'ALT')"
         ):
             if row.sku not in elsewhere:
-                wanted = self.books.offered(row.sku, row.reserved, waits.get(row.sku, 0))
-                assert row.desired == wanted, f"{row.desired} of {row.sku} offered, and {wanted} were to be"
+                able = self.books.offered(row.sku, row.reserved, waits.get(row.sku, 0))
+                wanted = self.books.told(row.listing, able)
+                assert row.desired == wanted, f"{row.desired} of {row.listing} offered, and {wanted} were to be"
+
+    @rule(listing=st.sampled_from(["A", "B", ALT]), own=OWN)
+    def listed_by_its_own_rules(self, listing: str, own: Own) -> None:
+        set_rule(self.store, self.live.channels["shop"].id, listing, self.live.now, **msgspec.structs.asdict(own))
+        self.books.own[listing] = own
+        self.levels_follow()
 
     def _waiting(self) -> dict[str, int]:
         found: dict[str, int] = {}

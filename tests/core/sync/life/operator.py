@@ -116,7 +116,7 @@ class Operator(Picking):
         sold = self.books.orders[id]
         assert (done is not None) == (sold.ours and any(kept.open for kept in sold.lines.values()))
 
-    @rule(data=DATA, kind=st.sampled_from([None, None, Hold.PAYMENT, Hold.FRAUD, Hold.PENDING]))
+    @rule(data=DATA, kind=st.sampled_from([None, None, Hold.PAYMENT, Hold.FRAUD, Hold.PENDING, Hold.ADDRESS]))
     def released(self, data: st.DataObject, kind: Hold | None) -> None:
         held = {row.order_id for row in self.live.world.rows("SELECT order_id FROM holds")}
         id = self.known(data, lambda id, sold: id in held)

@@ -28,7 +28,7 @@ UNITS = st.integers(1, 4)
 PLACE = st.sampled_from(PLACES)
 NAME = st.sampled_from(list(CHANNELS))
 ITEM = st.sampled_from(["A", "B", "NEW"])
-HOLDS = st.sampled_from([(), (), (), (Hold.PENDING,), (Hold.PAYMENT,), (Hold.FRAUD,)])
+HOLDS = st.sampled_from([(), (), (), (Hold.PENDING,), (Hold.PAYMENT,), (Hold.FRAUD,), (Hold.PAYMENT, Hold.FRAUD)])
 DATA = st.data()
 
 
