@@ -138,6 +138,8 @@ def _refuse_needed(tx: Tx, stock: Stock, ask: Ask, item: int, start: int, end: i
         raise UserError(f"{ask.location} has {stands or 0} of {ask.sku}, {ask.units} cannot leave; see `stock show`")
     promised = unbound(tx, [item]).get(item, {})
     able = _movable(free, promised, start, end)
+    if end is None:  # on the road they are nobody's: what is on hand still has to be as much as is promised
+        able = min(able, stock.free[item])
     if ask.units > able:
         held = _holders(tx, item, start)
         raise UserError(

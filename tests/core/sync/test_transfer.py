@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -149,15 +150,19 @@ def test_promises_without_a_location_keep_what_they_can_be_kept_from(world: Worl
     assert world.at("A") == {"east": (3, 0), "west": (2, 0)}
 
 
-def test_a_channel_that_is_short_elsewhere_is_brought_what_it_lacks(world: World) -> None:
+def test_a_promise_that_finds_no_room_keeps_back_what_is_on_hand_at_all(world: World) -> None:
+    """Its channel's only location is closed: whatever shelf it is, and nothing on the road while it is needed."""
     only_west = world.channel("west shop", locations={"west": ""})
     world.channel("shop")
-    world.item("A", east=5, west=2)
+    world.item("A", east=3, west=2)
     world.take(only_west, order("1", line(1, "A", 2), holds=(Hold.PAYMENT,)))
-    set_on_hand(world.store, "A", "west", 0, world.now)  # counted: they are not there
-    transfer(world.store, "A", 2, "east", "west", world.now, eta=START, reference="T-1")
-    receive(world.store, "A", "west", 2, world.now, expected="T-1")
-    assert world.at("A") == {"east": (3, 0), "west": (2, 0)}
+    world.locations[1] = msgspec.structs.replace(WEST, active=False)
+    world.channel("west shop", locations={"west": ""})
+    transfer(world.store, "A", 3, "east", "west", world.now, eta=START, reference="T-1")
+    with pytest.raises(UserError, match="0 of A may leave west"):
+        transfer(world.store, "A", 1, "west", "east", world.now, eta=START)
+    transfer(world.store, "A", 2, "west", "east", world.now)
+    assert world.at("A") == {"east": (2, 0), "west": (0, 0)}
 
 
 def test_units_on_the_road_are_promised_to_nobody_though_they_stay_ours(shop: World) -> None:

@@ -294,7 +294,7 @@ class House(Picking):
     def finish(self) -> None:
         self.house_is(None, False, ())
         super().finish()
-        for _ in range(3):
+        for _ in range(6):
             for row in self.live.world.rows("SELECT key FROM recalls WHERE state = 'asked' ORDER BY id"):
                 self.answer(row.key, True)
             self.live.world.later(600)
