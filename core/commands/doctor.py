@@ -70,7 +70,7 @@ def doctor(names: Names = None, config: Config = given.FOLDER, json: Json = Fals
         )
     else:
         show.table(
-            ("of", "what", "", "found"),
+            ("where", "what", "", "found"),
             [(name, one.what, "well" if one.well else "NOT WELL", one.told) for name, one in found],
         )
         ill = sum(not one.well for _, one in found)

@@ -20,7 +20,7 @@ from core.store.database import Store, Tx
 from core.sync.channel import Clock
 from core.sync.decline import Units, decline
 from core.sync.observe import clean
-from core.sync.stored import load_lines, parts_of_lines
+from core.sync.stored import lock_items, parts_of_lines
 from core.sync.warehouse import LIVE, Warehouse
 from core.sync.work import SECOND
 from core.warehouse import Deed
@@ -326,18 +326,6 @@ def _book(store: Store, house: Warehouse, acks: Sequence[tuple[int, Ack]], doubt
             decline(tx, row, given, why, f"handover:{row.key}", house.name, now)
 
     store.transact(work)
-
-
-def lock_items(tx: Tx, orders: Sequence[int], skus: Sequence[str] = ()) -> None:
-    """All items of these locked orders, lines of which nothing is promised included, and those of `skus`, in the one
-    order there is: what follows locks them again, order by order."""
-    lines = load_lines(tx, orders)
-    parts = {item for found in lines.values() for line in found for item, _ in line.claim.parts or ()}
-    tx.rows(
-        "SELECT id FROM items WHERE id IN :parts OR sku IN :skus ORDER BY id /*lock*/",
-        parts=sorted(parts),
-        skus=list(skus),
-    )
 
 
 def decline_all(tx: Tx, row: Any) -> Units:

@@ -33,7 +33,7 @@ RETRY_SECONDS = 30
 OPEN = "state IN ('queued','sent','unknown','accepted')"
 """Not decided yet: word for word the partial index's condition."""
 
-# A push waits for those before it that it would be confused with, or whose outcome it builds on.
+_FLYING = f"e.{OPEN}"
 _UNDECIDED = "e.state IN ('queued','sent','unknown','accepted','refused')"
 
 # The channel takes the units of a parcel for shipped until it has taken it back: of a refusal somebody has to say.
@@ -42,15 +42,14 @@ _OF_THE_SAME_LINES = (
     " WHERE v.shipment_id = e.shipment_id AND n.shipment_id = p.shipment_id)"
 )
 
+# A push waits for those of its order that it would be confused with, or whose outcome it builds on.
 _BEFORE = {
     "acknowledge": "p.id < 0",
-    "tracking": "(e.kind = 'tracking' AND e.id < p.id AND p.generation > 1 AND e.shipment_id = p.shipment_id"
-    " AND e.state IN ('queued','sent','unknown','accepted')"
-    f" OR e.kind = 'void' AND {_UNDECIDED} AND {_OF_THE_SAME_LINES})",
+    "tracking": f"(e.kind = 'tracking' AND e.id < p.id AND p.generation > 1 AND e.shipment_id = p.shipment_id"
+    f" AND {_FLYING} OR e.kind = 'void' AND {_UNDECIDED} AND {_OF_THE_SAME_LINES})",
     "void": "e.id < p.id AND e.kind IN ('tracking','void') AND e.state IN ('sent','unknown','accepted')",
     "cancel": f"e.id < p.id AND e.kind IN ('cancel','void') AND {_UNDECIDED}",
-    "refund": "e.id < p.id AND e.kind = 'refund'"
-    " AND (e.state IN ('queued','sent','unknown','accepted') OR (e.state = 'applied' AND e.ticket = ''))",
+    "refund": f"e.id < p.id AND e.kind = 'refund' AND ({_FLYING} OR (e.state = 'applied' AND e.ticket = ''))",
 }
 
 

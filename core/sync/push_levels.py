@@ -249,7 +249,7 @@ def _book(store: Store, channel: Channel, acks: Sequence[Ack], asked: int | None
             for ack in acks
         ]
         answers = [(rows[keys[ack.key]], ack) for ack in acks]
-        falls = [(now - rows[keys[ack.key]].fell_at) / SECOND for ack in acks if _took_less(rows[keys[ack.key]], ack)]
+        falls = [(now - row.fell_at) / SECOND for row, ack in answers if _took_less(row, ack)]
         note_told(tx, channel, falls)
         write_tellings(tx, answers, now)
         tx.update(tables.levels, ("listing_id", "place"), columns, sorted(changes, key=lambda row: row[:2]))

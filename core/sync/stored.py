@@ -56,6 +56,18 @@ def load_lines(tx: Tx, order_ids: Sequence[int]) -> dict[int, list[StoredLine]]:
     return lines
 
 
+def lock_items(tx: Tx, orders: Sequence[int], skus: Sequence[str] = ()) -> None:
+    """All items of these locked orders, lines of which nothing is promised included, and those of `skus`, in the one
+    order there is: what follows locks them again, order by order."""
+    lines = load_lines(tx, orders)
+    parts = {item for found in lines.values() for line in found for item, _ in line.claim.parts or ()}
+    tx.rows(
+        "SELECT id FROM items WHERE id IN :parts OR sku IN :skus ORDER BY id /*lock*/",
+        parts=sorted(parts),
+        skus=list(skus),
+    )
+
+
 def spread(
     order: Any,
     lines: Sequence[StoredLine],

@@ -19,11 +19,11 @@ from core.model import MAX_QUANTITY, micros
 from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Clock
-from core.sync.hand_over import lock_items
 from core.sync.notices_of_stock import take_adjusted, take_counted
 from core.sync.notices_of_work import take_accepted, take_declined, take_left, take_withdrawn
 from core.sync.observe import clean, digest
 from core.sync.recall import seen_to
+from core.sync.stored import lock_items
 from core.sync.take_back import NeedOrders, with_orders
 from core.sync.warehouse import Warehouse
 from core.sync.work import poke

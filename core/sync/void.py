@@ -4,8 +4,8 @@ Its units are on hand again where it was to leave from, and promised to their or
 cancelled meanwhile are free instead. Whoever voids a parcel a second time changes nothing.
 
 A channel that was told of it is told to take it back where it can be (`core.sync.untell`); else that is for people. As
-long as it shows the parcel, `shipments.void_shown` says so,
-and units it shows as shipped by that parcel are never taken for units that left (`still_shown`).
+long as it shows the parcel, `shipments.void_shown` says so, and units it shows as shipped by that parcel are never
+taken for units that left (`still_shown`).
 """
 
 from __future__ import annotations
