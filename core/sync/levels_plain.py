@@ -16,8 +16,17 @@ from core.store.database import Tx
 Key = tuple[int, str]
 """(listing's id, place)."""
 
+Listing = tuple[int, int, int, int]
+"""(listing's id, channel's id, item's id, 1 where it has rules of its own else 0)."""
+
+Wanted = Mapping[int, Mapping[int, Mapping[str, int]]]
+"""Levels by channel, item and place."""
+
 OWN_RULES = "(stopped OR buffer IS NOT NULL OR cap IS NOT NULL OR percent IS NOT NULL)"
 """SQL: a listing that has rules of its own."""
+
+_LISTING = f"l.id, l.channel_id, l.item_id, CASE WHEN {OWN_RULES} THEN 1 ELSE 0 END"
+_THESE = "WHERE l.item_id IN :items AND l.fulfiller = 'merchant'"
 
 
 def is_simple(rule: Rule) -> bool:
@@ -32,12 +41,39 @@ def plain_levels(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> tuple[
     """
     ids = sorted(set(items))
     wanted, rest = _wanted(tx, by, ids)
-    listings = tx.tuples(
-        f"SELECT id, channel_id, item_id, CASE WHEN {OWN_RULES} THEN 1 ELSE 0 END FROM listings"
-        " WHERE item_id IN :ids AND fulfiller = 'merchant'",
-        ids=[item for item in ids if item not in rest],
-    )
-    # Two queries, each by its index: a join of so many is now and then planned as a scan of everything.
+    plain = [item for item in ids if item not in rest]
+    differ = _joined(tx, wanted, plain) if tx.sqlite else _looked_up(tx, wanted, plain)
+    changed: dict[Key, tuple[int, int]] = {}
+    for (listing, channel, item, own), stored in differ.items():
+        levels = wanted[channel][item]
+        if own or not stored.keys() <= levels.keys():
+            rest.add(item)
+            continue
+        for place, units in levels.items():
+            if stored.get(place) != units:
+                changed[listing, place] = channel, units
+    return changed, rest
+
+
+def _joined(tx: Tx, wanted: Wanted, items: Sequence[int]) -> dict[Listing, dict[str, int]]:
+    """The listings that have rules of their own or are not stored as they are `wanted`, and what is stored of them.
+
+    SQLite joins faster than it takes ids back.
+    """
+    found: dict[Listing, dict[str, int]] = {}
+    query = f"SELECT {_LISTING}, v.place, v.desired FROM listings l LEFT JOIN levels v ON v.listing_id = l.id {_THESE}"
+    for listing, channel, item, own, place, units in tx.tuples(query, items=items):
+        if channel in wanted and (own or wanted[channel][item] != {place: units}):
+            stored = found.setdefault((listing, channel, item, own), {})
+            if place is not None:  # else there is none
+                stored[place] = units
+    return found
+
+
+def _looked_up(tx: Tx, wanted: Wanted, items: Sequence[int]) -> dict[Listing, dict[str, int]]:
+    """As `_joined`. PostgreSQL looks up a list of ids faster than it joins, and now and then plans a join of so many as
+    a scan of everything."""
+    listings = tx.tuples(f"SELECT {_LISTING} FROM listings l {_THESE}", items=items)
     stored: dict[int, dict[str, int]] = {}
     for listing, place, units in tx.tuples(
         "SELECT listing_id, place, desired FROM levels WHERE listing_id IN :ids", ids=[row[0] for row in listings]
@@ -46,26 +82,15 @@ def plain_levels(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> tuple[
             stored[listing][place] = units
         else:
             stored[listing] = {place: units}
-    changed: dict[Key, tuple[int, int]] = {}
     nothing: dict[str, int] = {}
-    for listing, channel, item, own in listings:
-        if channel not in by:
-            continue
-        levels, is_so = wanted[channel][item], stored.get(listing, nothing)
-        if is_so == levels and not own:
-            continue
-        if own or not is_so.keys() <= levels.keys():
-            rest.add(item)
-            continue
-        for place, units in levels.items():
-            if is_so.get(place) != units:
-                changed[listing, place] = channel, units
-    return changed, rest
+    return {
+        (listing, channel, item, own): stored.get(listing, nothing)
+        for listing, channel, item, own in listings
+        if channel in wanted and (own or stored.get(listing) != wanted[channel][item])
+    }
 
 
-def _wanted(
-    tx: Tx, by: Mapping[int, Rule], ids: Sequence[int]
-) -> tuple[dict[int, dict[int, dict[str, int]]], set[int]]:
+def _wanted(tx: Tx, by: Mapping[int, Rule], ids: Sequence[int]) -> tuple[Wanted, set[int]]:
     """Levels by channel, item and place; channels with the same rules share them. And the items that are not plain."""
     spots = sorted({tuple(sorted(spots)) for rule in by.values() for spots in rule.places.values()})
     keep = {row[0]: row[1] for row in tx.tuples("SELECT id, keep FROM locations WHERE keep > 0")}
