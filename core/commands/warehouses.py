@@ -202,7 +202,9 @@ def settle(
     work: Annotated[
         list[str] | None,
         typer.Option(
-            "--work", metavar="KEY", help="Work that was too late to call back, as `warehouse work` shows it."
+            "--work",
+            metavar="KEY",
+            help="Work that was too late to call back, or whose recall is never answered; see `warehouse work`.",
         ),
     ] = None,
     *,
@@ -212,7 +214,8 @@ def settle(
 ) -> None:
     """Say that notices which could not be read or booked, or work that was too late to call back, were seen to by hand.
 
-    Nothing that is not wanted is expected of such work any more; what leaves all the same is a notice again.
+    So is work of which a warehouse was asked to stop some and never answers. Nothing that is not wanted is expected of
+    such work any more; what leaves all the same is a notice again.
     """
     if not why.strip():
         raise UserError("say what was done about it, with --why")

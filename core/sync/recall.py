@@ -224,11 +224,26 @@ def work_of(tx: Tx, row: Any) -> Any:
 
 def told(tx: Tx, row: Any) -> str:
     """A recall's units as people say them."""
+    return _worded(tx, row.handover_id, lines_of(row))
+
+
+def told_open(tx: Tx, handover_id: int) -> str:
+    """The units of a handover's recalls that nothing has become of yet, as people say them."""
+    units: dict[str, int] = {}
+    for row in tx.rows(
+        "SELECT * FROM recalls WHERE handover_id = :id AND state IN ('queued','sent','asked')", id=handover_id
+    ):
+        for number, count in lines_of(row).items():
+            units[number] = units.get(number, 0) + count
+    return _worded(tx, handover_id, units)
+
+
+def _worded(tx: Tx, handover_id: int, units: Mapping[str, int]) -> str:
     skus = {
         line.number: line.sku
-        for line in tx.rows("SELECT number, sku FROM handover_lines WHERE handover_id = :id", id=row.handover_id)
+        for line in tx.rows("SELECT number, sku FROM handover_lines WHERE handover_id = :id", id=handover_id)
     }
-    return ", ".join(f"{units} {skus.get(number, number)}" for number, units in sorted(lines_of(row).items()))
+    return ", ".join(f"{count} {skus.get(number, number)}" for number, count in sorted(units.items()))
 
 
 def end_recall(tx: Tx, house: Warehouse, row: Any, done: bool, reason: str, now: int) -> None:
@@ -255,39 +270,53 @@ def end_recall(tx: Tx, house: Warehouse, row: Any, done: bool, reason: str, now:
 
 
 def settle_work(store: Store, key: str, why: str, now: int, actor: str = "operator") -> None:
-    """Somebody has seen to what was too late to call back of the work `key`. Raises `UserError` where nothing was."""
+    """Somebody has seen to what was too late to call back of the work `key`, or was asked for and never answered.
+
+    Raises `UserError` where nothing was. An answer that comes after all changes nothing.
+    """
 
     def work(tx: Tx) -> None:
         works = tx.rows(
-            "SELECT h.id, h.order_id, o.channel_id FROM handovers h JOIN orders o ON o.id = h.order_id"
+            "SELECT h.id, h.order_id, o.channel_id, EXISTS (SELECT 1 FROM recalls l WHERE l.handover_id = h.id"
+            "  AND l.state = 'refused') AS late FROM handovers h JOIN orders o ON o.id = h.order_id"
             f" WHERE h.key = :key AND h.{LIVE} AND EXISTS (SELECT 1 FROM recalls r WHERE r.handover_id = h.id"
-            "  AND r.state = 'refused') ORDER BY h.order_id",
+            "  AND r.state IN ('refused', 'asked')) ORDER BY h.order_id",
             key=key,
         )
         if not works:
-            raise UserError(f"nothing of work {key} was too late to call back; see `ordersync warehouse work`")
+            raise UserError(
+                f"nothing of work {key} was too late to call back or waits for an answer;"
+                " see `ordersync warehouse work`"
+            )
         orders = [one.order_id for one in works]
         tx.rows("SELECT id FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=orders)
-        seen_to(tx, [one.id for one in works], now)
-        told = [(now, actor, one.channel_id, one.order_id, "too late, and seen to", f"{key}: {why}") for one in works]
+        late = {one.id for one in works if one.late}
+        seen_to(tx, [one.id for one in works], now, states=("refused", "asked"))
+        told = [
+            (now, actor, one.channel_id, one.order_id,
+             "too late, and seen to" if one.id in late else "recall seen to", f"{key}: {why}")
+            for one in works
+        ]  # fmt: skip
         tx.insert(tables.audit, ("at", "actor", "channel_id", "order_id", "event", "detail"), told)
 
     store.transact(work)
 
 
-def seen_to(tx: Tx, ids: Sequence[int], now: int) -> bool:
+def seen_to(tx: Tx, ids: Sequence[int], now: int, states: Sequence[str] = ("refused",)) -> bool:
     """Somebody has seen to what was too late to call back of this work, whose orders are locked: nothing that is not
-    wanted is expected of it any more. Returns whether there was anything.
+    wanted is expected of it any more. Returns whether there was anything. `states`: of which recalls that holds.
 
     What leaves all the same is more than was asked for: its notice cannot be booked, and a person sees it.
     """
-    refused: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for row in tx.rows("SELECT * FROM recalls WHERE handover_id IN :ids AND state = 'refused' ORDER BY id", ids=ids):
-        _set(tx, row.id, "done", f"{row.reason}; seen to by hand", now)
+    asked_for: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for row in tx.rows(
+        "SELECT * FROM recalls WHERE handover_id IN :ids AND state IN :states ORDER BY id", ids=ids, states=list(states)
+    ):
+        _set(tx, row.id, "done", f"{row.reason or 'no answer'}; seen to by hand", now)
         for number, units in lines_of(row).items():
-            refused[row.handover_id][number] = refused[row.handover_id].get(number, 0) + units
-    for row in tx.rows(f"{_UNWANTED} AND h.id IN :ids", ids=sorted(refused)):
-        units = min(row.open, row.over, refused[row.id].get(row.number, 0))
+            asked_for[row.handover_id][number] = asked_for[row.handover_id].get(number, 0) + units
+    for row in tx.rows(f"{_UNWANTED} AND h.id IN :ids", ids=sorted(asked_for)):
+        units = min(row.open, row.over, asked_for[row.id].get(row.number, 0))
         if units > 0:
             tx.run(
                 "UPDATE handover_lines SET withdrawn = withdrawn + :units WHERE handover_id = :id AND number = :number",
@@ -295,8 +324,8 @@ def seen_to(tx: Tx, ids: Sequence[int], now: int) -> bool:
                 id=row.id,
                 number=row.number,
             )
-    close_work(tx, sorted(refused), now)
-    return bool(refused)
+    close_work(tx, sorted(asked_for), now)
+    return bool(asked_for)
 
 
 def _set(tx: Tx, id: int, state: str, reason: str, now: int) -> None:

@@ -342,7 +342,8 @@ def take_again(store: Store, house: Warehouse, ids: Sequence[int], clock: Clock)
 def settle_notices(store: Store, ids: Sequence[int], why: str, now: int) -> None:
     """Somebody has seen to notices that are set aside.
 
-    Where parcels left that were too late to call back, nothing more is expected of that.
+    Where parcels left that were too late to call back, or whose recall nobody has answered, nothing more is expected of
+    that.
     """
 
     def work(tx: Tx) -> None:
@@ -353,7 +354,7 @@ def settle_notices(store: Store, ids: Sequence[int], why: str, now: int) -> None
         )
         late = tx.rows(
             "SELECT DISTINCT n.handover_id AS id FROM notices n JOIN recalls r ON r.handover_id = n.handover_id"
-            " WHERE n.id IN :ids AND n.kind = 'left' AND n.state = 'refused' AND r.state = 'refused'"
+            " WHERE n.id IN :ids AND n.kind = 'left' AND n.state = 'refused' AND r.state IN ('refused', 'asked')"
             " AND n.observed_at >= r.created_at ORDER BY n.handover_id",
             ids=list(ids),
         )
@@ -363,6 +364,6 @@ def settle_notices(store: Store, ids: Sequence[int], why: str, now: int) -> None
             why=f"; seen to by hand: {why}",
             ids=list(ids),
         )
-        seen_to(tx, [row.id for row in late], now)
+        seen_to(tx, [row.id for row in late], now, states=("refused", "asked"))
 
     store.transact(work)

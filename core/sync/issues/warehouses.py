@@ -8,6 +8,7 @@ from typing import Any
 
 from core.store.database import Tx
 from core.sync.issues.issue import NO_INSTANT, Query, Told, each
+from core.sync.recall import told_open
 from core.sync.warehouse import LIVE
 
 _NO_CHANNEL = "'' AS channel"
@@ -31,6 +32,18 @@ SELECT r.id AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS
 FROM recalls r JOIN handovers h ON h.id = r.handover_id JOIN warehouses w ON w.id = h.warehouse_id
 JOIN orders o ON o.id = h.order_id JOIN channels c ON c.id = o.channel_id
 WHERE r.state = 'refused' AND h.{LIVE}
+"""
+
+# One row for each work that is to be stopped, however many recalls of it wait: one call settles them.
+_UNANSWERED = f"""
+SELECT h.key AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS subject, r.created_at AS since,
+ o.ship_by AS deadline, r.state, r.attempts, r.reason, r.handover_id, h.key AS work, w.name AS warehouse,
+ o.id AS order_id
+FROM recalls r JOIN handovers h ON h.id = r.handover_id JOIN warehouses w ON w.id = h.warehouse_id
+JOIN orders o ON o.id = h.order_id JOIN channels c ON c.id = o.channel_id
+WHERE r.state IN ('queued','sent','asked') AND r.created_at < :stuck AND h.{LIVE} AND w.health = 'ok'
+ AND NOT EXISTS (SELECT 1 FROM recalls e WHERE e.handover_id = r.handover_id AND e.id < r.id
+  AND e.state IN ('queued','sent','asked'))
 """
 
 _STUCK = f"""
@@ -60,6 +73,25 @@ def _tell_notices(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
         )
 
 
+def _tell_unanswered(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
+    for row in rows:
+        units = told_open(tx, row.handover_id)
+        look = (f"ordersync warehouse work {row.warehouse}", f"ordersync order {row.order_id}")
+        if row.state == "asked":
+            yield Told(
+                f"{row.warehouse} was asked to stop {units} of {row.work} and has not answered: it may send them all"
+                " the same; ask there",
+                (*look, f"ordersync warehouse settle --work {quote(row.work)} --why WHY"),
+            )
+        else:
+            why = f": {row.reason}" if row.reason else ""
+            yield Told(
+                f"{row.warehouse} does not take that {units} of {row.work} are to stop, after {row.attempts} attempts"
+                f"{why}; ask there",
+                look,
+            )
+
+
 KINDS = (
     Query(
         name="warehouse_down",
@@ -87,6 +119,12 @@ KINDS = (
                 ),
             )
         ),
+    ),
+    Query(
+        name="recall_unanswered",
+        means="a warehouse was asked to stop work, and has not said whether it does",
+        sql=_UNANSWERED,
+        tell=_tell_unanswered,
     ),
     Query(
         name="work_stuck",

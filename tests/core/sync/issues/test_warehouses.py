@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.sandbox_warehouse import Yard
-from core.model import CancelReason
+from core.model import Ack, AckState, CancelReason
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
+from core.sync.recall import settle_work
+from core.sync.take_notices import settle_notices
 from tests.core.sync.depot import Depot
 from tests.core.sync.issues.seen import of, one, seen
 from tests.core.sync.world import World, line, order
@@ -78,9 +80,70 @@ def test_a_recall_that_came_too_late_until_it_has_left(world: World, shop: Chann
     assert of(seen(world, shop), "recall_too_late") == []
 
 
-def test_work_that_does_not_get_there(world: World, shop: Channel, depot: Depot) -> None:
-    from core.model import Ack, AckState
+def asked_to_stop(world: World, depot: Depot, units: int = 1) -> None:
+    wish = Decision(order_id=world.order("1").id, reason=CancelReason.BUYER, units={"TEE": units})
+    cancel(world.store, wish, world.now)
+    depot.yard.slow = True
+    depot.ok()
 
+
+@pytest.mark.parametrize("answer", ["stopped", "too late", "it leaves", "settled"])
+def test_a_recall_that_is_never_answered_until_it_is(world: World, shop: Channel, depot: Depot, answer: str) -> None:
+    asked_to_stop(world, depot, 3)
+    asked = world.now
+    world.later(DAY - 1)
+    depot.ok(0)
+    assert of(seen(world, shop), "recall_unanswered") == []
+    world.later(2)
+    issue = one(seen(world, shop), "recall_unanswered")
+    assert (issue.id, issue.subject, issue.since) == ("recall_unanswered:shop:OS-1", "#1", asked)
+    assert issue.deadline == world.order("1").ship_by
+    assert issue.cause.startswith("depot was asked to stop 3 TEE of OS-1 and has not answered")
+    assert issue.commands[-1] == "ordersync warehouse settle --work OS-1 --why WHY"
+    if answer == "it leaves":
+        depot.send()
+        depot.ok()
+        (gone,) = world.rows("SELECT id FROM notices WHERE state = 'refused'")
+        settle_notices(world.store, [gone.id], "the buyer keeps it", world.now)
+    elif answer == "settled":
+        settle_work(world.store, "OS-1", "they say it is stopped", world.now)
+        depot.yard.answer_recall("OS-R1", done=False, reason="an answer that comes after all")
+    else:
+        depot.yard.answer_recall("OS-R1", done=answer == "stopped", reason="packed")
+    depot.ok()
+    assert of(seen(world, shop), "recall_unanswered") == []
+    assert len(of(seen(world, shop), "recall_too_late")) == (answer == "too late")
+    assert ("recall seen to" in world.timeline("1")) == (answer == "settled")
+    assert depot.work() == [("OS-1", "handed" if answer == "too late" else "recalled")]
+
+
+def test_two_recalls_of_one_work_that_wait_are_one_issue(world: World, shop: Channel, depot: Depot) -> None:
+    asked_to_stop(world, depot)
+    asked_to_stop(world, depot)
+    world.later(DAY + 1)
+    assert "to stop 2 TEE of OS-1" in one(seen(world, shop), "recall_unanswered").cause
+    depot.yard.answer_recall("OS-R1", done=True)
+    depot.ok()
+    assert "to stop 1 TEE of OS-1" in one(seen(world, shop), "recall_unanswered").cause
+    depot.yard.answer_recall("OS-R2", done=True)
+    depot.ok()
+    assert of(seen(world, shop), "recall_unanswered") == []
+
+
+def test_a_recall_its_warehouse_does_not_take(world: World, shop: Channel, depot: Depot) -> None:
+    live = depot.connector.recall
+    depot.connector.recall = lambda some: iter([Ack(key=r.key, state=AckState.RETRY, reason="busy") for r in some])
+    asked_to_stop(world, depot)
+    world.later(DAY + 1)
+    depot.ok()
+    issue = one(seen(world, shop), "recall_unanswered")
+    assert issue.cause == "depot does not take that 1 TEE of OS-1 are to stop, after 2 attempts: busy; ask there"
+    depot.connector.recall, depot.yard.slow = live, False
+    depot.ok()
+    assert of(seen(world, shop), "recall_unanswered") == []
+
+
+def test_work_that_does_not_get_there(world: World, shop: Channel, depot: Depot) -> None:
     depot.connector.release = lambda orders: iter([Ack(key=o.key, state=AckState.RETRY, reason="full") for o in orders])
     world.take(shop, order("2", line(1, "TEE")))
     world.release(shop)
