@@ -50,16 +50,21 @@ def plan_work(store: Store, house: Warehouse, now: int) -> int:
     return store.transact(work)
 
 
+_HELD = "EXISTS (SELECT 1 FROM holds h WHERE h.order_id = handovers.order_id)"
+_OUTDATED = (
+    "EXISTS (SELECT 1 FROM handover_lines l JOIN fulfilment_orders f ON f.id = handovers.fulfilment_order_id"
+    "  LEFT JOIN fulfilment_lines w ON w.fulfilment_order_id = f.id AND w.line_id = l.line_id"
+    "  WHERE l.handover_id = handovers.id AND (f.state <> 'released'"
+    "   OR l.quantity <> l.per * COALESCE(w.quantity - w.shipped, 0)))"
+)
+"""SQL: it asks for something else than what is wanted by now."""
+
+
 def _drop_changed(tx: Tx, house: Warehouse, now: int) -> None:
     """What never arrived and is not what is wanted by now: it is queued anew, as far as it is wanted."""
     tx.run(
         "UPDATE handovers SET state = 'dropped', updated_at = :now WHERE warehouse_id = :house"
-        f" AND {LIVE} AND state = 'queued' AND (NOT location_id IN :places OR EXISTS ("
-        "  SELECT 1 FROM holds h WHERE h.order_id = handovers.order_id) OR EXISTS ("
-        "  SELECT 1 FROM handover_lines l JOIN fulfilment_orders f ON f.id = handovers.fulfilment_order_id"
-        "  LEFT JOIN fulfilment_lines w ON w.fulfilment_order_id = f.id AND w.line_id = l.line_id"
-        "  WHERE l.handover_id = handovers.id AND (f.state <> 'released'"
-        "   OR l.quantity <> l.per * COALESCE(w.quantity - w.shipped, 0))))",
+        f" AND {LIVE} AND state = 'queued' AND (NOT location_id IN :places OR {_HELD} OR {_OUTDATED})",
         house=house.id,
         now=now,
         places=sorted(house.places),
@@ -67,11 +72,13 @@ def _drop_changed(tx: Tx, house: Warehouse, now: int) -> None:
 
 
 def _keep_held(tx: Tx, house: Warehouse, now: int) -> None:
-    """What may have arrived, and whose order is held by now, is not handed over once more before the hold is lifted."""
+    """What may have arrived, and whose order is held by now, is not handed over once more before the hold is lifted.
+
+    Unless it is to be stopped there: only what is known to lie there can be called back, which then follows at once.
+    """
     tx.run(
         "UPDATE handovers SET due_at = :next WHERE warehouse_id = :house"
-        f" AND {LIVE} AND state = 'sent' AND due_at <= :now AND EXISTS ("
-        "  SELECT 1 FROM holds h WHERE h.order_id = handovers.order_id)",
+        f" AND {LIVE} AND state = 'sent' AND due_at <= :now AND {_HELD} AND NOT {_OUTDATED}",
         house=house.id,
         now=now,
         next=now + RETRY_SECONDS * SECOND,

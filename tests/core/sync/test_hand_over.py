@@ -12,6 +12,7 @@ from core.errors import Unavailable
 from core.model import Ack, AckState, CancelReason
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
+from core.sync.holds import hold
 from core.sync.turn import Trouble
 from tests.core.sync.depot import Depot
 from tests.core.sync.world import World, line, order
@@ -234,6 +235,29 @@ def test_what_may_have_arrived_is_not_handed_over_again_while_its_order_is_held(
     world.lift("1")
     assert depot.ok().handed_over == 1
     assert depot.work() == [("OS-1", "handed")]
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_may_have_arrived_and_is_asked_back_by_a_hold_is_called_back(
+    world: World, shop: Channel, depot: Depot, arrived: bool
+) -> None:
+    released(world, shop)
+    live = depot.connector.release
+
+    def lost(orders: Any) -> Iterator[Ack]:
+        if arrived:
+            list(live(orders))
+        raise Unavailable("it broke off", ambiguous=True)
+
+    depot.connector.release = lost
+    depot.turn()
+    depot.connector.release = live
+    assert depot.work() == [("OS-1", "sent")]
+    hold(world.store, world.order("1").id, "the buyer called", world.now, recall=True)
+    assert depot.ok().recalled == 1
+    assert depot.work() == [("OS-1", "recalled")]
+    assert all(work.open(line) == 0 for work in depot.yard.works().values() for line in work.asked)
+    assert depot.ok().handed_over == 0
 
 
 def test_what_is_called_off_while_others_are_handed_over_is_left_out(
