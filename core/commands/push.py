@@ -57,7 +57,7 @@ def retry(
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
-    """Have refused pushes told again, with whatever was mended meanwhile: a carrier, a mapping, the order there."""
+    """Have pushes told again: refused ones, with whatever was mended meanwhile, and those taken and never shown."""
     with given.opened(config) as (_, store):
         done = [pushes.retry(store, id, clock()) for id in dict.fromkeys(ids)]
     _print(done, json, "is due again")

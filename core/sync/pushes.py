@@ -95,8 +95,15 @@ def describe(row: Any) -> str:
     return ""
 
 
+AGAIN = ("acknowledge", "cancel", "tracking")
+"""Kinds that a channel which took them and does not show them may be told again: none of them can be done twice."""
+
+
 def retry(store: Store, push_id: int, now: int, *, actor: str = "operator") -> Listed:
-    """Has a refused push told again, with whatever was mended meanwhile. Raises `UserError` where that cannot be."""
+    """Has a push told again that was refused, with whatever was mended meanwhile, or taken and never shown.
+
+    Raises `UserError` where that cannot be.
+    """
     return _act(store, push_id, now, actor, drop=False, why="")
 
 
@@ -118,7 +125,8 @@ def _act(store: Store, push_id: int, now: int, actor: str, *, drop: bool, why: s
         order = tx.row("SELECT * FROM orders WHERE id = :id /*lock*/", id=found.order_id)
         push = tx.row("SELECT * FROM pushes WHERE id = :id /*lock*/", id=push_id)
         able = ("refused", "queued") if drop else ("refused",)
-        if push.state not in able:
+        unshown = push.state == "applied" and push.kind in (("cancel",) if drop else AGAIN)
+        if push.state not in able and not unshown:
             raise UserError(_unable(push, drop))
         told = _drop(tx, order, push, now) if drop else _retry(tx, order, push, now)
         detail = "; ".join(part for part in (f"push {push_id}, {push.kind}", told, why) if part)

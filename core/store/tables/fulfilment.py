@@ -124,6 +124,8 @@ pushes = Table(
           postgresql_where=text("state IN ('queued','sent','unknown','accepted')")),
     Index("ix_pushes_refused", "channel_id", sqlite_where=text("state = 'refused'"),
           postgresql_where=text("state = 'refused'")),
+    Index("ix_pushes_taken", "updated_at", sqlite_where=text("state = 'applied'"),
+          postgresql_where=text("state = 'applied'")),
 )  # fmt: skip
 
 refunds = Table(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from shlex import quote
 from typing import Any
 
 from core.connector import Ability
 from core.store.database import Tx
 from core.sync.issues.issue import NO_INSTANT, Query, Told, View, each, names
-from core.sync.pushes import describe
+from core.sync.pushes import AGAIN, describe
 
 _PUSH = """
 SELECT p.id AS key, c.name AS channel, COALESCE(NULLIF(o.name, ''), o.number) AS subject, p.updated_at AS since,
  CASE p.kind WHEN 'acknowledge' THEN o.acknowledge_by WHEN 'tracking' THEN o.ship_by END AS deadline,
  p.id AS id, p.kind, p.argument, p.state, p.reason, p.attempts, o.id AS order_id,
- COALESCE(s.carrier, '') AS carrier, COALESCE(s.tracking, '') AS tracking
+ o.number AS number, COALESCE(s.carrier, '') AS carrier, COALESCE(s.tracking, '') AS tracking
 FROM pushes p JOIN orders o ON o.id = p.order_id JOIN channels c ON c.id = p.channel_id
 LEFT JOIN shipments s ON s.id = p.shipment_id
 """
@@ -67,6 +68,17 @@ def _tell_stuck(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
         )
 
 
+def _tell_unshown(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
+    for row in rows:
+        what = describe(row)
+        again = f"ordersync push retry {row.id}" if row.kind in AGAIN else f"ordersync order {row.order_id}"
+        back = (f"ordersync push drop {row.id} --reason WHY",) if row.kind == "cancel" else ()
+        yield Told(
+            f"the channel took it and does not show it: {row.kind}{f' ({what})' if what else ''}; look there",
+            (f"ordersync resync {row.channel} {quote(row.number)}", again, *back),
+        )
+
+
 def _tell_level(row: Any) -> Told:
     return Told(
         f"the channel refuses {row.desired} of it (it was told {'nothing' if row.told is None else row.told}):"
@@ -87,6 +99,15 @@ KINDS = (
         means="a push has been on its way for long, although its channel works",
         sql=_stuck,
         tell=_tell_stuck,
+    ),
+    Query(
+        name="push_unshown",
+        means="a channel took a push long ago, and does not show what it was told",
+        # A parcel that never left is told of by `void_shown`, and one that was corrected by what corrects it.
+        sql=f"{_PUSH} WHERE p.state = 'applied' AND p.updated_at < :stuck AND p.updated_at >= :kept"
+        " AND p.kind <> 'void' AND NOT EXISTS (SELECT 1 FROM pushes n WHERE n.order_id = p.order_id"
+        "  AND n.shipment_id = p.shipment_id AND n.kind = p.kind AND n.id > p.id)",
+        tell=_tell_unshown,
     ),
     Query(
         name="level_refused",

@@ -204,7 +204,7 @@ def test_a_refused_correction_is_retried_as_the_correction_it_is(world: World, s
     connector(shop).answer = applied
     assert push(world, shop) == 1
     assert told(shop)[-1] == (key(world), "T2", "T1")
-    with pytest.raises(UserError, match="applied and cannot be retried: the channel has taken it"):
+    with pytest.raises(UserError, match="was corrected by push"):
         retry(world.store, first, world.now)
 
 

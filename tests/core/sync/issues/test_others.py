@@ -8,27 +8,41 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from core.errors import Unauthorized, Unavailable
-from core.model import Ack, AckState, CancelReason, Fulfiller, Hint, HintKind, Hold, Observation, Page, instant
+from core.connector import Ability
+from core.errors import Unauthorized, Unavailable, UserError
+from core.model import (
+    Ack,
+    AckState,
+    CancelReason,
+    Fulfiller,
+    Hint,
+    HintKind,
+    Hold,
+    Observation,
+    Package,
+    Page,
+    instant,
+)
 from core.settings import Problem
 from core.sync import late
 from core.sync.breaches import keep_breaches
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
+from core.sync.correct import Correction, correct
 from core.sync.evidence import Cause, Difference, Reconciliation, keep
 from core.sync.hear import Heard, hear
 from core.sync.issues import KINDS
 from core.sync.late import Keep
 from core.sync.listings import read_listings
 from core.sync.mapping import map_listing
-from core.sync.push import push_tracking
+from core.sync.push import push_cancellations, push_tracking
 from core.sync.pushes import drop, retry
 from core.sync.returns import take_returns
 from core.sync.take_in import take_in
 from core.sync.verify import verify
 from core.sync.work import failed, finished
 from tests.core.sync.corrupt import corrupting
-from tests.core.sync.fake import Fake, applied
+from tests.core.sync.fake import SIMPLE, Fake, applied
 from tests.core.sync.issues.seen import of, one, seen
 from tests.core.sync.test_returns import back
 from tests.core.sync.world import OAKLAND, World, connector, edited, line, order, page
@@ -147,6 +161,80 @@ def test_what_a_channel_never_answers_is_an_issue(world: World, shop: Channel) -
     assert seen(world, quiet).issues == []  # it waits on purpose
     fails(world, quiet, Unavailable("no answer"))
     assert [issue.kind for issue in seen(world, shop).issues] == ["outage"]
+
+
+@pytest.fixture
+def able(world: World) -> Channel:
+    """A channel that can be told of cancellations, too."""
+    world.item("A", east=9)
+    return world.channel("shop", Fake(abilities=SIMPLE | {Ability.CANCEL}))
+
+
+def call_off(world: World, number: str) -> None:
+    cancel(world.store, Decision(order_id=world.order(number).id, reason=CancelReason.OTHER), world.now)
+
+
+def taken(world: World, shop: Channel) -> None:
+    """What is queued is told, and the channel takes it."""
+    push_tracking(world.store, shop, world.clock)
+    push_cancellations(world.store, shop, world.clock)
+
+
+def test_what_a_channel_took_and_never_shows_is_an_issue(world: World, able: Channel) -> None:
+    first, second = order("1", line(1, "A")), order("2", line(1, "A", 2))
+    world.take(able, first, second)
+    world.ship("1")
+    call_off(world, "2")
+    taken(world, able)
+    assert {row.state for row in world.rows("SELECT state FROM pushes")} == {"applied"}
+    world.later(DAY)
+    assert of(seen(world, able), "push_unshown") == []
+    world.later(1)
+    parcel, off = of(seen(world, able), "push_unshown")
+    assert "tracking (UPS T1)" in parcel.cause
+    assert "cancel (" in off.cause
+    with pytest.raises(UserError, match="cannot be dropped: the channel has taken it"):
+        drop(world.store, int(parcel.commands[1].split()[-1]), "never mind", world.now)
+    assert parcel.commands[0] == "ordersync resync shop 1"
+    assert [words.split()[2] for words in off.commands[1:]] == ["retry", "drop"]
+    box = Package(tracking="T1", carrier="UPS", lines={"1": 1})
+    world.take(able, edited(first, lines=(line(1, "A", shipped=1),), packages=(box,)))
+    assert [issue.subject for issue in of(seen(world, able), "push_unshown")] == ["#2"]
+    world.take(able, edited(second, lines=(line(1, "A", 2, cancelled=2),)))
+    assert of(seen(world, able), "push_unshown") == []
+
+
+def test_what_a_channel_took_and_never_shows_is_told_again_or_taken_back(world: World, able: Channel) -> None:
+    world.take(able, order("1", line(1, "A")), order("2", line(1, "A", 2)))
+    world.ship("1")
+    call_off(world, "2")
+    taken(world, able)
+    world.later(DAY + 1)
+
+    def told() -> int:
+        return len(connector(able).shipped) + len(connector(able).cancelled)
+
+    for issue in of(seen(world, able), "push_unshown"):
+        retry(world.store, int(issue.commands[1].split()[-1]), world.now)
+    assert of(seen(world, able), "push_unshown") == []
+    before = told()
+    taken(world, able)
+    assert told() == before + 2
+    world.later(DAY + 1)
+    off = of(seen(world, able), "push_unshown")[1]
+    drop(world.store, int(off.commands[2].split()[3]), "it stays open there", world.now)
+    assert world.line("2").reserved == 2
+    assert len(of(seen(world, able), "push_unshown")) == 1
+
+
+def test_a_parcel_that_was_corrected_is_missed_once(world: World, able: Channel) -> None:
+    world.take(able, order("1", line(1, "A")))
+    world.ship("1")
+    taken(world, able)
+    correct(world.store, Correction(order_id=world.order("1").id, was="T1", tracking="T2"), world.now)
+    taken(world, able)
+    world.later(DAY + 1)
+    assert "T2" in one(seen(world, able), "push_unshown").cause
 
 
 def test_a_refused_quantity_is_an_issue(world: World, shop: Channel) -> None:
