@@ -11,6 +11,7 @@ from core.model import Page, instant
 from core.store.database import Store
 from core.sync.channel import Channel, Clock
 from core.sync.gap import note_gap
+from core.sync.gone import note_known
 from core.sync.take_in import Counts, take_in
 
 Progress = Callable[[Counts], None]
@@ -62,6 +63,7 @@ def pull_orders(store: Store, channel: Channel, numbers: Sequence[str], clock: C
             outcome[number] = "not found at the channel"
             continue
         counts = take_in(store, channel, Page(observations=(seen,), cursor=""), asked, clock(), move=False)
+        note_known(store, channel, [number], clock())
         outcome[number] = "stored" if counts.stored else "quarantined" if counts.quarantined else "unchanged"
     return outcome
 

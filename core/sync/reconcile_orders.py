@@ -7,18 +7,15 @@ from typing import Any
 
 from core.errors import NotFound, Rejected
 from core.model import Page, instant, micros
-from core.store.database import Store, Tx
+from core.store.database import Store
 from core.sync.channel import Channel, Clock
 from core.sync.evidence import Cause, Difference, Reconciliation
+from core.sync.gone import mark_gone, note_known
 from core.sync.observe import clean
-from core.sync.rows import tell
 from core.sync.take_in import take_in
 
 SINGLY = 200
 """Orders looked at one by one in one reconciliation; what differs beyond is told without a look."""
-
-GONE = "gone at the channel"
-"""The timeline's word for an order its channel does not know any more."""
 
 _LEFT = "too many differ to look at each; run `ordersync reconcile` again"
 
@@ -58,6 +55,7 @@ def compare_orders(
                 id=channel.id,
             )
         }
+    note_known(store, channel, there, clock())
     found.orders_there, found.orders_here = len(there), len(here)
     # The channel's lists lag behind: what was placed since then may still come with the next pull, or came before it.
     settled = pulled_at - channel.settings.overlap_seconds * 1_000_000
@@ -103,27 +101,16 @@ def _look_for(store: Store, channel: Channel, number: str, clock: Clock, *, newe
     try:
         seen = channel.connector.fetch(number)
     except NotFound:
-        _mark_gone(store, channel, number, clock())
+        mark_gone(store, channel, number, clock())
         told = "the channel does not know it any more; it is kept here, cancel what will not ship"
         return Difference(**subject, there="unknown", cause=Cause.GONE, told=told)
     except Rejected as error:
         told = f"the channel's list leaves it out and will not show it ({error}); look it up there"
         return Difference(**subject, there="not shown", cause=Cause.UNEXPLAINED, told=told)
     take_in(store, channel, Page(observations=(seen,), cursor=""), asked, clock(), move=False)
+    note_known(store, channel, [number], clock())
     if newer:
         told = "it is newer than the channel's list; the channel shows it when asked"
         return Difference(**subject, there="shown", cause=Cause.IN_FLIGHT, told=told)
     told = "the channel's list leaves it out and shows it when asked; compare it there"
     return Difference(**subject, there="shown", cause=Cause.UNEXPLAINED, told=told)
-
-
-def _mark_gone(store: Store, channel: Channel, number: str, now: int) -> None:
-    def work(tx: Tx) -> None:
-        channel.fence(tx)
-        id = tx.value(
-            "SELECT id FROM orders WHERE channel_id = :channel AND number = :number", channel=channel.id, number=number
-        )
-        if not tx.row("SELECT id FROM audit WHERE order_id = :id AND event = :event", id=id, event=GONE):
-            tell(tx, [(id, GONE, "it does not know the order any more")], channel, now)
-
-    store.transact(work)

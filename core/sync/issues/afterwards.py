@@ -5,13 +5,35 @@ from __future__ import annotations
 from shlex import quote
 from typing import Any
 
-from core.store.tables.orders import ASKS_A_PERSON
+from core.sync.gone import ASKS, GONE, KNOWN_AGAIN
 from core.sync.issues.issue import NO_INSTANT, Query, Told, each
 from core.sync.late import UNDECIDED
 from core.sync.revise import LEFT_ALREADY, LESS_THAN_LEFT, TOO_LATE
 
 _OPEN = "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered + l.held > 0)"
-_OUT = "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.shipped > l.returned)"
+
+# What names the line is the event's detail: the order's other lines left rightly, and stay out.
+_OUT = (
+    "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.shipped > l.returned"
+    " AND a.detail LIKE '% of ' || l.sku || ' left at the channel')"
+)
+
+# The event does not say which: all that has left of the order, kits as their components, is to be counted.
+_UNCOUNTED = (
+    "EXISTS (SELECT 1 FROM lines l LEFT JOIN kits k ON k.kit_id = l.item_id WHERE l.order_id = o.id AND l.shipped > 0"
+    " AND NOT EXISTS (SELECT 1 FROM ledger g WHERE g.item_id = COALESCE(k.component_id, l.item_id) AND g.at > a.at"
+    "  AND g.kind IN ('count','set')))"
+)
+
+_AT_THE_OLD_ONE = (
+    "EXISTS (SELECT 1 FROM fulfilment_orders f WHERE f.order_id = o.id AND f.state = 'released'"
+    " AND f.released_at <= a.at)"
+)
+
+_UNKNOWN_THERE = (
+    f"{_OPEN} AND o.observed_at <= a.at AND NOT EXISTS (SELECT 1 FROM audit k WHERE k.order_id = o.id"
+    f" AND k.event = '{KNOWN_AGAIN}' AND k.id > a.id)"
+)
 
 
 _CANCELLED_LATE = f"""
@@ -25,14 +47,13 @@ FROM (SELECT l.order_id, sum({UNDECIDED}) AS units FROM lines l WHERE l.late > 0
 
 def _event(condition: str, *events: str) -> str:
     """One row for each order and event; what nothing ends is told for `keep_days`. By the small partial index."""
-    asks = ", ".join(f"'{event}'" for event in ASKS_A_PERSON)
     some = ", ".join(f"'{event}'" for event in events)
     return (
         "SELECT o.number || ':' || a.event AS key, c.name AS channel,"
         " COALESCE(NULLIF(o.name, ''), o.number) AS subject,"
         f" min(a.at) AS since, {NO_INSTANT} AS deadline, a.event AS event, max(a.detail) AS detail, o.id AS order_id"
         " FROM audit a JOIN orders o ON o.id = a.order_id JOIN channels c ON c.id = o.channel_id"
-        f" WHERE a.event IN ({asks}) AND a.event IN ({some}) AND a.at >= :kept AND {condition}"
+        f" WHERE a.event IN ({ASKS}) AND a.event IN ({some}) AND a.at >= :kept AND {condition}"
         " GROUP BY c.name, o.id, o.number, o.name, a.event"
     )
 
@@ -67,7 +88,7 @@ KINDS = (
     Query(
         name="shipped_unstocked",
         means="units left that were not on hand here: a count is wrong",
-        sql=_event("1 = 1", "shipped without stock"),
+        sql=_event(_UNCOUNTED, "shipped without stock"),
         tell=each(
             lambda row: Told(f"{row.detail}; count the shelf", (_order(row), "ordersync stock count SKU LOCATION QTY"))
         ),
@@ -75,13 +96,13 @@ KINDS = (
     Query(
         name="address_changed",
         means="an address changed after a location was asked to send the order",
-        sql=_event(_OPEN, TOO_LATE),
+        sql=_event(_AT_THE_OLD_ONE, TOO_LATE),
         tell=each(lambda row: Told(f"{TOO_LATE}: {row.detail}", (_order(row),))),
     ),
     Query(
         name="gone",
         means="the channel does not know an open order any more",
-        sql=_event(_OPEN, "gone at the channel"),
+        sql=_event(_UNKNOWN_THERE, GONE),
         tell=each(
             lambda row: Told(
                 "the channel does not know it any more; it keeps its stock until it is cancelled here",

@@ -263,3 +263,22 @@ def test_the_rows_of_older_evidence_stay(world: World, shop: Channel) -> None:
     found(world, shop)
     assert last(world.store, shop.id, first.id) == first
     assert world.value("SELECT count(*) FROM differences") == 1
+
+
+def test_an_order_that_was_gone_is_told_as_known_again_and_as_gone_anew(world: World, shop: Channel) -> None:
+    placed(world, shop, "1")
+    told = ["gone at the channel", "known at the channel again"]
+    was, roll = connector(shop).orders.pop("1"), connector(shop).roll
+    connector(shop).roll = []
+    for _ in range(2):
+        found(world, shop)
+        world.later()
+    assert [event for event in world.timeline("1") if event in told] == told[:1]
+    connector(shop).orders["1"], connector(shop).roll = was, roll
+    for _ in range(2):
+        found(world, shop)
+        world.later()
+    assert [event for event in world.timeline("1") if event in told] == told
+    connector(shop).orders, connector(shop).roll = {}, []
+    found(world, shop)
+    assert [event for event in world.timeline("1") if event in told] == [*told, told[0]]
