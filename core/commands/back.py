@@ -177,6 +177,9 @@ def exchange_(
         list[str],
         typer.Option("--for", metavar="SKU=QTY", help="What is sent: the channel's SKU or an item's."),
     ],
+    over: Annotated[
+        bool, typer.Option("--over", help="Send more units than the return has left; else that is refused.")
+    ] = False,
     note: Note = "",
     reference: Reference = "",
     config: Config = given.FOLDER,
@@ -184,10 +187,11 @@ def exchange_(
 ) -> None:
     """Send other units instead: an order of your own, promised, routed and shipped like any other.
 
+    As many units as came back or may still come by the return, less those that were given back or exchanged before.
     Its channel does not know it and is told nothing of it. Cancel it as any order if it is not to leave.
     """
     with given.opened(config) as (_, store):
-        wish = Exchange(target=target, units=given.quantities(units), reference=reference, note=note)
+        wish = Exchange(target=target, units=given.quantities(units), reference=reference, over=over, note=note)
         done = exchange(store, wish, clock())
     if json:
         words = ("new", "number", "reserved", "backordered")

@@ -19,7 +19,8 @@ from core.store.database import Store, Tx
 from core.store.moves import Stock
 from core.store.unbound import as_sites
 from core.sync.promise import Claim, reserve, write_reservations
-from core.sync.rma import PREFIX, Found, desk_row, find, lock, write_event
+from core.sync.rma import PREFIX, Found, authorised, desk_row, find, lock, write_event
+from core.sync.rma_refund import came_of, exchanges_of, not_given_back
 from core.sync.work import poke
 
 UNTOLD = "it is sent in exchange: the channel does not know the order"
@@ -40,6 +41,8 @@ class Exchange:
     """By SKU: the channel's, or an item's."""
     reference: str = ""
     """The decider's own: the same one of the same return is decided once, however often given."""
+    over: bool = False
+    """Send more units than came back or are authorised, less those given back or exchanged already."""
     note: str = ""
     actor: str = "operator"
 
@@ -60,7 +63,8 @@ class Exchanged(msgspec.Struct, frozen=True, kw_only=True):
 def exchange(store: Store, wish: Exchange, now: int, *, by_sku: bool = True) -> Exchanged:
     """Makes the order and promises it what there is, in one transaction; its channel's next turn routes it.
 
-    Raises `UserError` for a return whose order is not here, for units of nothing that is known, and for a bare order.
+    Raises `UserError` for a return whose order is not here, for units of nothing that is known, for more units than the
+    return has left to exchange (unless `over`), and for a bare order.
     """
     done, channel_id = store.transact(lambda tx: _exchange(tx, wish, by_sku, now))
     if done.new:
@@ -87,6 +91,8 @@ def _exchange(tx: Tx, wish: Exchange, by_sku: bool, now: int) -> tuple[Exchanged
     known = next((row for row in before if wish.reference and row.reference == wish.reference), None)
     if known is not None:
         return Exchanged(order_id=known.id, number=known.number, new=False), order.channel_id
+    if not wish.over:
+        _refuse_more(tx, Found(rma, found.told, order), sum(wish.units.values()))
     listed = look_up(tx, order.channel_id, wish.units, by_sku=by_sku)
     unknown = sorted(set(wish.units) - listed.keys())
     if unknown:
@@ -113,6 +119,27 @@ def _exchange(tx: Tx, wish: Exchange, by_sku: bool, now: int) -> tuple[Exchanged
         backordered={sku: claim.backordered for sku, claim in claims.items() if claim.backordered},
     )
     return done, order.channel_id
+
+
+def _refuse_more(tx: Tx, found: Found, wanted: int) -> None:
+    """What came back, or may come, is exchanged once, and not given money back for as well.
+
+    One unit stands for one: which of them it is for an exchange does not say.
+    """
+    came = came_of(tx, found.rma.id)
+    may_come = authorised(tx, found)
+    units = {line: max(came.get(line, 0), may_come.get(line, 0)) for line in {**came, **may_come}}
+    open_units = not_given_back(tx, found, units)
+    sent = exchanges_of(tx, found.rma.id)
+    left = max(0, sum(open_units.values()) - sum(sent.values()))
+    if wanted > left:
+        covered = sum(units.values())
+        others = f" ({', '.join(sent)})" if sent else ""
+        raise UserError(
+            f"return {found.name} has {left} units left to exchange, not {wanted}: {covered} came back or may come, of"
+            f" {covered - sum(open_units.values())} the money is given back and {sum(sent.values())} are exchanged"
+            f"{others}; --over sends more"
+        )
 
 
 def _back(found: Found) -> str:

@@ -153,6 +153,26 @@ def announced(tx: Tx, order: Any) -> list[Announced]:
     return found
 
 
+def authorised(tx: Tx, found: Found) -> dict[str, int]:
+    """Units that may come by a return, come or not, by line number: none of one that is closed, or only asked for."""
+    if found.rma.closed_at is not None:
+        return {}
+    if found.told is None:
+        rows = tx.rows(
+            "SELECT l.number, a.quantity FROM rma_lines a JOIN lines l ON l.id = a.line_id WHERE a.rma_id = :id",
+            id=found.rma.id,
+        )
+    elif found.told.state in ("authorised", "delivered"):
+        rows = tx.rows(
+            "SELECT order_line AS number, SUM(quantity) AS quantity FROM return_lines WHERE return_id = :id"
+            " GROUP BY order_line",
+            id=found.told.id,
+        )
+    else:
+        rows = []
+    return {row.number: int(row.quantity) for row in rows}
+
+
 @dataclass(frozen=True)
 class Opening:
     """Units of an order are to come back, by a return of our own."""

@@ -1,12 +1,12 @@
 """What a buyer is to get back for what came back: proposed from what was received, decided as any refund.
 
 Receiving moves no money and a refund moves no stock: two facts, each once. The units proposed are those received of a
-return that have not been given back for it yet; whoever names units and amounts decides otherwise.
+return that have not been given back for it yet, nor others sent for; whoever names units and amounts decides otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -26,7 +26,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     wish: Wish
     found: Found
     units: dict[str, int]
-    """Received and not given back yet, by line number: what is proposed where nothing is named."""
+    """Received, not given back yet and not exchanged, by line number: what is proposed where nothing is named."""
 
 
 def propose(
@@ -44,7 +44,7 @@ def propose(
     """What a return's refund would be; changes nothing.
 
     Raises `UserError` for a bare order, for a return whose order is not here, and where nothing was received that is
-    not given back and nothing is named.
+    neither given back nor exchanged and nothing is named.
     """
     with store.read() as tx:
         found = find(tx, target)
@@ -53,9 +53,11 @@ def propose(
         if found.order is None:
             raise UserError(f"return {found.name} is of {found.whose}: refund it at the channel")
         units = due(tx, found)
+        sent = {} if found.rma is None else exchanges_of(tx, found.rma.id)
     if parts is None and shipping is None and not units:
         raise UserError(
-            f"nothing of return {found.name} was received that is not given back; name it with --line or --shipping"
+            f"nothing of return {found.name} was received that is not given back{'' if not sent else _or_sent(sent)};"
+            " name it with --line or --shipping"
         )
     named = parts
     if parts is None and units:
@@ -74,21 +76,51 @@ def propose(
     return Proposal(wish=wish, found=found, units=units if parts is None else {})
 
 
-def due(tx: Tx, found: Found, *, but: int | None = None) -> dict[str, int]:
-    """Units of a return that were received and not given back for it yet, by line number.
+def _or_sent(sent: Mapping[str, int]) -> str:
+    return f" or may not be one of the {sum(sent.values())} that others are sent for ({', '.join(sent)})"
 
-    `but`: a refund's push that is not to count.
+
+def due(tx: Tx, found: Found, *, but: int | None = None) -> dict[str, int]:
+    """Units of a return that were received and neither given back for it yet nor exchanged, by line number.
+
+    An exchange does not say for which units it is: where several lines are left of which some are exchanged, none is
+    due by itself. `but`: a refund's push that is not to count.
     """
     if found.rma is None:
         return {}
-    came = {
+    left = not_given_back(tx, found, came_of(tx, found.rma.id), but=but)
+    exchanged = sum(exchanges_of(tx, found.rma.id).values())
+    if not exchanged:
+        return left
+    if len(left) != 1:
+        return {}
+    return {line: units - exchanged for line, units in left.items() if units > exchanged}
+
+
+def came_of(tx: Tx, rma_id: int) -> dict[str, int]:
+    """Units received of a return, by line number."""
+    return {
         row.number: int(row.units)
         for row in tx.rows(
             "SELECT l.number, SUM(r.quantity) AS units FROM receipts r JOIN lines l ON l.id = r.line_id"
             " WHERE r.rma_id = :id GROUP BY l.number",
-            id=found.rma.id,
+            id=rma_id,
         )
     }
+
+
+def exchanges_of(tx: Tx, rma_id: int) -> dict[str, int]:
+    """Units sent instead, by the number of their order: those that were cancelled are not sent."""
+    rows = tx.rows(
+        "SELECT o.number, SUM(l.ordered - l.cancelled) AS units FROM exchanges e JOIN orders o ON o.id = e.order_id"
+        " JOIN lines l ON l.order_id = o.id WHERE e.rma_id = :id GROUP BY o.id, o.number ORDER BY o.id",
+        id=rma_id,
+    )
+    return {row.number: int(row.units) for row in rows if row.units}
+
+
+def not_given_back(tx: Tx, found: Found, units: Mapping[str, int], *, but: int | None = None) -> dict[str, int]:
+    """Of these units of a return, by line number, those for which nobody has given money back."""
     ordered = {
         row.number: row.ordered for row in tx.rows("SELECT * FROM lines WHERE order_id = :id", id=found.order.id)
     }
@@ -106,10 +138,11 @@ def due(tx: Tx, found: Found, *, but: int | None = None) -> dict[str, int]:
             theirs[row.order_line] = theirs.get(row.order_line, 0) + row.refunded
     before = given_before(tx, found.order.id, but=but).units
     left = {
-        line: min(units - max(ours.get(line, 0), theirs.get(line, 0)), ordered[line] - before.get(line, 0))
-        for line, units in came.items()
+        line: min(count - max(ours.get(line, 0), theirs.get(line, 0)), ordered[line] - before.get(line, 0))
+        for line, count in units.items()
+        if line in ordered
     }
-    return {line: units for line, units in left.items() if units > 0}
+    return {line: count for line, count in left.items() if count > 0}
 
 
 def bind(proposal: Proposal, now: int) -> Callable[[Tx, int], None]:

@@ -140,7 +140,8 @@ SELECT CAST(m.id AS text) AS key, c.name AS channel, COALESCE(NULLIF(o.name, '')
  g.since AS since, {NO_INSTANT} AS deadline, m.id AS rma_id, g.units AS units, o.id AS order_id
 FROM (SELECT rma_id, min(at) AS since, sum(quantity) AS units FROM receipts GROUP BY rma_id) AS g
 JOIN rmas m ON m.id = g.rma_id JOIN orders o ON o.id = m.order_id JOIN channels c ON c.id = o.channel_id
-WHERE g.since < :stuck AND g.since >= :kept AND NOT EXISTS (SELECT 1 FROM exchanges e WHERE e.rma_id = m.id)
+WHERE g.since < :stuck AND g.since >= :kept AND NOT EXISTS (
+  SELECT 1 FROM exchanges e JOIN lines l ON l.order_id = e.order_id WHERE e.rma_id = m.id AND l.ordered > l.cancelled)
  AND NOT EXISTS (SELECT 1 FROM rma_refunds f JOIN pushes p ON p.id = f.push_id
   WHERE f.rma_id = m.id AND p.state NOT IN ('refused', 'dropped'))
  AND NOT EXISTS (SELECT 1 FROM return_lines l WHERE l.return_id = m.return_id AND l.refunded > 0)

@@ -186,6 +186,13 @@ def test_money_and_other_units_for_what_came_back(desk: Desk, shop: FarEnd) -> N
     story = desk.ok("order", "RMA-1-X1")
     assert (story["exchange"], story["status"]) == (True, "shipped")
     assert "made here for a return" in desk.run("order", "RMA-1-X1").out
-    assert desk.ok("return", "exchange", "RMA-1", "--for", "TEE=1")["number"] == "RMA-1-X2"
+    another = ("return", "exchange", "RMA-1", "--for", "TEE=1")
+    ran = desk.run(*another)
+    assert ran.code == 2
+    assert ran.told.strip().endswith(
+        "return RMA-1 has 0 units left to exchange, not 1: 2 came back or may come, of 1 the money is given back and"
+        " 1 are exchanged (RMA-1-X1); --over sends more"
+    )
+    assert desk.ok(*another, "--over")["number"] == "RMA-1-X2"
     assert "its channel does not know it" in desk.run("cancel", "RMA-1-X2", "--reason", "buyer").out
     assert desk.run("verify").code == 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import msgspec
 import pytest
 
 from core.connector import Ability
 from core.errors import UserError
-from core.model import CancelReason, Present, instant
+from core.model import CancelReason, Observation, Page, Present, ReturnState, instant
 from core.settings import ChannelSettings
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
@@ -15,9 +18,13 @@ from core.sync.exchange import Exchange, Exchanged, exchange
 from core.sync.push import push_cancellations, push_tracking
 from core.sync.received import Came, Disposition, Receiving, receive
 from core.sync.reconcile import reconcile
-from core.sync.rma import Opening, open_return
+from core.sync.refund import refund
+from core.sync.returns import take_returns
+from core.sync.rma import Opening, close_return, find, open_return
+from core.sync.rma_refund import bind, propose
 from core.sync.void import Void, void
 from tests.core.sync.fake import SIMPLE, Fake
+from tests.core.sync.test_returns import back
 from tests.core.sync.world import OAKLAND, World, connector, line, order
 
 NUMBER = "RMA-1-X1"
@@ -38,8 +45,14 @@ def sold(world: World, shop: Channel, **more: object) -> None:
     open_return(world.store, Opening(order_id=world.order("1").id, reason="too small"), world.now)
 
 
-def instead(world: World, reference: str = "", target: str = "RMA-1", **units: int) -> Exchanged:
-    return exchange(world.store, Exchange(target=target, units=units, reference=reference), world.now)
+def instead(world: World, reference: str = "", target: str = "RMA-1", over: bool = False, **units: int) -> Exchanged:
+    wish = Exchange(target=target, units=units, reference=reference, over=over)
+    return exchange(world.store, wish, world.now)
+
+
+def come(world: World, target: str = "RMA-1", **units: int) -> None:
+    came = [Came(name=sku, units=count, disposition=Disposition.RESTOCK) for sku, count in units.items()]
+    receive(world.store, Receiving(target=target, came=came), world.now)
 
 
 def test_it_is_promised_at_once_and_routed_to_where_the_first_order_went(world: World, shop: Channel) -> None:
@@ -75,7 +88,7 @@ def test_its_parcel_is_told_to_nobody(world: World, shop: Channel) -> None:
 
 def test_what_is_not_there_waits_for_stock(world: World, shop: Channel) -> None:
     sold(world, shop)
-    assert instead(world, B=3).backordered == {"B": 1}
+    assert instead(world, over=True, B=3).backordered == {"B": 1}
     world.receive("B", "west", 1)
     world.refill(shop)
     assert world.counts(NUMBER) == {"ordered": 3, "reserved": 3, "allocated": 3}
@@ -101,6 +114,78 @@ def test_the_same_reference_is_decided_once_and_another_is_another_order(world: 
     assert (again.new, again.order_id) == (False, first.order_id)
     assert instead(world, B=1).number == "RMA-1-X2"
     assert world.stock("B") == (2, 2)
+
+
+def test_units_are_exchanged_once(world: World, shop: Channel) -> None:
+    """Said twice without a reference, it would be two orders."""
+    sold(world, shop)
+    assert instead(world, B=1).new
+    assert instead(world, B=1).new  # two are to come
+    why = r"0 units left to exchange, not 1: 2 came back or may come.*\(RMA-1-X1, RMA-1-X2\)"
+    with pytest.raises(UserError, match=why):
+        instead(world, B=1)
+    come(world, A=2)
+    with pytest.raises(UserError, match="0 units left to exchange, not 1"):
+        instead(world, A=1)
+    assert world.value("SELECT count(*) FROM orders") == 3
+    first = world.order("RMA-1-X1").id
+    cancel(world.store, Decision(order_id=first, reason=CancelReason.BUYER), world.now)
+    assert instead(world, A=1).number == "RMA-1-X3"
+    assert instead(world, over=True, A=1).number == "RMA-1-X4"
+
+
+def test_a_closed_return_exchanges_what_came_of_it(world: World, shop: Channel) -> None:
+    sold(world, shop)
+    come(world, A=1)
+    with world.store.read() as tx:
+        found = find(tx, "RMA-1")
+    close_return(world.store, found, "", world.now)
+    with pytest.raises(UserError, match="has 1 units left to exchange, not 2"):
+        instead(world, B=2)
+    assert instead(world, B=1).new
+
+
+@pytest.mark.parametrize("state", list(ReturnState))
+def test_a_return_its_channel_tells_of_exchanges_what_it_authorises(
+    world: World, shop: Channel, state: ReturnState
+) -> None:
+    sold(world, shop)
+    told = msgspec.json.encode(back(of="1", state=state))
+    page = Page(observations=(Observation(number="R1", body=told),), cursor="r")
+    take_returns(world.store, shop, page, world.now, world.now)
+    if state in (ReturnState.AUTHORISED, ReturnState.DELIVERED):
+        assert instead(world, target="R1", B=2).new
+    else:
+        with pytest.raises(UserError, match="has 0 units left to exchange, not 1"):
+            instead(world, target="R1", B=1)
+
+
+def test_what_money_was_given_back_for_is_not_exchanged_nor_the_other_way_round(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A", 2, unit_price=Decimal(3)), total=Decimal(6)))
+    world.ship("1")
+    open_return(world.store, Opening(order_id=world.order("1").id, reason="x"), world.now)
+    come(world, A=2)
+    instead(world, B=1)
+    found = propose(world.store, "RMA-1")
+    assert found.units == {"1": 1}
+    refund(world.store, found.wish, world.now, also=bind(found, world.now))
+    with pytest.raises(UserError, match="0 units left to exchange, not 1: 2 came back or may come, of 1 the money"):
+        instead(world, B=1)
+    with pytest.raises(UserError, match=r"or may not be one of the 1 that others are sent for \(RMA-1-X1\)"):
+        propose(world.store, "RMA-1")
+
+
+def test_which_of_two_lines_is_exchanged_is_not_guessed(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A"), line(2, "B")))
+    world.release(shop)
+    world.ship("1")
+    push_tracking(world.store, shop, world.clock)
+    open_return(world.store, Opening(order_id=world.order("1").id, reason="too small"), world.now)
+    come(world, A=1, B=1)
+    assert propose(world.store, "RMA-1").units == {"1": 1, "2": 1}
+    instead(world, B=1)
+    with pytest.raises(UserError, match="name it with --line"):
+        propose(world.store, "RMA-1")
 
 
 def test_what_was_sent_instead_may_come_back_too(world: World, shop: Channel) -> None:

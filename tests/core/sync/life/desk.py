@@ -100,13 +100,13 @@ class Desk(Picking):
         if twice and done.name == target:
             assert not receive(self.store, wish, self.live.now).new
 
-    @rule(data=DATA, sku=st.sampled_from(SKUS), units=UNITS, twice=st.booleans())
-    def exchanged(self, data: st.DataObject, sku: str, units: int, twice: bool) -> None:
+    @rule(data=DATA, sku=st.sampled_from(SKUS), units=UNITS, twice=st.booleans(), over=st.booleans())
+    def exchanged(self, data: st.DataObject, sku: str, units: int, twice: bool, over: bool) -> None:
         """Other units are sent instead, by an order of our own."""
         targets = self.targets()
         if not targets:
             return
-        wish = Exchange(data.draw(st.sampled_from(targets)), {sku: units}, reference=self.next("X"))
+        wish = Exchange(data.draw(st.sampled_from(targets)), {sku: units}, reference=self.next("X"), over=over)
         done = self.live.attempt(lambda: exchange(self.store, wish, self.live.now))
         if done is None:
             return
