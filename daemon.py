@@ -31,8 +31,9 @@ from core.connector import Connector
 from core.errors import StoreError, UserError
 from core.handover import Notice
 from core.settings import ChannelSettings, Settings, WarehouseSettings, Watched
-from core.store.database import Store, Tx
+from core.store.database import Store
 from core.sync.channel import clock
+from core.sync.clock_back import CLOCK_STEP, heed_clock
 from core.sync.connect import Keepers
 from core.sync.hear import due_hints
 from core.sync.pull import Stopped
@@ -49,9 +50,6 @@ from core.web.server import Server
 log = structlog.get_logger("ordersync")
 
 MOST_THREADS = 64
-
-CLOCK_STEP = 60
-"""Seconds the clock may be set back without a word; whatever is due waits for no longer than that."""
 
 STORE_PAUSE = 5.0
 """Seconds a channel rests after the store could not be used: it may be readable and yet full."""
@@ -278,19 +276,10 @@ class Service:
         """Makes due what a clock that was set back since would leave waiting; at the start, what it had booked."""
         now = clock()
         stands, before = now - int(time.monotonic() * SECOND), self._clock_stands
-        if before is None:
-            waits, at = "last_success > :at", now + CLOCK_STEP * SECOND
-        elif before - stands > CLOCK_STEP * SECOND:
-            waits, at = "next_due > :at", now
-        else:
+        if before is not None and before - stands <= CLOCK_STEP * SECOND:
             self._clock_stands = stands
             return
-
-        def work(tx: Tx) -> int:
-            tables = ("channels", "warehouses")
-            return sum(tx.run(f"UPDATE {table} SET next_due = 0 WHERE {waits}", at=at) for table in tables)
-
-        if self._store.transact(work):
+        if self._store.transact(lambda tx: heed_clock(tx, now, stepped=before is not None)):
             log.warning("the clock was set back; everything is looked at now, see to the machine's time")
         self._clock_stands = stands
 

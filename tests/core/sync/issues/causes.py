@@ -21,6 +21,7 @@ from core.model import (
     HintKind,
     Hold,
     Observation,
+    Package,
     Page,
     Present,
     instant,
@@ -317,6 +318,18 @@ def push_stuck(world: World) -> Steps:
     world.later(DAY + 1)
     yield of(shop)
     push_tracking(world.store, shop, world.clock)
+    yield of(shop)
+
+
+@causes
+def push_unshown(world: World) -> Steps:
+    shop, first = sent(world)
+    push_tracking(world.store, shop, world.clock)
+    yield of(shop)
+    world.later(DAY + 1)
+    yield of(shop)
+    shown = Package(tracking="T1", lines={"1": 2})
+    world.take(shop, edited(first, lines=(line(1, "A", 2, shipped=2),), packages=(shown,)))
     yield of(shop)
 
 
