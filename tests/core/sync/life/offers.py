@@ -188,6 +188,10 @@ class Offers(Picking):
                 assert on_hand - allocated >= keep[key[1]], f"{key}: {allocated} of {on_hand} are asked of it"
         self.stood = now
 
+    def look(self) -> None:
+        super().look()
+        self.what_is_kept_for_the_counter_is_asked_of_nobody()
+
     # What a SKU means.
 
     @rule(item=SINGLE, keep=st.booleans(), twice=st.booleans())

@@ -67,6 +67,10 @@ class Picking(RuleBasedStateMachine):
     def all_is_in_order(self) -> None:
         self.live.check()
 
+    def look(self) -> None:
+        """What is looked at after each act of a story: what counts from one look to the next as well."""
+        self.live.check()
+
     # Picking.
 
     def known(self, data: st.DataObject, which: Callable[[int, Sold], bool] = lambda id, sold: True) -> int | None:

@@ -47,7 +47,7 @@ class Stories(Shelves, Parcels, Operator, Desk, House):
         self.house_turn()
         for act in acts:
             self.act(data, act)()
-            self.live.check()
+            self.look()
 
     def act(self, data: st.DataObject, what: str) -> Callable[[], None]:
         """What is to be done; nothing where there is nothing to do it to."""
