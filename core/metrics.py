@@ -193,7 +193,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="time_to_ship_p90",
         title="time to ship, nine of ten parcels",
-        formula="90th percentile (nearest rank, in whole minutes) of the same hours",
+        formula="90th percentile (nearest rank, in whole minutes) of the hours from an order's placing to a parcel's"
+        " leaving, by the day it left",
         unit="hours",
         by=("channel", "location"),
         value=_hours(_NINE_TENTHS),
@@ -322,7 +323,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="oversell_window_p99",
         title="oversell window, 99 of 100 levels",
-        formula="99th percentile (nearest rank) of the same seconds",
+        formula="99th percentile (nearest rank) of the seconds from when a lower quantity was to be told until the"
+        " channel took it",
         unit="seconds",
         by=("channel",),
         value=_seconds(_MOST),

@@ -57,4 +57,4 @@ def draw(found: Sequence[Measured], period: Period, file: Path) -> None:
     try:
         canvas.print_figure(file, metadata={"Date": None} if file.suffix == ".svg" else None)
     except OSError as error:
-        raise UserError(f"the chart cannot be written: {error}") from None
+        raise UserError(f"{file} cannot be written: {error.strerror}; name a file in a folder that can") from None

@@ -94,6 +94,8 @@ _FORMS = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "HH", "%M": "MM", "%S": "S
 
 def _tell_usage(error: typer.TyperException) -> None:
     said = one_line(error.format_message()).replace(": Value error, ", ": ").rstrip(".?")
+    if said.startswith("No such option: -") and said[-1:].isdigit():
+        said = f"{said.removeprefix('No such option: ')} is below zero, which is not taken here"
     given, wrong_form, forms = said.partition(" does not match the format")
     for code, word in _FORMS.items():
         forms = forms.replace(code, word)

@@ -47,7 +47,7 @@ def issues(
             {"total": found.total, "counts": found.counts, "issues": [_document(issue) for issue in found.issues]}
         )
     else:
-        _print(found, now)
+        _print(found, now, narrowed=bool(channel or kinds))
     if fail and found.total:
         raise typer.Exit(CheckFailed.code)
 
@@ -65,7 +65,7 @@ def _document(issue: Issue) -> dict[str, Any]:
     return {**msgspec.structs.asdict(issue), **instants}
 
 
-def _print(found: Inbox, now: int) -> None:
+def _print(found: Inbox, now: int, *, narrowed: bool) -> None:
     show.table(
         ("deadline", "since", "kind", "channel", "subject", "cause and what to run"),
         [
@@ -81,7 +81,7 @@ def _print(found: Inbox, now: int) -> None:
         ],
     )
     if not found.total:
-        show.line("nothing needs a person")
+        show.line("none of these needs a person" if narrowed else "nothing needs a person")
         return
     more = f" (the most urgent {len(found.issues)}; see --limit)" if len(found.issues) < found.total else ""
     show.line(f"{show.many(found.total, 'issue')}: {show.counts(found.counts)}{more}")

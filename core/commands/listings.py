@@ -172,11 +172,18 @@ def mapped(
     """Say which item a channel's SKU is. Held lines resume; open ones promised another item move to this one."""
     with given.opened(config) as (settings, store):
         (name,) = given.chosen(settings, [channel])
-        done = map_listing(store, channel_id(store, settings, name), sku, item, clock(), keep=keep)
+        channel_row = channel_id(store, settings, name)
+        done = map_listing(store, channel_row, sku, item, clock(), keep=keep)
+        with store.read() as tx:
+            listed = tx.value(
+                "SELECT listed FROM listings WHERE channel_id = :channel AND sku = :sku", channel=channel_row, sku=sku
+            )
     if json:
         show.document({"channel": name, "sku": sku, "item": item, **structs.asdict(done)})
         return
     show.line(f"{sku} at {name} is {item}" + (f" (was {done.was})" if done.was not in (None, item) else ""))
+    if not listed:
+        show.line(f"{name} has not shown a listing {sku} so far: it counts for orders, and once it is shown")
     for moved in done.moved:
         show.line(f"moved: {moved.order}: {moved.units} units, {moved.reserved} of them promised")
     for left in done.left:

@@ -267,9 +267,10 @@ def explained(
             found = explain(tx, metric, period, days, days.day(now), limit)
     if json:
         rows = [_row(found.columns, row, show.iso) for row in found.rows]
-        show.document({"metric": metric, "definition": chosen.formula, "rows": rows})
+        show.document({"metric": metric, "definition": chosen.formula, "listed": found.what, "rows": rows})
         return
     show.line(f"{chosen.title}: {chosen.formula}")
+    show.line(f"listed are {found.what}")
     columns = tuple(column.removesuffix("_at").replace("_", " ") for column in found.columns)
     show.table(columns, [tuple(_row(found.columns, row, show.clock_time).values()) for row in found.rows])
     show.line(show.many(len(found.rows), "row") + (f" (the weightiest {limit})" if len(found.rows) == limit else ""))

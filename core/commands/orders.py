@@ -174,8 +174,9 @@ def _void(parcel: Parcel) -> str:
 def _print(story: Story) -> None:
     row = story.order
     off = show.amount(row.money_off)
-    rare = ("cancelling", "late", "late_kept")
+    rare = ("cancelling", "late", "late_kept", "cancelled", "backordered", "held", "returned")
     shown = [word for word in _COUNTERS if word not in rare or any(getattr(line, word) for line in story.lines)]
+    renamed = any(line.sku != line.item for line in story.lines)
     show.facts(
         {
             "status": story.status.replace("_", " "),
@@ -193,9 +194,12 @@ def _print(story: Story) -> None:
         title=f"order {row.id}: {row.name or row.number}",
     )
     show.table(
-        ("line", "SKU", "item", "title", *(word.replace("_", " ") for word in shown)),
+        ("line", "SKU", *(("item",) if renamed else ()), "title", *(word.replace("_", " ") for word in shown)),
         [
-            (line.number, line.sku, line.item, line.title, *(getattr(line, word) for word in shown))
+            (
+                *(line.number, line.sku, *((line.item,) if renamed else ()), line.title),
+                *(getattr(line, word) for word in shown),
+            )
             for line in story.lines
         ],
         title="lines",
@@ -220,7 +224,9 @@ def _print(story: Story) -> None:
         title="set aside",
     )
     for work in story.work:
-        show.line(f"{work.location} was asked for {asked(work)} ({work.state})")
+        gone = work.state == "cancelled" and not any(line["quantity"] for line in work.lines)
+        state = "" if gone else f" ({work.state})"  # a reader would take "cancelled" for the order's
+        show.line(f"{work.location} was asked for {asked(work)}{state}")
         for sentence in work.why:
             show.line(f"  {sentence}")
     if story.waiting is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,11 +14,15 @@ from core.commands.given import Config, Json, Order
 from core.connector import Ability
 from core.errors import UserError
 from core.model import micros
+from core.store.database import Store
 from core.sync.channel import clock, desk_of
 from core.sync.find import find_order
 from core.sync.ship import Departure
 from core.sync.ship import ship as book
 from core.sync.short import Rest, Sent, ship_short
+
+_DAY = 86_400_000_000
+"""Microseconds. A day named without its time is its midnight, and clocks differ."""
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +75,8 @@ def ship(
         )
         if departure.shipped_at > now:
             raise UserError(f"--at {at}: that is not over yet; book the parcel when it has left")
+        if departure.shipped_at < row.placed_at - _DAY:
+            raise UserError(f"--at {at}: the order was placed on {show.clock_time(row.placed_at)}; say when it left")
         sent = None
         if departure.short:
             sent = ship_short(
@@ -83,6 +90,7 @@ def ship(
             shipment, new = sent.shipment, sent.new
         else:
             shipment, new = book(store, departure, now)
+        held = "" if new else _held(store, shipment, departure, row.name or row.number)
     if json:
         document = {"shipment": shipment, "new": new, "order": row.id, "channel": row.channel, "number": row.number}
         show.document(document | ({"rest": _rest(sent, rest)} if sent is not None else {}))
@@ -90,9 +98,34 @@ def ship(
     if new:
         show.line(f"parcel {shipment} of order {row.name or row.number} is booked; {row.channel} is told of it next")
     else:
-        show.line(f"parcel {shipment} of order {row.name or row.number} was booked already; nothing changed")
+        show.line(f"parcel {shipment} of order {row.name or row.number} was booked already{held}; nothing changed")
     if sent is not None:
         show.line(_told(sent, rest, location))
+
+
+def _held(store: Store, shipment: int, said: Departure, order: str) -> str:
+    """What a parcel holds that was booked before. Raises `UserError` where it is said to hold something else now."""
+    with store.read() as tx:
+        place = tx.value(
+            "SELECT p.name FROM shipments s LEFT JOIN locations p ON p.id = s.location_id WHERE s.id = :id", id=shipment
+        )
+        rows = tx.rows(
+            "SELECT l.number, l.sku, u.quantity FROM shipment_lines u JOIN lines l ON l.id = u.line_id"
+            " WHERE u.shipment_id = :id ORDER BY l.id",
+            id=shipment,
+        )
+    there = Counter({row.number: row.quantity for row in rows})
+    for row in rows:
+        there[row.sku] += row.quantity if row.sku != row.number else 0
+    told = f"with {', '.join(f'{row.quantity} {row.sku}' for row in rows)}" + (f" from {place}" if place else "")
+    other = any(there[name] != count for name, count in (said.units or {}).items())
+    fewer = said.units is not None and sum(said.units.values()) != sum(row.quantity for row in rows)
+    if not said.short and (other or fewer or place not in (None, said.location)):
+        raise UserError(
+            f"parcel {said.tracking.strip()} of order {order} was booked {told}, which is not what is said now; "
+            "another parcel has another number, and one that never left is void (`ordersync void`)"
+        )
+    return f", {told}"
 
 
 def _rest(sent: Sent, rest: Rest) -> dict[str, Any]:

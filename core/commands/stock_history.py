@@ -10,7 +10,9 @@ import typer
 
 from core.commands import given, show
 from core.commands.given import Config, Json
+from core.errors import UserError
 from core.model import micros
+from core.sync.channel import clock
 from core.sync.history import Event, Past, at_instant, events
 
 
@@ -21,7 +23,8 @@ def register(group: typer.Typer) -> None:
 def history(
     sku: Annotated[str, typer.Argument(metavar="SKU", help="The item's SKU.")],
     at: Annotated[
-        datetime | None, typer.Option("--at", formats=given.TIMES, help="As it was at this instant (UTC).")
+        datetime | None,
+        typer.Option("--at", metavar="TIME", formats=given.TIMES, help="As it was at this instant (UTC)."),
     ] = None,
     location: Annotated[str, typer.Option("--location", metavar="LOCATION", help="Only there.")] = "",
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="The newest so many.")] = 50,
@@ -35,7 +38,10 @@ def history(
             past = None
         else:
             found = []
-            past = at_instant(store, sku, micros(given.in_utc(at)), location=location)
+            then = micros(given.in_utc(at))
+            if then > clock():
+                raise UserError(f"--at {at} is still to come; what is now, `ordersync stock show {sku}` tells")
+            past = at_instant(store, sku, then, location=location)
     if past is not None:
         _tell_past(past, json)
     else:

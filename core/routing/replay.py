@@ -142,8 +142,11 @@ def _routed(
             kept[item, site.id] = min(site.location.keep, units)
             free[item, site.id] = units - kept[item, site.id]
     split = rules.split and (rules.split_above is None or order.total > rules.split_above)
-    decision = route(order.pieces, free, ranked, worth, split=split, kept=kept)
-    if decision.unplaced and rules.ship_complete:
+    there = {place: units + kept[place] for place, units in free.items()}
+    promised = _promised(order.pieces, there)
+    decision = route(promised, free, ranked, worth, split=split, kept=kept) if promised else Decision((), 0, "")
+    short = sum(piece.quantity for piece in order.pieces) > sum(sum(share.units.values()) for share in decision.shares)
+    if short and rules.ship_complete:
         reason = decision.reason or Reason.INCOMPLETE
         decision = msgspec.structs.replace(decision, shares=(), reason=reason)
     by_id = {site.id: site for site in sites}
@@ -154,6 +157,21 @@ def _routed(
             for item, per in parts[line]:
                 left[item, share.location_id] -= per * count
     return _result(order, decision, ranked, by_id, rules, standing)
+
+
+def _promised(pieces: Sequence[Piece], free: Mapping[tuple[int, int], int]) -> list[Piece]:
+    """What an order is promised of what is there, line by line. Only that is routed; the rest waits for stock."""
+    left: Counter[int] = Counter()
+    for (item, _), units in free.items():
+        left[item] += units
+    promised = []
+    for piece in pieces:
+        units = min(piece.quantity, *(left[item] // per for item, per in piece.parts))
+        for item, per in piece.parts:
+            left[item] -= per * units
+        if units:
+            promised.append(msgspec.structs.replace(piece, quantity=units))
+    return promised
 
 
 def _result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -45,9 +46,12 @@ def _of_channel(tx: Tx, channel: str, text: str) -> Sequence[Any]:
 def _nothing(tx: Tx, text: str) -> UserError:
     channel, _, own = text.partition(":")
     if own and tx.row("SELECT 1 FROM channels WHERE name = :name", name=channel) is not None:
-        see = f"see `ordersync orders --channel {channel}`, or `ordersync resync {channel} {own}`"
+        see = f"see `ordersync orders --channel {channel}`, or `ordersync resync {channel} {shlex.quote(own)}`"
         return UserError(f"no order of {channel} is called {own!r}; {see}")
-    return UserError(f"no order is called {text!r}; see `ordersync orders`, or `ordersync resync CHANNEL {text}`")
+    if not text.strip():
+        return UserError("an order has a name; see `ordersync orders`")
+    again = f"`ordersync resync CHANNEL {shlex.quote(text)}`"
+    return UserError(f"no order is called {text!r}; see `ordersync orders`, or {again}")
 
 
 def _several(text: str, own: str, found: Sequence[Any]) -> UserError:

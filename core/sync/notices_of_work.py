@@ -48,7 +48,7 @@ def take_declined(tx: Tx, house: Warehouse, row: Any, event: Declined, now: int)
     else:
         units = decline_all(tx, row)
         tx.run(f"UPDATE handovers SET state = 'refused', reason = :why WHERE id = :id AND {LIVE}", id=row.id, why=why)
-    note(tx, house, row, "picked short" if event.short else "work declined", now, why)
+    note(tx, house, row, "picked short" if event.short else "work declined", now, reason)
     decline(tx, row, units, why, f"event:{event.id}", house.name, now)
     close_work(tx, [row.id], now)
 

@@ -19,11 +19,14 @@ class Behind(msgspec.Struct, frozen=True):
 
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
+    what: str = ""
+    """What a row is, and which of them are told."""
 
 
 def explain(tx: Tx, metric: str, period: Period, days: Days, today: int, limit: int) -> Behind:
     """At most `limit` rows behind a metric's value."""
-    return _BEHIND[metric](tx, period, days, today, limit)
+    what, find = _BEHIND[metric]
+    return msgspec.structs.replace(find(tx, period, days, today, limit), what=what)
 
 
 _NAME = "COALESCE(NULLIF(o.name, ''), o.number)"
@@ -159,26 +162,34 @@ def _windows(tx: Tx, period: Period, days: Days, today: int, limit: int) -> Behi
 
 _SOLD = ("ship", "ship_outside", "void")
 
-_BEHIND: dict[str, Callable[..., Behind]] = {
-    "unit_fill_first": _lines(FIRST),
-    "line_fill_first": _lines(FIRST),
-    "order_fill_first": _lines(FIRST),
-    "unit_fill_later": _lines(LATER),
-    "line_fill_later": _lines(LATER),
-    "order_fill_later": _lines(LATER),
-    "time_to_ship_p50": _parcels,
-    "time_to_ship_p90": _parcels,
-    "late_rate": _late,
-    "cancel_rate": _cancelled,
-    "parcels_per_order": _split,
-    "turnover": _moves(*_SOLD),
-    "unit_turnover": _moves(*_SOLD),
-    "sell_through": _moves(*_SOLD, "receive"),
-    "sell_through_stock": _moves(*_SOLD, "receive"),
-    "weeks_of_supply": _moves(*_SOLD),
-    "restock_rate": _moves("return"),
-    "stock_out_days": _outs,
-    "stock_out_items": _outs,
-    "oversell_window_p50": _windows,
-    "oversell_window_p99": _windows,
+_AT_FIRST = "order lines that were not promised all they asked for at first", _lines(FIRST)
+_BY_NOW = "order lines that are not promised all they asked for by now", _lines(LATER)
+_EACH_PARCEL = "parcels, the slowest first", _parcels
+_SALES = "movements of stock by sales, the newest first", _moves(*_SOLD)
+_SALES_AND_RECEIPTS = "movements of stock by sales and receipts, the newest first", _moves(*_SOLD, "receive")
+_OUT = "items and the days at whose end there was none", _outs
+_TOLD = "levels that were lowered, by quarters of an hour, the longest first", _windows
+
+_BEHIND: dict[str, tuple[str, Callable[..., Behind]]] = {
+    "unit_fill_first": _AT_FIRST,
+    "line_fill_first": _AT_FIRST,
+    "order_fill_first": _AT_FIRST,
+    "unit_fill_later": _BY_NOW,
+    "line_fill_later": _BY_NOW,
+    "order_fill_later": _BY_NOW,
+    "time_to_ship_p50": _EACH_PARCEL,
+    "time_to_ship_p90": _EACH_PARCEL,
+    "late_rate": ("orders that left late, or have not left", _late),
+    "cancel_rate": ("orders cancelled here, not for the buyer's wish", _cancelled),
+    "parcels_per_order": ("orders that left in more than one parcel", _split),
+    "turnover": _SALES,
+    "unit_turnover": _SALES,
+    "sell_through": _SALES_AND_RECEIPTS,
+    "sell_through_stock": _SALES_AND_RECEIPTS,
+    "weeks_of_supply": _SALES,
+    "restock_rate": ("what was put on the shelf again, the newest first", _moves("return")),
+    "stock_out_days": _OUT,
+    "stock_out_items": _OUT,
+    "oversell_window_p50": _TOLD,
+    "oversell_window_p99": _TOLD,
 }

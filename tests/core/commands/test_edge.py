@@ -25,7 +25,10 @@ from tests.core.commands.desk import Desk
         (("order",), "missing argument 'ORDER'; see `ordersync order --help`"),
         (("orders", "--limit", "many"), "invalid value for '--limit': Input should be a valid integer"),
         (("orders", "--status", "lost"), "invalid value for '--status': 'lost' is not one of 'empty', 'cancelled'"),
-        (("stock", "receive", "TEE", "east", "-1"), "no such option: -1; see `ordersync stock receive --help`"),
+        (
+            ("stock", "receive", "TEE", "east", "-1"),
+            "-1 is below zero, which is not taken here; see `ordersync stock receive --help`",
+        ),
         (
             ("resync", "shop", "--since", "%Y"),
             "invalid value for '--since': '%Y' does not match the formats 'YYYY-MM-DD', 'YYYY-MM-DDTHH:MM:SS', "

@@ -39,6 +39,15 @@ def test_an_item_that_is_not_there_cannot_be_mapped_to(desk: Desk, shop: FarEnd)
     assert ran.told.startswith("ordersync: there is no item CUP; receive it first")
 
 
+def test_a_mapping_of_what_the_channel_has_not_shown_says_so(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    assert desk.run("listings", "map", "shop", "TEE-TYPO", "TEE").out == (
+        "TEE-TYPO at shop is TEE\nshop has not shown a listing TEE-TYPO so far: "
+        "it counts for orders, and once it is shown\n"
+    )
+    assert desk.run("listings", "map", "shop", "TEE", "TEE").out == "TEE at shop is TEE\n"
+
+
 def test_what_is_unmapped_is_offered_no_more(desk: Desk, shop: FarEnd) -> None:
     shop.offer("T-SHIRT", {"": 2})
     desk.ok("listings", "map", "shop", "T-SHIRT", "TEE")

@@ -102,7 +102,10 @@ def test_what_stands_behind_a_number(traded: Desk) -> None:
 
 def test_every_metric_can_be_explained(traded: Desk) -> None:
     for metric in METRICS:
-        assert traded.ok("metrics", "explain", metric.name)["definition"] == metric.formula
+        told = traded.ok("metrics", "explain", metric.name)
+        assert told["definition"] == metric.formula
+        assert told["listed"] in traded.run("metrics", "explain", metric.name).out
+        assert " of the same " not in metric.formula, "a definition is read alone"
 
 
 def test_the_longest_windows_stand_behind_the_oversell_window(traded: Desk) -> None:
@@ -135,6 +138,10 @@ def test_late_cancelled_and_split_orders_stand_behind_their_rates(traded: Desk) 
     traded.ok("cancel", part, "--reason", "out_of_stock")
     assert [row["id"] for row in traded.ok("metrics", "explain", "cancel_rate")["rows"]] == [part]
     (split,) = traded.ok("metrics", "explain", "parcels_per_order")["rows"]
+    assert (
+        "listed are orders that left in more than one parcel\n"
+        in traded.run("metrics", "explain", "parcels_per_order").out
+    )
     assert (split["id"], split["parcels"]) == (part, 2)
 
 
@@ -148,6 +155,9 @@ def test_a_chart_is_drawn_and_the_same_numbers_are_the_same_file(traded: Desk, t
     assert png.read_bytes().startswith(b"\x89PNG")
     ran = traded.run("metrics", "--metric", "late_rate", "--chart", str(png))
     assert (ran.code, "nothing to draw" in ran.told) == (2, True)
+    ran = traded.run("metrics", "--by", "day", "--chart", str(tmp_path / "none" / "f.svg"))
+    assert ran.code == 2
+    assert ran.told.endswith("f.svg cannot be written: No such file or directory; name a file in a folder that can")
 
 
 def test_without_matplotlib_a_chart_says_what_to_install(traded: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from connectors.sandbox import FarEnd
+from core.commands import show
 from tests.core.commands.desk import BUYER, Desk
 
 
@@ -56,6 +60,27 @@ def test_an_order_nobody_knows_is_exit_2(desk: Desk, taken: list[str]) -> None:
         ran = desk.run("order", text)
         assert (ran.code, ran.out) == (2, "")
         assert ran.told.startswith(("ordersync: no order is called ", "ordersync: no order of shop is called 'S-9'"))
+
+
+def test_what_to_run_for_an_unknown_order_can_be_pasted(desk: Desk, taken: list[str]) -> None:
+    assert "`ordersync resync CHANNEL '#9'`" in desk.run("order", "#9").told
+    assert "`ordersync resync shop '#9'`" in desk.run("order", "shop:#9").told
+    assert desk.run("order", " ").told == "ordersync: an order has a name; see `ordersync orders`"
+
+
+def test_the_lines_of_an_order_are_readable_at_100_columns(
+    desk: Desk, taken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = io.StringIO()
+    monkeypatch.setattr(show, "_console", lambda: Console(file=wide, width=100, highlight=False))
+    desk.change("UPDATE lines SET number = '8305000000105', title = 'A rather long title', backordered = backordered")
+    desk.run("order", taken[0])
+    heading = next(row for row in wide.getvalue().splitlines() if row.startswith("line "))
+    assert heading.split() == ["line", "SKU", "title", "ordered", "shipped", "reserved", "allocated"]
+    desk.ok("cancel", taken[0], "--line", "8305000000105=1", "--reason", "buyer")
+    wide.truncate(0)
+    desk.run("order", taken[0])
+    assert " cancelled " in wide.getvalue()
 
 
 def test_no_output_names_the_buyer_unless_asked(desk: Desk, taken: list[str]) -> None:
@@ -110,7 +135,7 @@ def test_a_promise_that_was_taken_back_does_not_change_what_happened_before(desk
     assert "east was asked for 2 TEE, of which 1 was taken back (released)" in desk.run("order", taken[0]).out
     desk.ok("stock", "count", "TEE", "east", 0)
     out = desk.run("order", taken[0]).out
-    assert "east was asked for 2 TEE, all taken back (cancelled)" in out
+    assert "east was asked for 2 TEE, all taken back\n" in out
     assert "0 TEE" not in out
 
 

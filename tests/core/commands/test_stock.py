@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import pytest
+
 from connectors.sandbox import FarEnd
+from core.commands import stock_history
+from core.model import micros
 from tests.core.commands.desk import Desk
 
 
@@ -95,7 +101,15 @@ def test_a_parcel_is_booked_once_and_told_by_the_next_turn(desk: Desk, shop: Far
     args = ("ship", number, "--location", "east", "--carrier", "UPS", "--tracking", "1Z1", "--line", "TEE=2")
     assert desk.ok(*args)["new"] is True
     assert desk.ok(*args)["new"] is False
-    assert "booked already; nothing changed" in desk.run(*args).out
+    assert "booked already, with 2 TEE from east; nothing changed" in desk.run(*args).out
+    other = "was booked with 2 TEE from east, which is not what is said now; another parcel has another number"
+    for said in (("east", "TEE=1"), ("east", "MUG=2"), ("west", "TEE=2")):
+        again = desk.run(*args[:3], said[0], *args[4:-1], said[1])
+        assert (again.code, other in again.told) == (2, True), said
+    tee = next(one["number"] for one in desk.ok("order", number)["lines"] if one["sku"] == "TEE")
+    assert desk.run(*args[:-1], f"{tee}=2").code == 0, "a line may be named by its number"
+    early = desk.run(*args[:7], "1Z2", "--line", "MUG=1", "--at", "2020-01-01")
+    assert (early.code, "--at 2020-01-01 00:00:00: the order was placed on " in early.told) == (2, True)
     desk.ok("round")
     (effect,) = shop.effects()
     assert (effect.tracking, effect.carrier, effect.lines) == ("1Z1", "UPS", {"TEE": 2})
@@ -169,7 +183,16 @@ def test_units_move_at_once_or_on_a_journey(desk: Desk, shop: FarEnd) -> None:
     assert "3 of TEE may leave east, the rest is promised: 4 to order #1001 of shop" in refused.told
 
 
-def test_what_was_is_shown_at_an_instant_and_as_it_came(desk: Desk, shop: FarEnd) -> None:
+def test_what_is_still_to_come_is_not_told_as_what_was(desk: Desk, shop: FarEnd) -> None:
+    ran = desk.run("stock", "history", "TEE", "--at", "2100-01-01")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.told.endswith("is still to come; what is now, `ordersync stock show TEE` tells")
+
+
+def test_what_was_is_shown_at_an_instant_and_as_it_came(
+    desk: Desk, shop: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stock_history, "clock", lambda: micros(datetime(2101, 1, 1, tzinfo=UTC)))
     shop.place([("TEE", 4)])
     desk.ok("round")
     told = desk.ok("stock", "history", "TEE", "--limit", 3)["events"][0]

@@ -104,6 +104,32 @@ def test_capacity_and_splitting_are_replayed(world: World) -> None:
     assert (whole[3].shares, whole[3].waits) == ({}, "capacity")
 
 
+def test_what_is_not_there_waits_for_stock_whatever_the_rules(world: World) -> None:
+    world.item("A", east=1)
+    world.item("B", east=2, west=2)
+    shop = world.channel()
+    since = world.later(HOUR)
+    world.take(
+        shop,
+        order("1", line(1, "A", 3), at=since),
+        order("2", line(1, "A", 3), at=since + 1),
+        order("3", line(1, "B", 3), line(2, "A"), at=since + 2),
+    )
+    world.release(shop)
+    until = world.later(HOUR)
+    told = [(one.shares, one.waits) for one in again(world, since, until, RoutingSettings(split=False))]
+    assert told == [({"east": 1}, "stock"), ({}, "stock"), ({}, "split")], (
+        "routed is what is promised, as it is taken in"
+    )
+    assert [one.waits for one in again(world, since, until, RoutingSettings())] == ["stock", "stock", "stock"]
+    whole = again(world, since, until, RoutingSettings(ship_complete=True))
+    assert [(one.shares, one.waits) for one in whole] == [
+        ({}, "incomplete"),
+        ({}, "incomplete"),
+        ({"east": 3, "west": 1}, ""),
+    ]
+
+
 def test_orders_of_nobodys_channel_and_of_unknown_items_are_counted_out(world: World) -> None:
     world.item("A", east=2)
     world.take(world.channel("other"), order("1", line(1, "A"), at=START))
