@@ -5,7 +5,8 @@ so that nobody sees half of it, and a process that died anywhere in between goes
 same work out twice, even when the warehouse has fetched the file long since.
 
 In: a file is read once it has not changed for `settle_seconds`, and moved to `done/` or `failed/` only when everything
-in it is stored. What of it could not be read or booked stands in a file beside it that ends in `.reason.txt`.
+in it is stored. Rows that end without a line end may have been cut in their last cell, by an upload that broke off: they
+are read once the file has not changed for `unended_seconds`, as many exporters write no last line end. What of it could not be read or booked stands in a file beside it that ends in `.reason.txt`.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ class FileDropSettings(WarehouseSettings):
     """The zone of instants that a file writes without one. Not set: such rows are refused."""
     settle_seconds: Annotated[int, Field(ge=0, le=3600)] = 20
     """How long a file must not have changed before it is read: it may still be on its way."""
+    unended_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
+    """The same for a CSV file whose last line has no line end: its upload may have broken off in the last cell, and be
+    done again."""
 
     @model_validator(mode="after")
     def _a_server_is_named_whole(self) -> Self:
@@ -124,6 +128,8 @@ class FileDrop:
         self._folders: Folders = self._open()
         self._seen: dict[str, tuple[Entry, float]] = {}
         """Each file as it was when it last changed, and since when by the monotonic clock."""
+        self._unended: set[Entry] = set()
+        """Those of them whose last line has no end."""
         self._reading: _Reading | None = None
 
     def _open(self) -> Folders:
@@ -186,7 +192,15 @@ class FileDrop:
             body = self._folders.read("in", entry.name)
             if len(body) != entry.size:  # it has grown since the look: next time
                 continue
+            if not entry.name.lower().endswith(".json") and body.strip() and not body.endswith((b"\n", b"\r")):
+                self._unended.add(entry)
+                if self._still_waits(entry):
+                    continue
             yield from self._pages(entry, body)
+
+    def _still_waits(self, entry: Entry) -> bool:
+        """Whether a file may have been cut, and is not known to have stayed so."""
+        return entry in self._unended and time.monotonic() - self._seen[entry.name][1] < self.settings.unended_seconds
 
     def _settled(self) -> list[Entry]:
         now = time.monotonic()
@@ -198,7 +212,9 @@ class FileDrop:
         self._seen = {
             one.name: known if (known := self._seen.get(one.name)) and known[0] == one else (one, now) for one in found
         }
-        return [one for one in found if now - self._seen[one.name][1] >= self.settings.settle_seconds]
+        self._unended &= set(found)
+        settled = [one for one in found if now - self._seen[one.name][1] >= self.settings.settle_seconds]
+        return [one for one in settled if not self._still_waits(one)]
 
     def _pages(self, entry: Entry, body: bytes) -> Iterator[NoticePage]:
         digest = hashlib.sha256(body).hexdigest()

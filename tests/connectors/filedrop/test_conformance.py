@@ -27,5 +27,5 @@ class TestFileDrop(WarehouseConformance):
 
     @pytest.fixture(params=["csv", "json"])
     def warehouse(self, yard: FileDepot, request: pytest.FixtureRequest) -> WarehouseConnector:
-        keys = {"connector": "filedrop", "folder": str(yard.root), "settle_seconds": 0}
+        keys = {"connector": "filedrop", "folder": str(yard.root), "settle_seconds": 0, "unended_seconds": 0}
         return FileDrop("depot", FileDrop.Settings(**keys, format=request.param))

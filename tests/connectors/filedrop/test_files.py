@@ -42,7 +42,7 @@ def depot(tmp_path: Path) -> FileDepot:
 
 
 def drop(depot: FileDepot, **keys: Any) -> FileDrop:
-    given = {"connector": "filedrop", "folder": str(depot.root), "settle_seconds": 0, **keys}
+    given = {"connector": "filedrop", "folder": str(depot.root), "settle_seconds": 0, "unended_seconds": 0, **keys}
     return FileDrop("depot", FileDrop.Settings(**given))
 
 
@@ -224,6 +224,48 @@ def test_a_file_that_is_still_being_uploaded_waits(depot: FileDepot, monkeypatch
     found, _ = read(warehouse)
     assert [one.work for one in found] == ["OS-1", "OS-2"]
     assert lying(depot, "in") == ["answers-1.csv.part"]
+
+
+def _count(at: str, *rows: str) -> str:
+    return "\n".join(["as_of,place,sku,quantity", *(f"{at},E,{row}" for row in rows)])
+
+
+def test_a_file_cut_in_its_last_cell_waits_for_the_rest_of_it(
+    depot: FileDepot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    warehouse = drop(depot, settle_seconds=20, unended_seconds=600)
+    path = depot.root / "in" / "stock.csv"
+    path.write_text(_count(AT, "MUG,3", "TEE,1"))  # the upload broke off in 12
+    for _ in range(10):
+        assert read(warehouse) == ([], [])
+        now[0] += 50
+    path.write_text(_count(AT, "MUG,3", "TEE,12") + "\n")
+    assert read(warehouse) == ([], [])
+    now[0] += 20
+    (found,), bad = read(warehouse)
+    assert (found.units, bad) == ({"MUG": 3, "TEE": 12}, [])
+
+
+@pytest.mark.parametrize(("end", "wait"), [("", 600), ("\n", 20), ("\r\n", 20), ("\r", 20)])
+def test_a_file_that_stays_without_a_last_line_end_is_read_in_the_end(
+    depot: FileDepot, monkeypatch: pytest.MonkeyPatch, end: str, wait: int
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    warehouse = drop(depot, settle_seconds=20, unended_seconds=600)
+    path = depot.root / "in" / "stock.csv"
+    path.write_bytes((_count(AT, "TEE,12") + end).encode())
+    read_of, reads = warehouse._folders.read, []
+    warehouse._folders.read = lambda *given: (reads.append(given), read_of(*given))[1]  # type: ignore[method-assign]
+    for before in (0, wait // 2, wait - 1):
+        now[0] = 1000.0 + before
+        assert read(warehouse) == ([], [])
+    now[0] = 1000.0 + wait
+    (found,), bad = read(warehouse)
+    assert (found.units, bad, lying(depot, "in")) == ({"TEE": 12}, [], [])
+    assert len(reads) <= 2, "it is looked into once, and then when it is its time"
 
 
 def test_a_file_that_grows_while_it_is_read_waits(depot: FileDepot) -> None:

@@ -39,6 +39,7 @@ def connect(server: SftpServer, **keys: Any) -> FileDrop:
         "connector": "filedrop",
         "folder": "/drop",
         "settle_seconds": 0,
+        "unended_seconds": 0,
         "sftp_host": "127.0.0.1",
         "sftp_port": server.port,
         "sftp_user": "depot",
