@@ -5,8 +5,9 @@ so that nobody sees half of it, and a process that died anywhere in between goes
 same work out twice, even when the warehouse has fetched the file long since.
 
 In: a file is read once it has not changed for `settle_seconds`, and moved to `done/` or `failed/` only when everything
-in it is stored. Rows that end without a line end may have been cut in their last cell, by an upload that broke off: they
-are read once the file has not changed for `unended_seconds`, as many exporters write no last line end. What of it could not be read or booked stands in a file beside it that ends in `.reason.txt`.
+in it is stored. Rows that end without a line end may have been cut in their last cell, by an upload that broke off:
+they are read once the file has not changed for `unended_seconds`, as many exporters write no last line end. What of a
+file could not be read or booked stands in a file beside it that ends in `.reason.txt`.
 """
 
 from __future__ import annotations
