@@ -12,7 +12,7 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel
 from core.sync.promise import write_reservations
-from core.sync.revise import UNPAID
+from core.sync.revision import UNPAID
 from core.sync.rows import tell
 from core.sync.stored import close_fulfilment, give_back, load_lines, write_claims
 from core.sync.work import SECOND

@@ -17,7 +17,8 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Stock
 from core.sync.channel import Channel
-from core.sync.revise import REVIVED, UNPAID
+from core.sync.revise import REVIVED
+from core.sync.revision import UNPAID
 from core.sync.rows import tell
 from core.sync.stored import StoredLine, close_fulfilment, load_lines, write_claims
 from core.sync.warehouse import poke_warehouses, stopped_by_connector

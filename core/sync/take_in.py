@@ -23,7 +23,8 @@ from core.sync.observe import Seen, clean, digest, read
 from core.sync.outside import Outside
 from core.sync.promise import Claim, is_complete, reserve, write_reservations
 from core.sync.refunded import write_refunds
-from core.sync.revise import Revision, load, note_given_back, revise, write_revisions
+from core.sync.revise import note_given_back, revise, write_revisions
+from core.sync.revision import Revision, load
 from core.sync.rows import (
     BUYER_COLUMNS,
     FIRST_COLUMNS,
