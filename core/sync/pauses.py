@@ -39,6 +39,8 @@ def _set(store: Store, name: str, why: str, now: int, event: str, actor: str) ->
             at=now if why else None,
             id=row.id,
         )
+        if not why:
+            tx.run("UPDATE parked SET due_at = :now WHERE reason = 'paused'", now=now)
         detail = f"{name}: {why}" if why else name
         tx.insert(tables.audit, ("at", "actor", "event", "detail"), [(now, actor, event, detail)])
         return True

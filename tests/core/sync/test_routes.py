@@ -18,6 +18,7 @@ from core.sync.levels import refresh, touch_changed_rules
 from core.sync.levels_explained import explain
 from core.sync.pauses import pause, resume
 from core.sync.traits import Traits, set_traits
+from core.sync.verify import verify
 from tests.core.sync.world import EAST, NEW_YORK, OAKLAND, START, WEST, World, edited, line, order
 
 TORONTO = Address(name="Ada", line1="1 King St W", city="Toronto", region="ON", postal_code="M5H 1A1", country="CA")
@@ -214,6 +215,7 @@ def test_a_paused_location_is_passed_over_and_asked_again_when_it_is_resumed(wor
     assert (parked(world, "1").reason, parked(world, "1").why) == ("paused", "east: paused: stock take")
     assert world.refill(world.channel()) == 0
     resume(world.store, "east", "operator", world.later())
+    assert verify(world.store, file=False) == [], "it is due to be looked at"
     assert world.refill(world.channel()) == 1
     assert chosen(world, "1") == ["east"]
 

@@ -101,6 +101,14 @@ def spelled(text: str, **names: str) -> str:
     )  # fmt: skip
 
 
+WAITS = (
+    "UPDATE stock SET allocated = allocated - 1 WHERE item_id = {a} AND location_id = (SELECT location_id FROM"
+    " fulfilment_orders WHERE order_id = {six}); DELETE FROM fulfilment_lines WHERE line_id IN (SELECT id FROM lines"
+    " WHERE order_id = {six}); DELETE FROM fulfilment_orders WHERE order_id = {six};"
+    " UPDATE lines SET allocated = 0 WHERE order_id = {six}; "
+)
+"""Order 6 waits for a location, and rightly, but for what is said of it."""
+
 CORRUPTIONS = {
     "more received of an order than came": (
         "I1",
@@ -262,6 +270,26 @@ CORRUPTIONS = {
         "I9",
         "#6",
         "INSERT INTO parked (order_id, reason) VALUES ({six}, 'whim')",
+    ),
+    "an order parked by a rejection that is taken back": (
+        "I9",
+        "#6",
+        WAITS + "INSERT INTO parked (order_id, reason) VALUES ({six}, 'rejected')",
+    ),
+    "an order parked for a pause that is over": (
+        "I9",
+        "#6",
+        WAITS + "INSERT INTO parked (order_id, reason) VALUES ({six}, 'paused')",
+    ),
+    "an order parked for all of it that is there": (
+        "I9",
+        "#6",
+        WAITS + "INSERT INTO parked (order_id, reason) VALUES ({six}, 'incomplete')",
+    ),
+    "an order parked for a full day that never ends": (
+        "I9",
+        "#6",
+        WAITS + "INSERT INTO parked (order_id, reason) VALUES ({six}, 'capacity')",
     ),
     "work rejected by nobody": (
         "I9",
