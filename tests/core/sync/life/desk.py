@@ -115,6 +115,7 @@ class Desk(Picking):
         )
         line = Kept(sku, True, ordered=units)
         self.books.orders[done.order_id] = Sold(name, done.number, told=False, lines={"1": line})
+        self.has_what_is_free(done.order_id, {})
         if twice:
             assert not exchange(self.store, wish, self.live.now).new
 

@@ -294,16 +294,16 @@ class House(Picking):
     def finish(self) -> None:
         self.house_is(None, False, ())
         super().finish()
-        for _ in range(6):
+        for _ in range(7):
             for row in self.live.world.rows("SELECT key FROM recalls WHERE state = 'asked' ORDER BY id"):
                 self.answer(row.key, True)
             self.live.world.later(600)
             self.house_turn()
+            self.house_turn()
+            if not self.undone() and not self.live.unsettled():
+                return
             for name in self.live.channels:
                 self.live.round(name, news=True)
-        self.live.world.later(600)
-        self.house_turn()
-        self.house_turn()
 
     def undone(self) -> list[str]:
         """The warehouse still has to send what is wanted of it, unless somebody said that it is otherwise.

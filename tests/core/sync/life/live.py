@@ -20,6 +20,7 @@ from core.sync.round import run_round
 from core.sync.take_in import take_in
 from core.sync.verify import verify
 from tests.core.sync.life.books import ALT, Books, Sold, Way
+from tests.core.sync.life.demand import Watch
 from tests.core.sync.life.far import Far
 from tests.core.sync.world import EAST, NEW_YORK, SECOND, START, WEST, World, page
 
@@ -36,6 +37,8 @@ CHANNELS: dict[str, dict[str, Any]] = {
         "backorder_cancel_days": 2,
         "unpaid_expire_hours": 1,
         "backorder_priority": 50,
+        "buffer": "auto",
+        "buffer_quantile": 0.99,
     },
     "zone": {"locations": {"west": "", "south": ""}, "check_addresses": True},
 }
@@ -62,6 +65,7 @@ class Live:
         self.books = Books()
         self.channels: dict[str, Channel] = {}
         self.far = {name: Far() for name in CHANNELS}
+        self.watch = Watch(self.books.parts, self.far, self.world.clock)
         self.take_up()
         self.world.item("A")
         self.world.item("B")

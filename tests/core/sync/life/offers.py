@@ -11,13 +11,16 @@ from hypothesis.stateful import (
 )
 
 from core.levels import Own
+from core.model import Fulfiller
 from core.sync import presale
 from core.sync.ahead import watch
-from core.sync.levels import refresh, touch_changed_rules
+from core.sync.levels import touch_changed_rules
 from core.sync.listing_rules import set_rule
 from core.sync.mapping import map_listing
 from tests.core.sync.life.books import ALT, Ahead
-from tests.core.sync.life.picking import NAME, PLACE, Picking
+from tests.core.sync.life.live import PRICE
+from tests.core.sync.life.picking import NAME, PLACE, UNITS, Picking
+from tests.core.sync.world import line
 
 OWN = st.builds(
     Own,
@@ -118,34 +121,57 @@ class Offers(Picking):
     def levels_are_looked_at(self) -> None:
         self.levels_follow()
 
+    @rule(name=st.sampled_from(["shop", "zone"]), sku=SINGLE, units=UNITS, minutes=st.sampled_from([0, 5, 40, 90]))
+    def sold_elsewhere(self, name: str, sku: str, units: int, minutes: int) -> None:
+        """An order that is heard late; then the channel whose buffers follow demand learns of it."""
+        wanted = [line(1, sku, units, unit_price=PRICE)]
+        number = self.live.begin(name, wanted, (), Fulfiller.MERCHANT)
+        self.live.world.later(60 * minutes)
+        self.live.deliver(name, self.live.far[name].now(number))
+        self.levels_follow()  # what it fell by waits until the other channel has its turn
+        self.live.world.later(660)
+        self.live.round("mart")
+        self.levels_follow()
+
     @invariant()
     def what_is_sold_ahead_is_offered(self) -> None:
         if self.books.ahead:
             self.levels_follow()
 
     def levels_follow(self) -> None:
-        """What the channel that ships from everywhere is to offer, where nothing else has a say in it."""
+        """What the channels that ship from everywhere are to offer, where nothing else has a say in it."""
         settings = {name: channel.settings for name, channel in self.live.channels.items()}
         touch_changed_rules(self.store, settings)
         watch(self.store)
-        refresh(self.store, settings, self.live.now)
+        self.live.watch.refresh(self.store, settings, self.live.now)
         self._days_that_came()
         if any(not place.active or place.keep for place in self.live.world.locations):
             return
-        waits = self._waiting()
+        waits, buffers = self._waiting(), self.live.watch.buffers(self.store)
+        offered: dict[tuple[str, str], int] = {}
         elsewhere = {row.sku for row in self.live.world.rows(
             "SELECT i.sku FROM lines l JOIN reservations r ON r.line_id = l.id JOIN items i ON i.id = r.item_id"
             " JOIN orders o ON o.id = l.order_id JOIN channels c ON c.id = o.channel_id"
             " WHERE c.name = 'zone' AND l.reserved > l.allocated")}  # fmt: skip
         for row in self.live.world.rows(
-            "SELECT i.sku, i.reserved, v.desired, l.sku AS listing FROM levels v JOIN listings l ON l.id = v.listing_id"
-            " JOIN items i ON i.id = l.item_id JOIN channels c ON c.id = l.channel_id"
-            " WHERE c.name = 'shop' AND l.sku IN ('A', 'B', 'ALT')"
+            "SELECT i.sku, i.reserved, v.desired, l.sku AS listing, c.name FROM levels v"
+            " JOIN listings l ON l.id = v.listing_id JOIN items i ON i.id = l.item_id"
+            " JOIN channels c ON c.id = l.channel_id WHERE c.name IN ('shop', 'mart') AND l.sku IN ('A', 'B', 'ALT')"
         ):
             if row.sku not in elsewhere:
                 able = self.books.offered(row.sku, row.reserved, waits.get(row.sku, 0))
                 wanted = self.books.told(row.listing, able)
+                if row.name == "mart":  # its buffer follows demand
+                    wanted = max(0, able - buffers.get(("mart", row.sku), 0))
                 assert row.desired == wanted, f"{row.desired} of {row.listing} offered, and {wanted} were to be"
+                offered[row.name, row.listing] = row.desired
+        sets = self.live.world.rows(
+            "SELECT v.desired FROM levels v JOIN listings l ON l.id = v.listing_id JOIN channels c ON"
+            " c.id = l.channel_id WHERE c.name = 'mart' AND l.sku = 'SET'"
+        )
+        for row in sets if {("mart", "A"), ("mart", "B")} <= offered.keys() else ():
+            most = min(offered["mart", of] // per for of, per in self.books.parts["SET"].items())
+            assert row.desired <= most, f"{row.desired} sets offered, and there are parts for {most}"
 
     @rule(listing=st.sampled_from(["A", "B", ALT]), own=OWN)
     def listed_by_its_own_rules(self, listing: str, own: Own) -> None:

@@ -32,6 +32,7 @@ class Operator(Picking):
         refused = self.live.world.rows(
             "SELECT 1 FROM pushes WHERE order_id = :id AND kind = 'cancel' AND state = 'refused'", id=id
         )
+        before = self.promises(id)
         done = self.live.attempt(lambda: cancel(self.store, wish, self.live.now))
         sold = self.books.orders[id]
         open = {number: kept.open for number, kept in sold.lines.items() if kept.open}
@@ -43,6 +44,11 @@ class Operator(Picking):
         assert dict(done.units) == wanted
         for number, count in wanted.items():
             sold.cancel(number, count)
+            was, row = before[number], self.promises(id)[number]
+            left = min(was.reserved, sold.lines[number].open)  # what waited is given up first
+            assert row.reserved == left, f"{row.reserved} of line {number} promised, and {left} were to be"
+            bound = min(was.allocated, left)
+            assert row.allocated == bound, f"{row.allocated} of line {number} bound, and {bound} were to be"
         if twice:
             assert not cancel(self.store, wish, self.live.now).new
 
@@ -71,6 +77,7 @@ class Operator(Picking):
             kept = self.books.orders[row.order_id].lines[one.number]
             kept.cancelled -= back
             kept.cancelling -= back
+        self.has_what_is_free(row.order_id, before)
 
     @rule(data=DATA, place=PLACE, whole=st.booleans(), desk=st.booleans())
     def rejected(self, data: st.DataObject, place: str, whole: bool, desk: bool) -> None:

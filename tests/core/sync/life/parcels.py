@@ -107,6 +107,7 @@ class Parcels(Picking):
         id, _, box = picked
         wish = Void(id, data.draw(st.sampled_from(sorted(box.numbers))), "never left")
         takes_back = data.draw(st.booleans())
+        before = self.promises(id)
         done = self.live.attempt(lambda: void(self.store, wish, self.live.now, takes_back=takes_back))
         if done is None or not done.new:
             assert done is None or box.void
@@ -122,6 +123,7 @@ class Parcels(Picking):
             kept.cancelled += off
             kept.late -= off
         self.books.never_left(box, {number: self.books.orders[id].lines[number].sku for number in box.units})
+        self.has_what_is_free(id, before)
 
     @precondition(lambda self: any(sold.boxes for sold in self.books.orders.values()))
     @rule(data=DATA)

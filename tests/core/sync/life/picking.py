@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -53,6 +53,7 @@ class Picking(RuleBasedStateMachine):
                 left = [*self.live.unsettled(), *self.undone()]
                 assert not left, left
         finally:
+            self.live.watch.close()
             self.store.close()
 
     def finish(self) -> None:
@@ -121,6 +122,23 @@ class Picking(RuleBasedStateMachine):
                 place=place,
             )
         )
+
+    def promises(self, id: int) -> dict[str, Any]:
+        """The lines of an order as they are promised, by number."""
+        rows = self.live.world.rows("SELECT * FROM lines WHERE order_id = :id ORDER BY id", id=id)
+        return {row.number: row for row in rows}
+
+    def has_what_is_free(self, id: int, before: Mapping[str, Any]) -> None:
+        """Of an order that wants more than `before`, nothing more waits for a single item that is free."""
+        channel = self.books.orders[id].channel
+        if channel == "zone" or any(not place.active or place.keep for place in self.live.world.locations):
+            return  # what is there may not be for it
+        for number, row in self.promises(id).items():
+            waited = before[number].backordered if number in before else 0
+            sku = self.books.orders[id].lines[number].sku
+            if row.backordered > waited and sku in ("A", "B"):
+                on_hand, reserved = self.live.world.stock(sku)
+                assert on_hand <= reserved, f"line {number} waits anew, and {on_hand - reserved} of {sku} are free"
 
     def next(self, what: str) -> str:
         return f"{what}{next(self.numbers)}"
