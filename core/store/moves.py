@@ -210,11 +210,18 @@ class Stock:
             wake(tx, freed, now)
 
 
+# By the items' promises, never through all that is parked; where nothing is, not even through those. CROSS: SQLite
+# joins in the order written.
+_WAITING_FOR = """
+SELECT l.order_id FROM (SELECT 1 FROM parked LIMIT 1) anybody CROSS JOIN reservations r CROSS JOIN lines l
+WHERE r.item_id IN :items AND l.id = r.line_id AND l.reserved > l.allocated
+"""
+
+
 def wake(tx: Tx, items: Iterable[int], now: int) -> None:
     """Orders that wait for a location are looked at again: more is free of these items, or free elsewhere."""
     tx.run(
-        "UPDATE parked SET due_at = :now WHERE EXISTS (SELECT 1 FROM lines l JOIN reservations r ON r.line_id = l.id"
-        " WHERE l.order_id = parked.order_id AND r.item_id IN :items)",
+        f"UPDATE parked SET due_at = :now WHERE order_id IN ({_WAITING_FOR})",
         now=now,
         items=sorted(items),
     )
