@@ -17,6 +17,10 @@ SKUS = [
     *(f"BAG-{number}" for number in range(1, 7)),
     SCARCE,
 ]
+SPREAD = "BAG-1"
+"""Every location has it."""
+NEAR = ("94110", "San Francisco", "CA")
+"""Beside the location whose work goes to a warehouse."""
 TOWNS = [
     ("10001", "New York", "NY"),
     ("60601", "Chicago", "IL"),

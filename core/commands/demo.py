@@ -23,13 +23,18 @@ from core.commands.assortment import APART
 from core.errors import UserError
 
 if TYPE_CHECKING:
+    from connectors.simulation import Service
     from core.commands.episodes import Happened
     from core.commands.judgement import Row
+    from core.commands.judgement_depot import Depot
     from core.commands.rehearsal import Rehearsal
     from core.store.database import Store
 
 PATIENCE = 90.0
 """Seconds the play may take to come to rest after the last order."""
+
+SERVED = "west"
+"""The location whose work goes to a warehouse of its own; at the others people look at `ordersync order`."""
 
 IN_PARTS = 0.15
 """How often a location sends one unit first and the rest later."""
@@ -70,13 +75,17 @@ def demo(
     except OSError as error:
         raise UserError(f"{folder} cannot be made: {error.strerror}; name a folder that can") from None
     rates = FaultPlan.ordinary_bad_day().rates if faults else {}
-    play = Rehearsal(folder.resolve(), seed=seed, faults=rates)
+    play = Rehearsal(folder.resolve(), seed=seed, faults=rates, served=SERVED)
     console = Console(stderr=True)
     play.staff.parts = IN_PARTS
     try:
         store = play.open()
         rows, breaches, seconds = _play(play, orders, console)
-        struck = {name: {str(f): n for f, n in s.faults.struck.items() if n} for name, s in play.channels.items()}
+        depot = play.judge_warehouse()
+        far_ends: dict[str, Service] = {**play.channels}
+        if play.warehouse is not None:
+            far_ends[play.warehouse.name] = play.warehouse
+        struck = {name: {str(f): n for f, n in s.faults.struck.items() if n} for name, s in far_ends.items()}
         story = happened(store)
         numbers = _metrics(store)
     finally:
@@ -86,14 +95,24 @@ def demo(
         else:
             play.keep_secrets()
             console.print(_kept(keep), highlight=False, soft_wrap=True)
-    breaches += missing(story)
+    breaches += [*missing(story), *(depot.problems if depot else ())]
     sound = not breaches and not any(row.problems for row in rows)
     if as_json:
         told = {"ok": sound, "seconds": round(seconds, 1), "seed": seed, "faults": struck, "breaches": breaches}
         turns = {one.name: one.times for one in story}
-        typer.echo(json.dumps({**told, "channels": [asdict(row) for row in rows], "orders": turns, "metrics": numbers}))
+        typer.echo(
+            json.dumps(
+                {
+                    **told,
+                    "channels": [asdict(row) for row in rows],
+                    "warehouse": asdict(depot) if depot else None,
+                    "orders": turns,
+                    "metrics": numbers,
+                }
+            )
+        )
     else:
-        _print(rows, struck)
+        _print(rows, depot, struck)
         _print_story(story, numbers)
         _print_verdict(rows, breaches, seconds, seed)
     raise typer.Exit(0 if sound else 1)
@@ -143,7 +162,7 @@ def _play(play: Rehearsal, orders: int, console: Console) -> tuple[list[Row], li
                     play.staff.lift()
                 if number % 5 == 4:
                     play.mend()
-                    play.staff.send()
+                    play.pack()
                     _must_live(daemon, log)
                 progress.update(task, completed=number + 1)
                 time.sleep(0.05)
@@ -196,9 +215,11 @@ def _settle(play: Rehearsal, daemon: subprocess.Popen[bytes], log: Path) -> tupl
         _must_live(daemon, log)
         play.mend()
         play.staff.lift()
-        busy = play.staff.send()
+        busy = play.pack()
         rows = play.judge()
+        depot = play.judge_warehouse()
         quiet = not busy and not play.pending() and not any(row.problems for row in rows)
+        quiet = quiet and not (depot and depot.problems)
         if quiet or time.monotonic() > ends:
             return rows, play.breaches()
         time.sleep(0.3)
@@ -210,7 +231,7 @@ def _must_live(daemon: subprocess.Popen[bytes], log: Path) -> None:
         raise UserError(f"the daemon ended by itself ({daemon.returncode}): {last[0]}")
 
 
-def _print(rows: list[Row], struck: dict[str, Any]) -> None:
+def _print(rows: list[Row], depot: Depot | None, struck: dict[str, Any]) -> None:
     console = _wide()
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     for heading in (
@@ -232,6 +253,8 @@ def _print(rows: list[Row], struck: dict[str, Any]) -> None:
         )
         table.add_row(row.channel, *map(str, counts), *told)
     console.print(table)
+    if depot is not None:
+        console.print(_warehouse(depot))
     for row in rows:
         console.print(
             f"[dim]{row.channel}: {row.cancelled - row.recalled} orders cancelled here before a location was asked for "
@@ -241,6 +264,21 @@ def _print(rows: list[Row], struck: dict[str, Any]) -> None:
     for name, faults in struck.items():
         words = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()) if count) or "none"
         console.print(f"[dim]faults at {name}: {words}[/dim]")
+
+
+def _warehouse(depot: Depot) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    for heading in (
+        "warehouse", "work\nhanded over", "taken\nup", "declined", "called\nback", "too late\nfor that",
+        "parcels\nbooked", "lying\nthere", "notices\nset aside",
+    ):  # fmt: skip
+        table.add_column(heading, justify="left" if heading == "warehouse" else "right", no_wrap=True)
+    counts = (depot.handed, depot.taken, depot.declined, depot.recalled, depot.too_late)
+    table.add_row(
+        f"{depot.warehouse} ({depot.location})", *map(str, counts), f"{depot.booked}/{depot.parcels}",
+        str(depot.lying), str(depot.aside),
+    )  # fmt: skip
+    return table
 
 
 def _print_story(story: Sequence[Happened], numbers: Sequence[dict[str, str]]) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from core.commands.assortment import APART, SCARCE
+from core.commands.assortment import APART, NEAR, SCARCE, SPREAD
 from core.commands.rehearsal import Rehearsal
 from core.store.database import Store
 from core.sync.holds import LIFTED
@@ -45,6 +45,7 @@ def _wait(play: Rehearsal, number: str, ready: str) -> bool:
 
 
 _HERE = "1 = 1"
+_LIES_THERE = "EXISTS (SELECT 1 FROM handovers h WHERE h.order_id = o.id AND h.state IN ('handed', 'accepted'))"
 _ASKED = (
     "EXISTS (SELECT 1 FROM fulfilment_orders f WHERE f.order_id = o.id AND f.state = 'released')"
     " AND NOT EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.backordered > 0)"
@@ -80,12 +81,26 @@ def _cancel_late(play: Rehearsal, name: str) -> None:
 def _in_parts(play: Rehearsal, name: str) -> None:
     if _wait(play, play.order(name, {APART[1]: 3}), _ASKED):
         before, play.staff.parts = play.staff.parts, 1.0
-        play.staff.send()
+        for _ in range(2):  # a warehouse takes work up first
+            play.pack()
         play.staff.parts = before
 
 
 def _take_back(play: Rehearsal, name: str) -> None:
     play.staff.take_back(name)
+
+
+def _decline(play: Rehearsal, name: str) -> None:
+    play.order(name, {SPREAD: 1}, town=NEAR)
+    if play.packers is not None:
+        play.packers.declining += 1
+
+
+def _call_back(play: Rehearsal, name: str) -> None:
+    """Nobody comes by in the warehouse while this waits, so the order still lies there when it is cancelled."""
+    number = play.order(name, {APART[1]: 1})
+    if _wait(play, number, _LIES_THERE):
+        play.staff.call_off(name, early=False, number=number)
 
 
 EPISODES = (
@@ -110,20 +125,40 @@ EPISODES = (
         "were cancelled before a location was asked",
         "SELECT count(DISTINCT p.order_id) FROM pushes p WHERE p.kind = 'cancel' AND p.state = 'confirmed'"
         " AND EXISTS (SELECT 1 FROM audit a WHERE a.order_id = p.order_id AND a.event = 'cancelled here'"
-        " AND a.detail NOT LIKE '% already: tell it%')",
+        " AND a.detail NOT LIKE '% already: %')",
         _cancel_early,
     ),
     Episode(
         "were cancelled after a location was asked",
         "SELECT count(DISTINCT p.order_id) FROM pushes p WHERE p.kind = 'cancel' AND p.state = 'confirmed'"
         " AND EXISTS (SELECT 1 FROM audit a WHERE a.order_id = p.order_id AND a.event = 'cancelled here'"
-        " AND a.detail LIKE '% already: tell it%')",
+        " AND a.detail LIKE '% already: %')",
         _cancel_late,
     ),
     Episode(
         "left one location in parts",
         "SELECT count(*) FROM (SELECT order_id FROM shipments WHERE location_id IS NOT NULL"
         " GROUP BY order_id, location_id HAVING count(*) > 1) AS found",
+        _in_parts,
+    ),
+    Episode(
+        "were declined by a warehouse, and left another location",
+        "SELECT count(DISTINCT h.order_id) FROM handovers h JOIN shipments s ON s.order_id = h.order_id"
+        " WHERE h.state = 'refused' AND s.location_id <> h.location_id",
+        _decline,
+    ),
+    Episode(
+        "were called back from a warehouse in time, and cancelled",
+        "SELECT count(DISTINCT h.order_id) FROM recalls r JOIN handovers h ON h.id = r.handover_id"
+        " JOIN pushes p ON p.order_id = h.order_id AND p.kind = 'cancel' AND p.state = 'confirmed'"
+        " WHERE r.state = 'done'",
+        _call_back,
+    ),
+    Episode(
+        "left a warehouse in two parcels, each told to the channel",
+        "SELECT count(*) FROM (SELECT s.order_id FROM shipments s JOIN pushes p ON p.shipment_id = s.id"
+        " WHERE s.origin = 'warehouse' AND p.kind = 'tracking' AND p.state = 'confirmed'"
+        " GROUP BY s.order_id, s.location_id, s.shipped_at HAVING count(DISTINCT s.id) > 1) AS found",  # at once
         _in_parts,
     ),
     Episode(

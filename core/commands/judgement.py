@@ -158,7 +158,7 @@ def _cancellations(tx: Any, row: Row, channel_id: int) -> None:
     row.recalled = int(
         tx.value(
             "SELECT count(*) FROM audit WHERE channel_id = :id AND event = 'cancelled here'"
-            " AND detail LIKE '% already: tell it%'",
+            " AND detail LIKE '% already: %'",
             id=channel_id,
         )
     )

@@ -20,6 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connectors.simulated_warehouse import SimulatedWarehouse
 from connectors.simulation import (
     Fault,
     FaultPlan,
@@ -30,14 +31,20 @@ from connectors.simulation import (
 )
 from core.commands.assortment import APART, KIT, KIT_PARTS, LOCATIONS, SCARCE, SKUS, TOWNS, UNKNOWN
 from core.commands.judgement import Row, judge
+from core.commands.judgement_depot import Depot, judge_depot
+from core.commands.packers import Packers
 from core.commands.staff import Staff
 from core.connector import SIMULATORS, find_simulator, names
+from core.model import instant
 from core.store.database import Store
 from core.store.schema import open_store
 from core.sync.channel import clock
 from core.sync.kits import define_kit
 from core.sync.stock import receive
 from core.sync.verify import verify
+
+WAREHOUSE = "depot"
+"""What the warehouse of a rehearsal is called."""
 
 
 class Rehearsal:
@@ -52,8 +59,10 @@ class Rehearsal:
         channels: Sequence[str] = (),
         store_url: str = "sqlite:///ordersync.sqlite",
         ways: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        served: str = "",
     ) -> None:
-        """`ways`: more of how each simulator is to be made, by its name."""
+        """`ways`: more of how each simulator is to be made, by its name. `served`: the location whose work goes to a
+        warehouse of its own, which is reached through a connector; nowhere if not given."""
         self.folder = folder
         self.config = folder / "config"
         self.seed = seed
@@ -77,6 +86,14 @@ class Rehearsal:
             self.channels[name] = simulator
         self.store: Store | None = None
         self.staff = Staff(self)
+        self.served = served
+        self.warehouse = self.packers = None
+        if served:
+            secret = self.random.randbytes(32).hex()
+            self.warehouse = SimulatedWarehouse(
+                name=WAREHOUSE, secret=secret, faults=FaultPlan(seed, faults or {}), seed=seed
+            )
+            self.packers = Packers(self, self.warehouse.yard)
 
     # The set.
 
@@ -106,6 +123,14 @@ class Rehearsal:
             }
             (self.config / "channels" / f"{name}.toml").write_text(_toml(keys))
             self.environ |= simulator.secrets()
+        if self.warehouse is not None:
+            self.warehouse.start()
+            (self.config / "warehouses").mkdir(exist_ok=True)
+            # All that is released is meant for it: nothing was before the play began.
+            since = instant(clock()).isoformat()
+            keys = {"poll_seconds": 1, "hand_over_since": since, "locations": {self.served: "W-1"}}
+            (self.config / "warehouses" / f"{WAREHOUSE}.toml").write_text(_toml({**self.warehouse.config(), **keys}))
+            self.environ |= self.warehouse.secrets()
         url = sa.make_url(self.store_url)
         if url.get_backend_name() == "sqlite":
             url = url.set(database=str(self.folder / (url.database or "ordersync.sqlite")))
@@ -135,6 +160,8 @@ class Rehearsal:
         """Stops the simulators and lets go of the store."""
         for simulator in self.channels.values():
             simulator.stop()
+        if self.warehouse is not None:
+            self.warehouse.stop()
         if self.store is not None:
             self.store.close()
 
@@ -170,10 +197,14 @@ class Rehearsal:
             skus.append(UNKNOWN)
         return self.order(name, {sku: choice.choice((1, 1, 1, 2)) for sku in skus})
 
-    def order(self, name: str, units: Mapping[str, int]) -> str:
-        """A buyer orders just this."""
+    def pack(self) -> int:
+        """What was released leaves its location, or is taken up there; returns how much was done."""
+        return self.staff.send() + (self.packers.work() if self.packers is not None else 0)
+
+    def order(self, name: str, units: Mapping[str, int], town: tuple[str, str, str] | None = None) -> str:
+        """A buyer orders just this, to be sent to a town."""
         choice = self.random
-        code, city, region = choice.choice(TOWNS)
+        code, city, region = town or choice.choice(TOWNS)
         return self.channels[name].place(
             SimulatedOrder(
                 lines=tuple(SimulatedLine(sku=sku, quantity=quantity) for sku, quantity in units.items()),
@@ -228,9 +259,10 @@ class Rehearsal:
             return set()
         with self.store.read() as tx:
             rows = tx.rows(
-                "SELECT DISTINCT o.number FROM shipments s JOIN orders o ON o.id = s.order_id"
-                " JOIN channels c ON c.id = o.channel_id WHERE c.name = :name",
+                "SELECT DISTINCT o.number FROM orders o JOIN channels c ON c.id = o.channel_id WHERE c.name = :name"
+                " AND (EXISTS (SELECT 1 FROM shipments s WHERE s.order_id = o.id) OR o.id IN :moving)",
                 name=name,
+                moving=sorted(self.packers.untold()) if self.packers is not None else [],
             )
         return {row.number for row in rows}
 
@@ -245,6 +277,8 @@ class Rehearsal:
                     " + (SELECT count(*) FROM levels WHERE state NOT IN ('applied', 'refused'))"
                     " + (SELECT count(*) FROM pushes WHERE state NOT IN ('confirmed', 'refused', 'dropped'))"
                     " + (SELECT count(*) FROM fulfilment_orders WHERE state IN ('planned', 'released'))"
+                    " + (SELECT count(*) FROM handovers WHERE state IN ('queued', 'sent', 'handed', 'accepted'))"
+                    " + (SELECT count(*) FROM recalls WHERE state IN ('queued', 'sent', 'asked'))"
                 )
             )
 
@@ -257,6 +291,12 @@ class Rehearsal:
             waiting = sorted(number for name, number in self.unreadable if name == row.channel)
             row.problems += [f"order {number} cannot be read, and was not set aside" for number in waiting]
         return rows
+
+    def judge_warehouse(self) -> Depot | None:
+        """What is stored of the warehouse's work beside what it did itself; None where there is none."""
+        if self.warehouse is None or self.packers is None or self.store is None:
+            return None
+        return judge_depot(self.store, WAREHOUSE, self.warehouse.yard, self.packers)
 
     def breaches(self) -> list[str]:
         """What `ordersync verify` says."""

@@ -44,7 +44,7 @@ class Staff:
     # The warehouse.
 
     def send(self, most: int = 1000) -> int:
-        """What was released leaves; returns how many parcels did."""
+        """What was released leaves, but where a warehouse does so by itself; returns how many parcels did."""
         play = self._play
         if play.store is None:
             return 0
@@ -56,7 +56,9 @@ class Staff:
                 " AS units, (SELECT min(l.number) FROM fulfilment_lines w JOIN lines l ON l.id = w.line_id"
                 " WHERE w.fulfilment_order_id = f.id AND w.quantity > w.shipped) AS line FROM fulfilment_orders f"
                 " JOIN locations p ON p.id = f.location_id JOIN orders o ON o.id = f.order_id"
-                " JOIN channels c ON c.id = o.channel_id WHERE f.state = 'released' ORDER BY f.id LIMIT :most",
+                " JOIN channels c ON c.id = o.channel_id WHERE f.state = 'released' AND p.name <> :served"
+                " ORDER BY f.id LIMIT :most",
+                served=play.served,
                 most=most,
             )
         left = 0
@@ -111,16 +113,19 @@ class Staff:
 
     # Operators.
 
-    def call_off(self, name: str, *, early: bool | None = None) -> bool:
+    def call_off(self, name: str, *, early: bool | None = None, number: str = "") -> bool:
         """An order that has not left is cancelled here, or what is left of one; whether there was one to cancel.
 
-        `early`: one no location was asked for yet, or (False) one that was.
+        `early`: one no location was asked for yet, or (False) one that was. `number`: this one.
         """
         choice = self._play.random
         orders = [
             row
             for row in self._orders(name, Ability.CANCEL)
-            if row.open and (not row.left or name not in ONLY_WHOLE) and early in (None, not row.asked)
+            if row.open
+            and (not row.left or name not in ONLY_WHOLE)
+            and early in (None, not row.asked)
+            and number in ("", row.of)
         ]
         if not orders:
             return False
@@ -187,9 +192,10 @@ class Staff:
             return ()
         if told_by is not None and told_by not in find(play.channels[name].connector).abilities:
             return ()
+        moving = play.packers.untold() if play.packers is not None else set()
         with play.store.read() as tx:
-            return tx.rows(
-                "SELECT o.id, l.number AS line, l.reserved + l.backordered AS open,"
+            rows = tx.rows(
+                "SELECT o.id, o.number AS of, l.number AS line, l.reserved + l.backordered AS open,"
                 " (SELECT sum(e.shipped) FROM lines e WHERE e.order_id = o.id) AS left,"
                 " (SELECT sum(e.allocated) FROM lines e WHERE e.order_id = o.id) AS asked,"
                 " EXISTS (SELECT 1 FROM shipment_lines u JOIN pushes p ON p.shipment_id = u.shipment_id"
@@ -199,6 +205,7 @@ class Staff:
                 " WHERE e.order_id = o.id AND (e.cancelled > 0 OR e.held > 0)) ORDER BY l.id DESC LIMIT 60",
                 name=name,
             )
+        return [row for row in rows if row.id not in moving]
 
     def _try(self, deed: Callable[[Store], object]) -> bool:
         if self._play.store is None:

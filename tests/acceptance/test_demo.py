@@ -33,6 +33,12 @@ def test_the_demo_tells_the_whole_story_however_few_orders_it_plays(tmp_path: Pa
     assert told["orders"].keys() == {one.name for one in EPISODES}
     assert all(times >= 1 for times in told["orders"].values())
     assert all(row["at_channel"] == row["imported"] >= 2 for row in told["channels"])
+    depot = told["warehouse"]
+    assert (depot["location"], depot["lying"], depot["aside"], depot["problems"]) == ("west", 0, 0, [])
+    assert depot["parcels"] == depot["booked"] > 1
+    assert depot["handed"] > depot["taken"] >= 1
+    assert depot["declined"] >= 1
+    assert depot["recalled"] >= 1
     assert len(told["metrics"]) == len({metric["definition"] for metric in told["metrics"]}) > 5
     assert "export CREDENTIALS_DIRECTORY=" in done.stderr
     looked = ordersync("orders", "--json", "--config", f"{kept}/config", CREDENTIALS_DIRECTORY=f"{kept}/secrets")

@@ -123,7 +123,7 @@ def test_an_answer_to_work_that_cannot_be_read_leaves_it_in_doubt(
 ) -> None:
     from werkzeug.wrappers import Response
 
-    monkeypatch.setattr(yard, "_answer", lambda *_: Response('{"state": "maybe"}', mimetype="application/json"))
+    monkeypatch.setattr(yard.wire, "handle", lambda *_: Response('{"state": "maybe"}', mimetype="application/json"))
     with pytest.raises(Unavailable) as raised:
         list(connect(yard).release([WarehouseConformance().work(yard)]))
     assert raised.value.ambiguous
@@ -133,7 +133,7 @@ def test_pages_that_do_not_get_on_are_an_outage(yard: Service, monkeypatch: pyte
     from werkzeug.wrappers import Response
 
     answer = Response('{"events": [], "cursor": "", "more": true}', mimetype="application/json")
-    monkeypatch.setattr(yard, "_events", lambda *_: answer)
+    monkeypatch.setattr(yard.wire, "_events", lambda *_: answer)
     with pytest.raises(Unavailable, match="does not get on"):
         list(connect(yard).events(None))
 
