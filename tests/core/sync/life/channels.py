@@ -63,6 +63,7 @@ class Channels(Picking):
             far.change_line(number, one.number, cancelled=one.cancelled + units)
         elif what == "reopened" and one is not None:
             far.change_line(number, one.number, cancelled=0)
+            far.reopened.add((number, one.number))
         elif what == "cancel all":
             all_of_it = [msgspec.structs.replace(each, cancelled=each.ordered - each.shipped) for each in now.lines]
             far.change(number, lines=tuple(all_of_it))

@@ -38,6 +38,8 @@ class Far(Fake):
     abilities: frozenset[Ability] = ABLE
     told: dict[str, list[Order]] = field(default_factory=dict)
     mood: str = "well"
+    reopened: set[tuple[str, str]] = field(default_factory=set)
+    """Lines, by order, of which the channel wants again what was cancelled of them."""
     parcels: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By key: the order's number and the tracking number it is shown by."""
     given: dict[str, str] = field(default_factory=dict)

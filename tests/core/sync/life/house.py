@@ -308,7 +308,8 @@ class House(Picking):
     def undone(self) -> list[str]:
         """The warehouse still has to send what is wanted of it, unless somebody said that it is otherwise.
 
-        That is: parcels booked by hand or void, recalls and notices that were refused.
+        That is: parcels booked by hand or void, or shown by a channel that were not told by the warehouse; recalls and
+        notices that were refused.
         """
         odd = {
             id
@@ -318,7 +319,8 @@ class House(Picking):
         }
         rows = self.live.world.rows(
             "SELECT h.order_id FROM handovers h JOIN recalls r ON r.handover_id = h.id WHERE r.state = 'refused' UNION"
-            " SELECT h.order_id FROM handovers h JOIN notices n ON n.handover_id = h.id WHERE n.state <> 'taken'"
+            " SELECT h.order_id FROM handovers h JOIN notices n ON n.handover_id = h.id WHERE n.state <> 'taken' UNION"
+            " SELECT order_id FROM shipments WHERE origin = 'channel'"
         )
         odd |= {row.order_id for row in rows}
         held = {row.order_id for row in self.live.world.rows("SELECT order_id FROM holds")}

@@ -247,6 +247,7 @@ class Live:
         return [*self._untold(), *self._starving(), *(f"{row.number} is set aside: {row.reason}" for row in unread)]
 
     def _untold(self) -> list[str]:
+        """Pushes that are not done, and units cancelled here alone; what its channel wants again is a person's."""
         found = []
         refused = {row.order_id for row in self.world.rows("SELECT order_id FROM pushes WHERE state = 'refused'")}
         for row in self.world.rows("SELECT id, kind, order_id, state, reason FROM pushes ORDER BY id"):
@@ -257,7 +258,7 @@ class Live:
                 continue
             there = {line.number: line for line in self.far[sold.channel].now(sold.number).lines}
             for number, kept in sold.lines.items():
-                if number in there and kept.cancelling:
+                if number in there and kept.cancelling and (sold.number, number) not in self.far[sold.channel].reopened:
                     found.append(f"{sold.number}/{number}: {kept.cancelling} cancelled here only")
         return found
 
