@@ -159,6 +159,7 @@ def run_round(
     _map(store, channel, channels)
     attempt(lambda: settle_pushes(store, channel, clock), None)
     told = attempt(lambda: settle_levels(store, channel, clock), Told())
+    outcome.resumed = refill(store, channel, clock, channels)  # who waits comes before who is new
     hinted = attempt(lambda: answer_hints(store, channel, clock, stopping), Answered())
     due = _follow(store, channel, channels, clock, woken)  # at once: what follows may take long, or fail
     pulling = pulling or bool(hinted.look) or bases_wanted(store, channel, clock())
@@ -168,7 +169,6 @@ def run_round(
     pulled: Counts | None = Counts()
     pulled_at = clock()
     if pulling:
-        outcome.resumed = refill(store, channel, clock, channels)  # who waits comes before who is new
         before = len(waits)
         with _explained(hinted.parked):
             pulled = attempt(lambda: pull(store, channel, clock, stopping=stopping, progress=counted), None)

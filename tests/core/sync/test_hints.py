@@ -131,6 +131,16 @@ def test_a_look_moves_no_pulls_place(world: World, shop: Channel) -> None:
     assert (world.channel_row().cursor, world.channel_row().last_pull) == ("here", before.last_pull)
 
 
+def test_who_waits_is_served_before_who_is_hinted_at(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A", 10)))
+    world.receive("A", "east", 1)
+    connector(shop).orders["2"] = body(order("2", line(1, "A")))
+    say(world, of("2"))
+    done = run(world, shop, pulling=False)
+    assert (done.resumed, done.orders.stored) == (1, 1)
+    assert (world.counts("1")["reserved"], world.line("2").backordered) == (10, 1)
+
+
 def test_a_hint_and_a_pull_together_reserve_once(world: World, shop: Channel) -> None:
     fake, placed = connector(shop), order("1", line(1, "A", 2))
     fake.orders["1"] = body(placed)
