@@ -25,8 +25,9 @@ from core.sync.stock_shown import show as stand
 from core.sync.take_back import TakenBack
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="The item's SKU.")]
-Location = Annotated[str, typer.Argument(metavar="LOCATION", help="A location of locations.toml.")]
-Quantity = Annotated[int, typer.Argument(metavar="QTY", min=0, help="Units.")]
+OneSku = Annotated[str | None, typer.Argument(metavar="SKU", help="The item's SKU.")]
+Location = Annotated[str | None, typer.Argument(metavar="LOCATION", help="A location of locations.toml.")]
+Quantity = Annotated[int | None, typer.Argument(metavar="QTY", min=0, help="Units.")]
 Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="What people call the item.")]
 Reference = Annotated[
     str, typer.Option("--reference", metavar="TEXT", help="Yours: the same one is booked once, however often given.")
@@ -91,9 +92,13 @@ def _rows(item: Shown) -> list[tuple[str | int | None, ...]]:
 
 
 def receive(
-    sku: Sku,
-    location: Location,
-    quantity: Quantity,
+    sku: OneSku = None,
+    location: Location = None,
+    quantity: Quantity = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="CSV", help="A delivery of many: columns sku, location, quantity (and title)."),
+    ] = None,
     ref: Annotated[
         str, typer.Option("--ref", metavar="TEXT", help="What it was expected as; any number of deliveries may follow.")
     ] = "",
@@ -104,30 +109,22 @@ def receive(
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
-    """Units came to a location. An unknown SKU becomes an item."""
+    """Units came to a location, or many by a file: all of it is booked, or nothing. An unknown SKU becomes an item."""
     if over and not ref:
         raise UserError("--over without --ref; name what was expected")
+    more: dict[str, Any] = {"reference": reference, "expected": ref, "over": over, "note": note}
     with _booked(config, json) as (store, done):
-        done(
-            stock.receive(
-                store,
-                sku,
-                location,
-                quantity,
-                clock(),
-                title=title,
-                reference=reference,
-                expected=ref,
-                over=over,
-                note=note,
-            )
-        )
+        if file is not None:
+            done(_from_file(store, file, "receive", sku or title, **more))
+        else:
+            sku, location, quantity = _named(sku, location, quantity, "to receive")
+            done(stock.receive(store, sku, location, quantity, clock(), title=title, **more))
 
 
 def set_on_hand(
-    sku: Annotated[str | None, typer.Argument(metavar="SKU", help="The item's SKU.")] = None,
-    location: Annotated[str | None, typer.Argument(metavar="LOCATION", help="A location of locations.toml.")] = None,
-    quantity: Annotated[int | None, typer.Argument(metavar="QTY", min=0, help="Units.")] = None,
+    sku: OneSku = None,
+    location: Location = None,
+    quantity: Quantity = None,
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="CSV", help="Many at once: columns sku, location, quantity (and title)."),
@@ -139,51 +136,78 @@ def set_on_hand(
     json: Json = False,
 ) -> None:
     """Set on hand at a location, or at many from a file: all of it is booked, or nothing."""
-    if file is not None and (sku is not None or title):
-        raise UserError("--file and a SKU at once; give one of the two")
+    more: dict[str, Any] = {"reference": reference, "note": note}
     with _booked(config, json) as (store, done):
         if file is not None:
-            with show.progress() as bars:
-                bars.add_task(f"booking {file.name}", total=None, told="")
-                booking = import_csv(store, file, clock(), reference=reference, note=note)
-        elif sku is None or location is None or quantity is None:
-            raise UserError("nothing to set; write SKU LOCATION QTY, or --file CSV")
+            done(_from_file(store, file, "set", sku or title, **more))
         else:
-            booking = stock.set_on_hand(
-                store, sku, location, quantity, clock(), title=title, reference=reference, note=note
-            )
-        done(booking)
+            sku, location, quantity = _named(sku, location, quantity, "to set")
+            done(stock.set_on_hand(store, sku, location, quantity, clock(), title=title, **more))
 
 
 def adjust(
-    sku: Sku,
-    location: Location,
-    change: Annotated[str, typer.Argument(metavar="CHANGE", help="More or less units: 3, +3 or -3.")],
+    sku: OneSku = None,
+    location: Location = None,
+    change: Annotated[str | None, typer.Argument(metavar="CHANGE", help="More or less units: 3, +3 or -3.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="CSV", help="Many at once: columns sku, location and change.")
+    ] = None,
     reference: Reference = "",
     note: Note = "",
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
-    """Units more or less of a known item: found, broken, lost."""
-    digits = change[1:] if change[:1] in ("+", "-") else change
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 10:
+    """Units more or less of a known item, or of many from a file: found, broken, lost."""
+    more: dict[str, Any] = {"reference": reference, "note": note}
+    digits = change[1:] if change and change[0] in "+-" else change or ""
+    if change is not None and (not (digits.isascii() and digits.isdigit()) or len(digits) > 10):
         raise UserError(f"{change!r} is no number of units; write for example 3 or -3")
+    units = None if change is None else int(change)
     with _booked(config, json) as (store, done):
-        done(stock.adjust(store, sku, location, int(change), clock(), reference=reference, note=note))
+        if file is not None:
+            done(_from_file(store, file, "adjust", sku, **more))
+        else:
+            sku, location, units = _named(sku, location, units, "to adjust", "CHANGE")
+            done(stock.adjust(store, sku, location, units, clock(), **more))
 
 
 def count(
-    sku: Sku,
-    location: Location,
-    quantity: Quantity,
+    sku: OneSku = None,
+    location: Location = None,
+    quantity: Quantity = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="CSV", help="Many at once: columns sku, location and quantity.")
+    ] = None,
     reference: Reference = "",
     note: Note = "",
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
-    """Somebody counted: so many units are there, the promised ones included."""
+    """Somebody counted an item, or many in a file: so many units are there, the promised ones included."""
+    more: dict[str, Any] = {"reference": reference, "note": note}
     with _booked(config, json) as (store, done):
-        done(stock.count(store, sku, location, quantity, clock(), reference=reference, note=note))
+        if file is not None:
+            done(_from_file(store, file, "count", sku, **more))
+        else:
+            sku, location, quantity = _named(sku, location, quantity, "to count")
+            done(stock.count(store, sku, location, quantity, clock(), **more))
+
+
+def _from_file(store: Store, file: Path, kind: str, beside: str | None, **more: Any) -> Booking:
+    """All that a file says; `beside`: what was named on the command line as well."""
+    if beside:
+        raise UserError(f"--file and {beside!r} at once; give one of the two")
+    with show.progress() as bars:
+        bars.add_task(f"booking {file.name}", total=None, told="")
+        return import_csv(store, file, clock(), kind=kind, **more)
+
+
+def _named(
+    sku: str | None, location: str | None, units: int | None, what: str, called: str = "QTY"
+) -> tuple[str, str, int]:
+    if sku is None or location is None or units is None:
+        raise UserError(f"nothing {what}; write SKU LOCATION {called}, or --file CSV")
+    return sku, location, units
 
 
 def kit(

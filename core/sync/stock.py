@@ -295,7 +295,8 @@ def _name(tx: Tx, asks: Sequence[Ask], items: dict[str, int]) -> None:
 
 def _why(asks: Sequence[Ask]) -> str:
     if len(asks) > 1:
-        return f"{len(asks)} quantities were {'counted' if asks[0].kind == 'count' else 'set'}"
+        done = {"count": "counted", "set": "set", "adjust": "adjusted", "receive": "received"}[asks[0].kind]
+        return f"{len(asks)} quantities were {done}"
     (ask,) = asks
     said = {"count": "counted", "set": "set to", "adjust": "adjusted by", "receive": "received"}[ask.kind]
     return f"{ask.sku} at {ask.location} was {said} {ask.units}"

@@ -19,6 +19,7 @@ Row = tuple[int, dict[str, str]]
 """A line's number in its file, and its cells by column."""
 
 _DIGITS = re.compile("[0-9]{1,10}")
+_SIGNED = re.compile("[+-]?[0-9]{1,10}")
 
 
 class BadFile(UserError):
@@ -30,37 +31,56 @@ class BadFile(UserError):
 
 
 def import_csv(
-    store: Store, path: Path, now: int, *, reference: str = "", actor: str = "operator", note: str = ""
+    store: Store,
+    path: Path,
+    now: int,
+    *,
+    kind: str = "set",
+    reference: str = "",
+    expected: str = "",
+    over: bool = False,
+    actor: str = "operator",
+    note: str = "",
 ) -> Booking:
-    """Sets on hand from a file with the columns sku, location, quantity and, if wanted, title.
+    """Books what a file says of items at locations: the columns are sku, location, quantity (`change` where `kind` is
+    adjust) and, where unknown items are made (set, receive), if wanted, title.
 
-    What the file does not name stays as it is. Raises `BadFile` with everything wrong in it; nothing is booked then.
+    `kind` is that of an `Ask`; `expected` and `over` are those of `stock.receive`. What the file does not name stays as
+    it is. Raises `BadFile` with everything wrong in it; nothing is booked then. And `UserError` where a file that adds
+    or takes away has no reference: given twice it would count twice.
     """
-    rows = _read(path, ("sku", "location", "quantity"), ("title",))
+    if kind in ("receive", "adjust") and not reference:
+        raise UserError(f"{path.name}: give --reference, so that it is booked once however often it is given")
+    makes, column = kind in ("set", "receive"), "change" if kind == "adjust" else "quantity"
+    rows = _read(path, ("sku", "location", column), ("title",) if makes else ())
     with store.read() as tx:
         places = [row.name for row in tx.rows("SELECT name FROM locations ORDER BY name")]
         kits = {row.sku for row in tx.rows("SELECT sku FROM items WHERE id IN (SELECT kit_id FROM kits)")}
+        known = item_ids(tx, [cells["sku"] for _, cells in rows])
     problems: list[str] = []
     first: dict[tuple[str, str], int] = {}
     asks = []
     for number, cells in rows:
         sku, location = cells["sku"], cells["location"]
-        units = _quantity(cells["quantity"], 0)
+        units = _change(cells[column]) if kind == "adjust" else _quantity(cells[column], 0)
         said = _about_sku(sku)
         if sku in kits:
-            said.append(f"{sku} is a kit and has no stock of its own; set its components")
+            said.append(f"{sku} is a kit and has no stock of its own; name its components")
+        elif not said and not makes and sku not in known:
+            said.append(f"there is no item {sku}; receive it first (`ordersync stock receive`)")
         if location not in places:
             said.append(f"there is no location {location!r}; {there_are(places)}")
         if units is None:
-            said.append(f"{cells['quantity']!r} is no quantity; write a whole number from 0 to {MAX_QUANTITY}")
+            least = -MAX_QUANTITY if kind == "adjust" else 0
+            said.append(f"{cells[column]!r} is no {column}; write a whole number from {least} to {MAX_QUANTITY}")
         seen = first.setdefault((sku, location), number)
         if seen != number:
             said.append(f"{sku} at {location} stands in line {seen} already; keep one of the two")
         problems += [f"{path.name}:{number}: {text}" for text in said]
-        asks.append(Ask(kind="set", sku=sku, location=location, units=units or 0, title=cells.get("title", "")))
+        asks.append(Ask(kind=kind, sku=sku, location=location, units=units or 0, title=cells.get("title", "")))
     if problems:
         raise BadFile(problems)
-    return book(store, asks, now, reference=reference, actor=actor, note=note)
+    return book(store, asks, now, reference=reference, expected=expected, over=over, actor=actor, note=note)
 
 
 def import_kits(store: Store, path: Path) -> int:
@@ -99,6 +119,13 @@ def _quantity(text: str, least: int) -> int | None:
     if not _DIGITS.fullmatch(text):
         return None
     return int(text) if least <= int(text) <= MAX_QUANTITY else None
+
+
+def _change(text: str) -> int | None:
+    """Units more or less: 3, +3 or -3."""
+    if not _SIGNED.fullmatch(text):
+        return None
+    return int(text) if abs(int(text)) <= MAX_QUANTITY else None
 
 
 def _read(path: Path, columns: Sequence[str], optional: Sequence[str]) -> list[Row]:

@@ -60,6 +60,29 @@ def test_a_file_is_booked_whole_or_not_at_all(desk: Desk) -> None:
     assert on_hand(desk) == {"MUG": (1, 0, 1), "TEE": (5, 0, 5)}
 
 
+def test_counts_deliveries_and_changes_come_from_files(desk: Desk) -> None:
+    file = desk.folder / "stock.csv"
+    file.write_text("sku,location,quantity\nTEE,east,5\nMUG,west,1\n")
+    assert desk.run("stock", "receive", "--file", str(file)).told == (
+        "ordersync: stock.csv: give --reference, so that it is booked once however often it is given"
+    )
+    for new in (True, False):
+        moved = desk.ok("stock", "receive", "--file", str(file), "--reference", "N1")["moved"]
+        assert [one["new"] for one in moved] == [new, new]
+    file.write_text("sku,location,change\nTEE,east,-1\n")
+    desk.ok("stock", "adjust", "--file", str(file), "--reference", "N2")
+    file.write_text("sku,location,quantity\nMUG,west,3\n")
+    desk.ok("stock", "count", "--file", str(file))
+    assert on_hand(desk) == {"MUG": (3, 0, 3), "TEE": (4, 0, 4)}
+
+
+@pytest.mark.parametrize("command", ["receive", "set", "adjust", "count"])
+def test_one_item_and_a_file_at_once_are_refused(desk: Desk, command: str) -> None:
+    ran = desk.run("stock", command, "TEE", "--file", "x.csv")
+    assert (ran.code, ran.told) == (2, "ordersync: --file and 'TEE' at once; give one of the two")
+    assert "write SKU LOCATION" in desk.run("stock", command, "TEE").told
+
+
 def test_set_wants_one_thing_or_a_file(desk: Desk) -> None:
     assert desk.run("stock", "set", "TEE").told == "ordersync: nothing to set; write SKU LOCATION QTY, or --file CSV"
     assert desk.run("stock", "set", "TEE", "--file", "x.csv").code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from core.errors import UserError
 from core.model import MAX_QUANTITY, Hold
 from core.store.database import Store
+from core.sync.incoming import expect, incoming
 from core.sync.kits import define_kit, define_kits
 from core.sync.stock import adjust, book, count, receive, set_on_hand
 from core.sync.stock_asked import Ask
@@ -19,7 +21,7 @@ from core.sync.stock_files import BadFile, import_csv, import_kits
 from core.sync.stock_shown import show
 from core.sync.take_back import Holder, Work, plan
 from core.sync.verify import verify
-from tests.core.sync.world import SECOND, START, World, line, order
+from tests.core.sync.world import SECOND, START, World, check, line, order
 
 
 @pytest.fixture
@@ -298,6 +300,64 @@ def test_a_file_that_is_not_there_or_not_utf8_is_refused(shop: World, tmp_path: 
     (tmp_path / "stock.csv").write_bytes(b"sku,location,quantity\n\xff,east,1\n")
     with pytest.raises(BadFile, match="UTF-8"):
         import_csv(shop.store, tmp_path / "stock.csv", shop.now)
+
+
+def test_a_file_of_counts_takes_back_what_is_not_there(shop: World, tmp_path: Path) -> None:
+    for sku in "AB":
+        receive(shop.store, sku, "east", 3, shop.now)
+    channel = shop.channel()
+    shop.take(channel, order("1", line(1, "A", 3), line(2, "B", 1)))
+    text = "sku,location,quantity\nA,east,1\nB,east,5\n"
+    booking = import_csv(shop.store, _file(tmp_path, text), shop.now, kind="count", reference="ROUND-1")
+    assert [(moved.sku, moved.was, moved.on_hand) for moved in booking.moved] == [("A", 3, 1), ("B", 3, 5)]
+    (lost,) = booking.taken_back
+    assert lost.backordered == 2
+    assert "2 quantities were counted" in shop.value("SELECT detail FROM audit WHERE event = 'promise taken back'")
+    check(shop.store)
+
+
+def test_a_delivery_by_file_is_booked_once_and_counts_towards_what_was_expected(shop: World, tmp_path: Path) -> None:
+    for sku, units in (("A", 5), ("B", 2)):
+        expect(shop.store, sku, "east", units, "PO-1", shop.now)
+    file = _file(tmp_path, "sku,location,quantity,title\nA,east,3,\nB,east,2,A cup\n")
+    said: dict[str, Any] = {"kind": "receive", "reference": "NOTE-7", "expected": "PO-1"}
+    assert [one.new for one in import_csv(shop.store, file, shop.now, **said).moved] == [True, True]
+    assert [one.new for one in import_csv(shop.store, file, shop.now, **said).moved] == [False, False]
+    assert [(one.sku, one.left) for one in incoming(shop.store, now=shop.now)] == [("A", 2)]
+    assert shop.at("A") == {"east": (3, 0)}
+    too_many = _file(tmp_path, "sku,location,quantity\nA,east,2\nB,east,1\n")
+    with pytest.raises(UserError, match="PO-1 still brings 0 of B"):
+        import_csv(shop.store, too_many, shop.now, **(said | {"reference": "NOTE-8"}))
+    assert shop.at("A") == {"east": (3, 0)}
+
+
+def test_a_file_of_changes_is_booked_whole_or_not_at_all(shop: World, tmp_path: Path) -> None:
+    for sku in "AB":
+        receive(shop.store, sku, "east", 3, shop.now)
+    file = _file(tmp_path, "sku,location,change\nA,east,-1\nB,east,+2\n")
+    with pytest.raises(UserError, match="give --reference"):
+        import_csv(shop.store, file, shop.now, kind="adjust")
+    import_csv(shop.store, file, shop.now, kind="adjust", reference="R1")
+    assert (shop.at("A"), shop.at("B")) == ({"east": (2, 0)}, {"east": (5, 0)})
+    short = _file(tmp_path, "sku,location,change\nB,east,1\nA,east,-3\n")
+    with pytest.raises(UserError, match="east has 2 of A"):
+        import_csv(shop.store, short, shop.now, kind="adjust", reference="R2")
+    assert shop.at("B") == {"east": (5, 0)}
+
+
+@pytest.mark.parametrize("kind", ["count", "adjust"])
+def test_a_file_that_makes_no_items_names_the_lines_of_those_nobody_knows(
+    shop: World, tmp_path: Path, kind: str
+) -> None:
+    receive(shop.store, "A", "east", 3, shop.now)
+    column = "change" if kind == "adjust" else "quantity"
+    file = _file(tmp_path, f"sku,location,{column}\nA,east,1\nX,east,1\nA,west,--1\n")
+    with pytest.raises(BadFile) as caught:
+        import_csv(shop.store, file, shop.now, kind=kind, reference="R1")
+    assert [problem.partition("; ")[0] for problem in caught.value.problems] == [
+        "stock.csv:3: there is no item X",
+        f"stock.csv:4: '--1' is no {column}",
+    ]
 
 
 def test_kits_come_from_a_file(shop: World, tmp_path: Path) -> None:
