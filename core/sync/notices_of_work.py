@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.handover import Box, Declined, Left, Withdrawn
 from core.model import micros
 from core.store.database import Tx
+from core.sync.credit import credit
 from core.sync.decline import Units, decline
 from core.sync.hand_over import decline_all, note
 from core.sync.notices_of_stock import Gone, left_before_a_count
@@ -106,6 +107,7 @@ def take_left(tx: Tx, house: Warehouse, row: Any, id: int, event: Left, now: int
         for number, count in told.items():
             _add(tx, row, number, "shipped", count, known[number])
         if counted:
+            _credit(tx, house, row, parcel, units, now)
             continue
         leave(tx, parcel, now)
         gone = [Gone(known[number].item_id, count) for number, count in told.items()]
@@ -114,6 +116,14 @@ def take_left(tx: Tx, house: Warehouse, row: Any, id: int, event: Left, now: int
     if repeated:
         return f"order {order.name}: {', '.join(repeated)} had been told before"
     return ""
+
+
+def _credit(tx: Tx, house: Warehouse, row: Any, parcel: Departure, units: Mapping[int, int], now: int) -> None:
+    moved = credit(tx, row, units, now)
+    if moved:
+        numbers = _numbers(tx, moved)
+        told = ", ".join(f"{count} of line {number}" for number, count in numbers.items())
+        note(tx, house, row, "parcel was of this work", now, f"{parcel.tracking}: {told} had been taken for another's")
 
 
 def _parcels(boxes: Sequence[Box]) -> list[Box]:

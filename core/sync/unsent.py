@@ -36,10 +36,12 @@ def unsend_work(tx: Tx, parcel: Any, units: Mapping[int, int], others: Mapping[i
     rows = tx.rows(
         "SELECT l.* FROM handover_lines l JOIN handovers h ON h.id = l.handover_id"
         " WHERE h.order_id = :order AND l.line_id IN :lines"
-        # The work that told of it first; where none did, the newest.
+        # The work that told of it first; where none did, the newest of those at the location it left from.
         " ORDER BY CASE WHEN EXISTS (SELECT 1 FROM notices n WHERE n.handover_id = h.id AND n.kind = 'left'"
-        "  AND n.state = 'taken' AND n.happened_at = :at) THEN 0 ELSE 1 END, h.id DESC, l.number",
+        "  AND n.state = 'taken' AND n.happened_at = :at) THEN 0 ELSE 1 END,"
+        " CASE WHEN h.location_id = :place THEN 0 ELSE 1 END, h.id DESC, l.number",
         order=parcel.order_id,
+        place=parcel.location_id,
         lines=sorted(units),
         at=parcel.shipped_at,
     )

@@ -67,6 +67,37 @@ def test_by_hand_the_oldest_work_is_the_one_that_left(world: World, shop: Channe
     assert world.work("1") == [("east", "done", 1, 1), ("east", "released", 2, 0)]
 
 
+@pytest.mark.parametrize("turns", [0, 2])
+def test_a_parcel_booked_by_hand_is_of_the_work_that_tells_of_it(
+    world: World, shop: Channel, depot: Depot, turns: int
+) -> None:
+    """By hand the oldest work is taken for the sender; the warehouse says that it was the other one."""
+    world.take(shop, order("1", line(1, "TEE", 3)))
+    routed(world, shop, depot)
+    world.receive("TEE", "east", 2)
+    routed(world, shop, depot)
+    number = depot.number()
+    world.ship("1", tracking="T1", TEE=1)
+    for _ in range(turns):
+        routed(world, shop, depot)
+    depot.yard.send("OS-2", [("T1", {number: 1})], at=depot.at())
+    depot.ok()
+    assert world.work("1") == [("east", "released", 1, 0), ("east", "released", 2, 1)]
+    routed(world, shop, depot)
+    assert open_there(depot) == {"OS-1": 1, "OS-2": 1}
+    depot.yard.send("OS-2", [("T2", {number: 1})], at=depot.at())
+    for _ in range(2):
+        routed(world, shop, depot)
+        assert open_there(depot) == {"OS-1": 1, "OS-2": 0}, "nothing is asked for twice"
+    depot.yard.send("OS-1", [("T3", {number: 1})], at=depot.at())
+    routed(world, shop, depot)
+    assert depot.work() == [("OS-1", "done"), ("OS-2", "done")]
+    assert world.work("1") == [("east", "done", 1, 1), ("east", "done", 2, 2)]
+    assert world.counts("1") == {"ordered": 3, "shipped": 3}
+    assert world.stock("TEE") == (0, 0)
+    assert depot.recalls() == []
+
+
 def test_what_an_older_work_sends_after_all_calls_the_newer_one_back(world: World, shop: Channel, depot: Depot) -> None:
     """Cancelled, too late to call back, and the cancellation is taken back: both lie there."""
     world.receive("TEE", "east", 2)

@@ -278,3 +278,26 @@ def test_a_parcel_that_was_too_late_to_call_back_and_is_seen_to_is_no_issue_any_
     assert of(seen(world, shop), "recall_too_late") == []
     assert depot.work() == [("OS-1", "recalled")]
     assert depot.ok().recalled == 0
+
+
+def test_a_void_parcel_that_was_booked_by_hand_was_of_the_work_at_its_location(world: World) -> None:
+    """Its warehouse told of it at another instant than the operator: which work it was of shows by where it left."""
+    world.item("TEE", east=1, west=2)
+    shop = world.channel()
+    depot = Depot(world, locations={"east": "E", "west": "W"})
+    world.take(shop, order("1", line(1, "TEE", 3)))
+    world.release(shop)
+    depot.ok()
+    assert [work.place for work in depot.yard.works().values()] == ["E", "W"]
+    number = depot.number()
+    world.ship("1", "east", tracking="T1", TEE=1)
+    world.later()
+    depot.yard.send("OS-1", [("T1", {number: 1})], at=depot.at(-30))
+    depot.yard.send("OS-2", [("T2", {number: 1})], at=depot.at())
+    depot.ok()
+    void(world.store, Void(world.order("1").id, "T1", "label bought twice"), world.now)
+    sent = world.rows(
+        "SELECT h.key, l.shipped FROM handover_lines l JOIN handovers h ON h.id = l.handover_id ORDER BY h.id"
+    )
+    assert [tuple(row) for row in sent] == [("OS-1", 0), ("OS-2", 1)]
+    Yard.forget("depot")
