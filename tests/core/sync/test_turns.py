@@ -132,7 +132,7 @@ def test_a_kit_whose_parts_stand_apart_keeps_no_other_channel_waiting(world: Wor
 
 
 def test_what_was_left_to_a_kit_that_cannot_be_made_goes_to_whoever_waits_longest(world: World) -> None:
-    """On paper the kit is whole in the west, until the first order takes a unit there. What is left is its turn, too."""
+    """On paper the kit is whole in the west, until the first takes a unit there. What is left is its turn, too."""
     world.item("A")
     world.item("B")
     world.kit("SET", {"A": 2, "B": 1})
