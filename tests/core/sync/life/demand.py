@@ -18,6 +18,8 @@ from core.model import Ack, Level
 from core.store.database import Store
 from core.sync import levels as product
 from core.sync import round as rounds
+from core.sync.demand import learn
+from core.sync.levels import refresh
 from tests.core.sync.fake import applied
 from tests.core.sync.life.far import Far
 
@@ -149,7 +151,7 @@ class Watch:
         self._parts, self._far, self._clock = parts, far, clock
         self._fell: dict[tuple[str, str, str], int] = {}
         """When there came to be less than a channel was told, by channel, SKU and place."""
-        self._learn, self._refresh = product.learn, rounds.refresh
+        self._learn, self._refresh = learn, refresh
         for name, one in far.items():
             one.answer = self._answered(name)
         self._patched = ExitStack()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     precondition,
@@ -12,26 +11,21 @@ from hypothesis.stateful import (
 )
 
 from core.model import (
-    Observation,
-    Page,
     RefundReason,
-    Return,
-    ReturnLine,
     ReturnState,
-    instant,
 )
 from core.sync.aside import Going, let_go
 from core.sync.exchange import Exchange, exchange
 from core.sync.received import Came, Disposition, Receiving, receive
 from core.sync.refund import Wish, refund
-from core.sync.returns import take_returns
 from core.sync.rma import Opening, close_return, find, open_return
 from tests.core.sync.life.books import Kept, Sold
 from tests.core.sync.life.live import PLACES, SKUS
-from tests.core.sync.life.picking import DATA, NAME, UNITS, Picking
+from tests.core.sync.life.orphans import Orphans
+from tests.core.sync.life.picking import DATA, NAME, UNITS
 
 
-class Desk(Picking):
+class Desk(Orphans):
     """Returns are opened, told, received with every disposition, and closed; money goes back."""
 
     @precondition(lambda self: any(sold.out > 0 for sold in self.books.orders.values()))
@@ -53,13 +47,7 @@ class Desk(Picking):
             return
         number = data.draw(st.sampled_from(orders))
         one = data.draw(st.sampled_from(far.now(number).lines))
-        told = Return(
-            number=f"{number}-back", order=number, version=self.live.now, state=state,
-            requested_at=instant(self.live.now),
-            lines=(ReturnLine(number="1", order_line=one.number, sku=one.sku, quantity=units),),
-        )  # fmt: skip
-        page = Page(observations=(Observation(number=told.number, body=msgspec.json.encode(told)),), cursor="r")
-        take_returns(self.store, self.live.channels[name], page, self.live.now, self.live.world.later(1))
+        self.tell_return(name, number, one.number, one.sku, units, state)
 
     def targets(self) -> list[str]:
         rows = self.live.world.rows("SELECT id FROM rmas WHERE return_id IS NULL ORDER BY id")
@@ -79,7 +67,8 @@ class Desk(Picking):
         with self.store.read() as tx:
             found = find(tx, target)
         if found.order is None:
-            return  # its SKUs alone are known: see test_received
+            self.orphan_came(data, target, place, what, twice)
+            return
         id = found.order.id
         units = self.units(data, id, lambda kept: kept.shipped - kept.returned)
         parts = [(number, count) for number, count in units.items()]
@@ -90,6 +79,7 @@ class Desk(Picking):
         done = self.live.attempt(lambda: receive(self.store, wish, self.live.now))
         if done is None:
             return
+        self.found_its_order(done.name, id, units)
         for (number, count), at in zip(parts, done.locations, strict=True):
             kept = self.books.orders[id].lines[number]
             assert count <= kept.shipped - kept.returned
@@ -107,9 +97,12 @@ class Desk(Picking):
         if not targets:
             return
         wish = Exchange(data.draw(st.sampled_from(targets)), {sku: units}, reference=self.next("X"), over=over)
+        with self.store.read() as tx:
+            found = find(tx, wish.target)
         done = self.live.attempt(lambda: exchange(self.store, wish, self.live.now))
         if done is None:
             return
+        self.found_its_order(wish.target, found.order.id, {})
         name = self.live.world.value(
             "SELECT c.name FROM orders o JOIN channels c ON c.id = o.channel_id WHERE o.id = :id", id=done.order_id
         )
@@ -127,7 +120,9 @@ class Desk(Picking):
         target = data.draw(st.sampled_from(targets))
         with self.store.read() as tx:
             found = find(tx, target)
-        self.live.attempt(lambda: close_return(self.store, found, "", self.live.now))
+        done = self.live.attempt(lambda: close_return(self.store, found, "", self.live.now))
+        if done is not None and found.order is not None:
+            self.found_its_order(target, found.order.id, {})
 
     @precondition(lambda self: any(self.books.aside.values()))
     @rule(data=DATA, kind=st.sampled_from(["release", "dispose"]), units=UNITS)

@@ -195,6 +195,11 @@ class House(Picking):
 
     # Its turn, and what the books make of what it told.
 
+    def all_is_handed_over(self) -> None:
+        for name in self.live.channels:
+            self.live.round(name)
+        self.house_turn()
+
     @rule()
     def house_turn(self) -> None:
         due = self.plainly_due()

@@ -173,7 +173,7 @@ class Live:
         far.pulls = [[page(*late)]] if news and late else []
         everyone = {name: one.settings for name, one in self.channels.items()}
         self.world.later(1)
-        before = self.queue(name)
+        before, held = self.queue(name), self.held(name)
         try:
             run_round(self.store, channel, everyone, self.world.clock)
         except ChannelError:
@@ -181,6 +181,18 @@ class Live:
         if not news:
             self.in_turn(before, name)
         self._catch_up(name)
+        if not news:
+            still = {key: until for key, until in held.items() if until is None or until > self.now}
+            assert still.items() <= self.held(name).items(), "a hold was lifted before its time"
+
+    def held(self, name: str) -> dict[tuple[int, str], int | None]:
+        """Until when orders of a channel are held, by order and hold, but for what turns decide by themselves."""
+        rows = self.world.rows(
+            "SELECT h.order_id, h.hold, h.until FROM holds h JOIN orders o ON o.id = h.order_id JOIN channels c"
+            " ON c.id = o.channel_id WHERE c.name = :name AND h.hold NOT IN ('preorder', 'address')",
+            name=name,
+        )
+        return {(row.order_id, row.hold): row.until for row in rows}
 
     def _catch_up(self, name: str) -> None:
         """What a round read of its channel, and what it gave up."""

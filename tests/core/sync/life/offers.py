@@ -12,7 +12,7 @@ from hypothesis.stateful import (
 
 from core.levels import Own
 from core.model import Fulfiller
-from core.sync import presale
+from core.sync import presale, stock
 from core.sync.ahead import watch
 from core.sync.levels import touch_changed_rules
 from core.sync.listing_rules import set_rule
@@ -121,9 +121,15 @@ class Offers(Picking):
     def levels_are_looked_at(self) -> None:
         self.levels_follow()
 
-    @rule(name=st.sampled_from(["shop", "zone"]), sku=SINGLE, units=UNITS, minutes=st.sampled_from([0, 5, 40, 90]))
-    def sold_elsewhere(self, name: str, sku: str, units: int, minutes: int) -> None:
-        """An order that is heard late; then the channel whose buffers follow demand learns of it."""
+    @rule(name=NAME, sku=SINGLE, units=UNITS, minutes=st.sampled_from([0, 5, 40, 90]), plenty=st.booleans())
+    def sold_elsewhere(self, name: str, sku: str, units: int, minutes: int, plenty: bool) -> None:
+        """An order that is heard late; then the channel whose buffers follow demand learns of it.
+
+        `plenty`: of goods that stand there for so long that there is something to keep back.
+        """
+        if plenty:
+            stock.receive(self.store, sku, "west", 40, self.live.now)
+            self.books.move(sku, 40, "west")
         wanted = [line(1, sku, units, unit_price=PRICE)]
         number = self.live.begin(name, wanted, (), Fulfiller.MERCHANT)
         self.live.world.later(60 * minutes)
@@ -132,6 +138,10 @@ class Offers(Picking):
         self.live.world.later(660)
         self.live.round("mart")
         self.levels_follow()
+        if plenty:
+            more = min(40, self.books.on_hand[sku, "west"])
+            stock.adjust(self.store, sku, "west", -more, self.live.now)
+            self.books.move(sku, -more, "west")
 
     @invariant()
     def what_is_sold_ahead_is_offered(self) -> None:

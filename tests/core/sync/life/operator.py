@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     rule,
@@ -57,9 +59,18 @@ class Operator(Picking):
         rows = self.live.world.rows(
             "SELECT id, kind, order_id FROM pushes WHERE state IN ('refused', 'queued') ORDER BY id"
         )
-        if not rows:
-            return
-        row = data.draw(st.sampled_from(list(rows)))
+        if rows:
+            self.see_to(data.draw(st.sampled_from(list(rows))), dropped)
+
+    def a_cancellation(self) -> Any:
+        """The push of the newest cancellation that can be taken back; None where there is none."""
+        rows = self.live.world.rows(
+            "SELECT id, kind, order_id FROM pushes WHERE kind = 'cancel' AND state IN ('refused', 'queued')"
+            " ORDER BY id DESC LIMIT 1"
+        )
+        return rows[0] if rows else None
+
+    def see_to(self, row: Any, dropped: bool) -> None:
         before = {
             one.number: one for one in self.live.world.rows("SELECT * FROM lines WHERE order_id = :id", id=row.order_id)
         }
@@ -127,5 +138,10 @@ class Operator(Picking):
     def released(self, data: st.DataObject, kind: Hold | None) -> None:
         held = {row.order_id for row in self.live.world.rows("SELECT order_id FROM holds")}
         id = self.known(data, lambda id, sold: id in held)
-        if id is not None:
-            self.live.attempt(lambda: lift(self.store, id, kind, self.live.now, why="looked at"))
+        if id is None:
+            return
+        before = self.live.world.rows("SELECT hold FROM holds WHERE order_id = :id", id=id)
+        done = self.live.attempt(lambda: lift(self.store, id, kind, self.live.now, why="looked at"))
+        after = self.live.world.rows("SELECT hold FROM holds WHERE order_id = :id", id=id)
+        one = {(kind or Hold.OPERATOR).value} if done is not None else set()
+        assert {row.hold for row in after} == {row.hold for row in before} - one

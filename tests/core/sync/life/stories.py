@@ -10,27 +10,28 @@ from hypothesis.stateful import (
 )
 
 from core.sync.received import Disposition
+from tests.core.sync.life.between import Between
 from tests.core.sync.life.desk import Desk
-from tests.core.sync.life.house import SERVED, House
+from tests.core.sync.life.house import SERVED
 from tests.core.sync.life.live import PLACES
 from tests.core.sync.life.operator import Operator
 from tests.core.sync.life.parcels import Parcels
 from tests.core.sync.life.picking import DATA
-from tests.core.sync.life.shelves import Shelves
 
 ACTS = st.lists(
     st.sampled_from(
         [
-            "leaves", "leaves in part", "cancelled", "void", "back", "sent", "sent", "heard", "counted", "counted late",
-            "adjusted", "declined", "moved", "arrives", "rejected", "turn",
+            "leaves", "leaves in part", "cancelled", "not cancelled", "void", "back", "back again", "exchanged", "sent",
+            "sent", "heard", "counted", "counted late", "counted between", "adjusted", "declined", "moved", "arrives",
+            "rejected", "turn",
         ]
     ),
     min_size=4,
-    max_size=8,
+    max_size=9,
 )  # fmt: skip
 
 
-class Stories(Shelves, Parcels, Operator, Desk, House):
+class Stories(Parcels, Operator, Desk, Between):
     """Everything is released and handed over; then one thing follows another."""
 
     @rule(data=DATA, acts=ACTS)
@@ -42,9 +43,7 @@ class Stories(Shelves, Parcels, Operator, Desk, House):
         self.story(data, acts)  # under a second name it is chosen twice as often
 
     def story(self, data: st.DataObject, acts: list[str]) -> None:
-        for name in self.live.channels:
-            self.live.round(name)
-        self.house_turn()
+        self.all_is_handed_over()
         for act in acts:
             self.act(data, act)()
             self.look()
@@ -63,11 +62,21 @@ class Stories(Shelves, Parcels, Operator, Desk, House):
             "adjusted": lambda: self.house_adjusts(sku=sku, place=place, units=1, twice=True),
             "moved": lambda: self.transferred(sku=sku, start=place, end="west", units=1, journey=True, twice=True),
             "rejected": lambda: self.rejected(data, place=place, whole=True, desk=True),
+            "counted between": lambda: self.house_counts_between(
+                data, found=1, turned=data.draw(st.booleans()), broken=data.draw(st.booleans()), meanwhile="received"
+            ),
             "turn": lambda: self.live.round(data.draw(st.sampled_from(sorted(self.live.channels)))),
         }
+        if self.a_cancellation() is not None:
+            acts["not cancelled"] = lambda: self.see_to(self.a_cancellation(), dropped=True)
         if boxes:
             acts["void"] = lambda: self.voided(data)
+        if self.targets():
+            acts["exchanged"] = lambda: self.exchanged(
+                data, sku=sku, units=1, twice=True, over=data.draw(st.booleans())
+            )
         if out:
+            acts["back again"] = lambda: self.return_opened(data, whole=True)
             acts["back"] = lambda: self.came_back(
                 data, place=data.draw(st.sampled_from(["", *PLACES])), what=Disposition.RESTOCK, twice=True
             )
