@@ -41,7 +41,8 @@ def list_(config: Config = given.FOLDER, json: Json = False) -> None:
         ("SKU", "location", "condition", "units", "since"),
         [(one.sku, one.location, one.condition, one.units, show.clock_time(one.since)) for one in found],
     )
-    show.line(f"{sum(one.units for one in found)} units stand aside")
+    total = sum(one.units for one in found)
+    show.line(f"{show.many(total, 'unit')} {'stands' if total == 1 else 'stand'} aside")
 
 
 def release(

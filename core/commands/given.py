@@ -119,6 +119,11 @@ def chosen_houses(settings: Settings, names: Sequence[str] | None) -> tuple[list
             raise ConfigError(own)
     houses = [name for name in dict.fromkeys(names) if name in settings.warehouses]
     channels = [name for name in names if name not in settings.warehouses]
+    wrong = {problem.file.partition(":")[0] for problem in settings.problems}
+    for name in channels if settings.warehouses else ():
+        if not {name} & {*settings.channels, *settings.disabled} and f"channels/{name}.toml" not in wrong:
+            every = ", ".join([*settings.channels, *settings.warehouses])
+            raise UserError(f"there is no channel or warehouse {name!r}; there are: {every}")
     return channels or None, houses
 
 

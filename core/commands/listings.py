@@ -185,10 +185,11 @@ def mapped(
     if not listed:
         show.line(f"{name} has not shown a listing {sku} so far: it counts for orders, and once it is shown")
     for moved in done.moved:
-        show.line(f"moved: {moved.order}: {moved.units} units, {moved.reserved} of them promised")
+        show.line(f"moved: {moved.order}: {show.many(moved.units, 'unit')}, {moved.reserved} promised")
     for left in done.left:
-        cure = f"a location was asked for them: `ordersync order {left.order_id}`"
-        show.line(f"left: {left.order}: {left.units} units are still {done.was}; {cure}")
+        cure = f"a location was asked for it: `ordersync order {left.order_id}`"
+        are = "is" if left.units == 1 else "are"
+        show.line(f"left: {left.order}: {show.many(left.units, 'unit')} {are} still {done.was}; {cure}")
 
 
 def unmapped(channel: Channel, sku: Sku, config: Config = given.FOLDER, json: Json = False) -> None:

@@ -99,4 +99,4 @@ def _tell(done: Rerouted, name: str, json: bool) -> None:
     if done.waits:
         show.line(f"the rest waits for a location: {done.waits}")
     if done.backordered:
-        show.line(f"{show.many(done.backordered, 'unit')} waits for stock")
+        show.line(f"{show.many(done.backordered, 'unit')} {'waits' if done.backordered == 1 else 'wait'} for stock")

@@ -19,6 +19,7 @@ from core.commands.given import Channel, Channels, Config, Json
 from core.commands.warehouse_rounds import HouseDone, turns
 from core.connector import find
 from core.errors import UserError
+from core.model import micros
 from core.settings import Settings
 from core.store.database import Store
 from core.sync.ask import Watch, answers, ask_levels, ask_orders, ask_since, ask_turn, channel_row
@@ -126,6 +127,8 @@ def resync(
     wait: Wait = 600,
 ) -> None:
     """Look at orders of a channel again, or tell it its levels again."""
+    if since is not None and micros(given.in_utc(since)) > clock():
+        raise UserError(f"--since {since} is still to come; nothing can have changed since then")
     if not (orders or since or levels):
         raise UserError(f"nothing to look at; name orders, --since TIME or --levels (see `ordersync round {channel}`)")
     with given.opened(config) as (settings, store):

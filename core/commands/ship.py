@@ -134,7 +134,7 @@ def _rest(sent: Sent, rest: Rest) -> dict[str, Any]:
 
 def _told(sent: Sent, rest: Rest, location: str) -> str:
     done = sent.rest
-    short = f"{location} was short of {sum(done.units.values())} units"
+    short = f"{location} was short of {show.many(sum(done.units.values()), 'unit')}"
     if rest is Rest.CANCEL:
         return f"{short}: they are cancelled, and the channel is told next (push {sent.cancelled})"
     if rest is Rest.BACKORDER:

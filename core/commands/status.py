@@ -255,9 +255,8 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
             what = show.many(one.unexplained, "difference")
             show.line(f"{one.channel}: {what} nothing explains; see `ordersync reconcile {one.channel} --last`")
         if one.waiting.held:
-            show.line(
-                f"{one.channel}: {one.waiting.held} orders held; see `ordersync orders --status held`, then each order"
-            )
+            held = show.many(one.waiting.held, "order")
+            show.line(f"{one.channel}: {held} held; see `ordersync orders --status held`, then each order")
     if not told:
         show.line("no channel is configured yet; copy an example in channels/ to channels/NAME.toml and fill it in")
     if found.touched:

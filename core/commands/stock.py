@@ -282,8 +282,13 @@ def _tell(booking: Booking, json: bool) -> None:
 
 
 def _lost(lost: TakenBack) -> str:
-    words = [f"{lost.backordered} units wait for stock again"] if lost.backordered else []
-    words += [f"{lost.unbound} units lost their location"] if lost.unbound else []
+    wait = "waits" if lost.backordered == 1 else "wait"
+    words = [f"{show.many(lost.backordered, 'unit')} {wait} for stock again"] if lost.backordered else []
+    words += (
+        [f"{show.many(lost.unbound, 'unit')} lost {'its' if lost.unbound == 1 else 'their'} location"]
+        if (lost.unbound)
+        else []
+    )
     by_hand = lost.recalled - lost.stopping
     words += [f"{by_hand} of them had been asked for already: tell the location"] if by_hand else []
     words += [f"{lost.stopping} of them had been asked for: the warehouse is asked to stop"] if lost.stopping else []

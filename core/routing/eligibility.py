@@ -60,7 +60,7 @@ def has_room(site: Site, ask: Ask, rules: Rules, standing: Standing) -> Dropped 
     orders, units = standing.loads.get(site.id, (0, 0))
     full = ""
     if place.capacity_orders is not None and orders >= place.capacity_orders:
-        full = f"has its {place.capacity_orders} orders of the day"
+        full = f"has its {place.capacity_orders} order{'' if place.capacity_orders == 1 else 's'} of the day"
     elif place.capacity_units is not None and orders and units + ask.units > place.capacity_units:
         full = f"has {units} of its {place.capacity_units} units of the day, and the order has {ask.units}"
     elif place.capacity_units == 0:

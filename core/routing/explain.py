@@ -45,7 +45,7 @@ def _numbers(one: Mapping[str, Any]) -> str:
     if one.get("cost") is not None:
         told.append(f"costs {Decimal(one['cost']) / 1_000_000:.2f}")
     if one.get("load") is not None:
-        told.append(f"{one['load']} orders today")
+        told.append(f"{one['load']} order{'' if one['load'] == 1 else 's'} today")
     if one.get("ships"):
         told.append(f"ships on {one['ships']}" + (", too late" if one.get("late") else ""))
     return ", ".join(told)

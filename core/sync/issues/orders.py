@@ -118,7 +118,8 @@ class _Open(msgspec.Struct):
             if units > 0
         ]
         held = f"; held: {', '.join(self.holds)}" if self.holds else ""
-        return f"{self.open} of {self.ordered} units have not left ({', '.join(parts)}{held})"
+        have = "unit has" if self.ordered == 1 else "units have"
+        return f"{self.open} of {self.ordered} {have} not left ({', '.join(parts)}{held})"
 
 
 def open_of(tx: Tx, orders: Sequence[int]) -> Mapping[int, _Open]:
@@ -219,13 +220,17 @@ def _tell_held(row: Any) -> Told:
 
 def _tell_unknown(row: Any) -> Told:
     orders = "1 order" if row.orders == 1 else f"{row.orders} orders"
+    units = "1 unit" if row.units == 1 else f"{row.units} units"
+    one = row.units == 1
+    resume = "is held, and resumes" if one else "are held, and resume"
     if not row.sku:
         return Told(
-            f"{row.units} units of {orders} have no SKU: give the product one there, then read the orders anew",
+            f"{units} of {orders} {'has' if one else 'have'} no SKU: give the product one there, then read the orders"
+            " anew",
             (f"ordersync order {row.order_id}",),
         )
     return Told(
-        f"nobody knows which item it is: {row.units} units of {orders} are held, and resume once it is mapped",
+        f"nobody knows which item it is: {units} of {orders} {resume} once it is mapped",
         (f"ordersync listings map {row.channel} {quote(row.sku)} ITEM-SKU", f"ordersync order {row.order_id}"),
     )
 

@@ -31,6 +31,7 @@ def test_an_issue_is_told_with_what_to_run_and_goes_once_that_was_run(desk: Desk
     told = desk.ok("issues")
     assert (told["total"], told["counts"]) == (1, {"unknown_sku": 1})
     (issue,) = told["issues"]
+    assert "2 units of 1 order are held, and resume once it is mapped" in issue["cause"]
     assert issue["id"] == "unknown_sku:shop:CUP"
     assert issue["since"].endswith("Z")
     assert issue["deadline"] is None

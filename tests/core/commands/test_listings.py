@@ -172,6 +172,14 @@ def test_a_remap_moves_open_orders_and_names_them(desk: Desk, shop: FarEnd) -> N
     assert told.code == 0
 
 
+def test_one_unit_is_told_as_one(desk: Desk, shop: FarEnd) -> None:
+    shop.place([("CUP", 1)])
+    desk.ok("round")
+    (issue,) = desk.ok("issues")["issues"]
+    assert "1 unit of 1 order is held, and resumes once it is mapped" in issue["cause"]
+    assert "shop: 1 order held; see" in desk.run("status").out
+
+
 def test_an_item_is_renamed(desk: Desk, shop: FarEnd) -> None:
     desk.ok("round")
     assert desk.ok("stock", "rename", "TEE", "TEE-RED") == {"sku": "TEE-RED", "was": "TEE", "channels": ["shop"]}

@@ -140,6 +140,12 @@ def test_resync_of_nothing_is_wrong_usage(desk: Desk, shop: FarEnd) -> None:
     assert ran.told.startswith("ordersync: nothing to look at; name orders, --since TIME or --levels")
 
 
+def test_resync_since_a_time_to_come_is_wrong_usage(desk: Desk, shop: FarEnd) -> None:
+    ran = desk.run("resync", "shop", "--since", "2100-01-01")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.told.endswith("--since 2100-01-01 00:00:00 is still to come; nothing can have changed since then")
+
+
 def test_what_could_not_be_looked_at_stays_asked_for(desk: Desk, shop: FarEnd) -> None:
     number = shop.place([("TEE", 1)])
     shop.fail("unauthorized")

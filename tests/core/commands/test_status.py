@@ -51,7 +51,7 @@ def test_what_a_channel_refuses_is_told_with_its_cure(desk: Desk, shop: FarEnd) 
 def test_held_orders_say_where_to_look(desk: Desk, shop: FarEnd) -> None:
     shop.place([("CUP", 1)])
     desk.ok("round")
-    assert "shop: 1 orders held; see `ordersync orders --status held`" in desk.run("status").out
+    assert "shop: 1 order held; see `ordersync orders --status held`" in desk.run("status").out
 
 
 def test_a_parked_channel_is_exit_3_with_what_to_do(desk: Desk, shop: FarEnd) -> None:

@@ -103,6 +103,12 @@ def test_a_count_that_takes_promises_back_names_the_orders(desk: Desk, shop: Far
     (row,) = desk.rows("SELECT id FROM orders WHERE number = :number", number=number)
     assert "taken back: order #1001 of shop: 3 units wait for stock again" in ran.out
     assert f"(`ordersync order {row.id}`)" in ran.out
+    desk.ok("stock", "receive", "TEE", "east", 1)
+    desk.ok("round")
+    assert (
+        "taken back: order #1001 of shop: 1 unit waits for stock again"
+        in desk.run("stock", "count", "TEE", "east", 1).out
+    )
 
 
 def test_a_kit_is_made_of_its_components(desk: Desk, shop: FarEnd) -> None:

@@ -54,7 +54,14 @@ def test_one_warehouse_may_be_named_and_is_worked_alone(desk: Desk, shop: FarEnd
     found = desk.ok("round", "depot")
     assert (found["channels"], [one["warehouse"] for one in found["warehouses"]]) == ([], ["depot"])
     assert desk.ok("round", "shop")["warehouses"] == []
-    assert "there is no channel 'moon'" in desk.run("round", "moon").told
+    assert "there is no channel or warehouse 'moon'" in desk.run("round", "moon").told
+
+
+def test_a_name_nobody_has_is_told_with_channels_and_warehouses(desk: Desk, shop: FarEnd, yard: Yard) -> None:
+    for command in ("round", "doctor"):
+        ran = desk.run(command, "dpot")
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.told == "ordersync: there is no channel or warehouse 'dpot'; there are: shop, depot"
 
 
 def test_a_warehouse_in_trouble_is_told_and_exits_3_while_its_channel_works(
@@ -199,4 +206,4 @@ def test_the_doctor_finds_a_warehouse_in_trouble(desk: Desk, shop: FarEnd, yard:
     ran = desk.run("doctor", "--json")
     ill = [(one["channel"], one["what"]) for one in ran.json["findings"] if not one["well"]]
     assert (ran.code, ill) == (3, [("depot", what)])
-    assert "there is no channel 'moon'" in desk.run("doctor", "moon").told
+    assert "there is no channel or warehouse 'moon'" in desk.run("doctor", "moon").told

@@ -103,6 +103,8 @@ def test_a_location_that_has_its_orders_of_the_day_is_asked_again_tomorrow_there
     (dropped,) = look([full], loads={EAST: (2, 9)})
     assert (dropped.dropped, dropped.by) == ("has its 2 orders of the day (2026-11-27)", Reason.CAPACITY)
     assert dropped.retry_at == micros(datetime(2026, 11, 28, 5, tzinfo=UTC))
+    (dropped,) = look([site(EAST, "east", capacity_orders=1)], loads={EAST: (2, 9)})
+    assert dropped.dropped.startswith("has its 1 order of the day")
 
 
 def test_units_of_the_day_count_with_the_order_at_hand_but_an_empty_day_takes_any() -> None:
