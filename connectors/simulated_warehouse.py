@@ -1,8 +1,8 @@
 """A warehouse's HTTP service, served on this machine: the sandbox's yard, asked as docs/warehouses.md says.
 
 It is as strict as that page: what is not signed, or signed too long ago, is turned away; the same key is answered as
-the first time and done once. Work is taken and done later by its people, who play with `yard`. Only the demo and tests
-use it.
+the first time and done once. Work is taken and done later by its people, who play with `yard`. Only the demo,
+`ordersync simulate` and tests use it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import socket
 import threading
@@ -23,13 +24,18 @@ from core.settings import load
 from core.settings.problem import in_toml
 
 
-class FarEnd(Protocol):
+class Served(Protocol):
+    """What serves on this machine."""
+
+    def start(self, port: int = 0) -> str: ...
+    def stop(self) -> None: ...
+
+
+class FarEnd(Served, Protocol):
     """What is asked of a simulator here (see `connectors.simulation`)."""
 
     places: tuple[str, ...]
 
-    def start(self, port: int = 0) -> str: ...
-    def stop(self) -> None: ...
     def config(self) -> dict[str, Any]: ...
     def secrets(self) -> dict[str, str]: ...
     def let_buyers_order(self, count: int = 1) -> list[str]: ...
@@ -62,11 +68,21 @@ def simulate(
     real_time: Annotated[
         bool, typer.Option("--real-time", help="With the vendors' own delays and limits, not hurried.")
     ] = False,
+    warehouse: Annotated[
+        str,
+        typer.Option(
+            "--warehouse",
+            metavar="LOCATION",
+            help="Serve a warehouse for this location, too: it sends what it is asked.",
+        ),
+    ] = "",
     config: Config = given.FOLDER,
     json: Json = False,
 ) -> None:
     """Serve simulated channels until Ctrl-C, and print what points a channel at them."""
     places = _locations(config)
+    if warehouse and warehouse not in places:
+        raise UserError(f"there is no location {warehouse!r}; there are: {', '.join(places)}")
     seed, plan = _faults(faults)
     if plan is not None and rate:
         raise UserError("the plan says how many orders are placed; leave out --rate")
@@ -81,10 +97,11 @@ def simulate(
             far_end.let_buyers_order(orders)
             served[name] = far_end
         told = [_told(name, far_end, places) for name, far_end in served.items()]
+        houses = [_house(warehouse, port + len(served) if port else 0, open_ones)] if warehouse else []
         if json:
-            show.document({"channels": told})
+            show.document({"channels": told, "warehouses": houses})
         else:
-            _print(told)
+            _print([*told, *houses])
         if plan is not None:
             badday.play(plan, served, asked.wait, tell)
         else:
@@ -130,7 +147,7 @@ def _until_asked() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _start(far_end: FarEnd, port: int) -> None:
+def _start(far_end: Served, port: int) -> None:
     if port:  # asked beforehand: a server that finds its port taken ends the process
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -157,9 +174,33 @@ def _told(name: str, far_end: FarEnd, places: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _house(location: str, port: int, open_ones: ExitStack) -> dict[str, Any]:
+    """A warehouse that is served until `open_ones` close, with people who are always there."""
+    # Here and not above: no other command should wait for it to be loaded.
+    from connectors.simulated_warehouse import SimulatedWarehouse
+    from core.commands.always_there import AlwaysThere
+
+    served = SimulatedWarehouse(name="depot", secret=secrets.token_hex(32))
+    _start(served, port)
+    open_ones.callback(served.stop)
+    people = AlwaysThere(served.yard)
+    people.start()
+    open_ones.callback(people.stop)
+    # What was released before could be at a real warehouse by other ways. Nothing can be at this one.
+    keys = served.config() | {"hand_over_since": show.iso(0)}
+    return {
+        "warehouse": served.name,
+        "base_url": keys["base_url"],
+        "config": {**keys, "locations": {location: "W-1"}, "poll_seconds": 5},
+        "environment": served.secrets(),
+    }
+
+
 def _print(told: Sequence[Mapping[str, Any]]) -> None:
     for one in told:
-        show.line(f"# {one['channel']} at {one['base_url']}: channels/{one['channel']}.toml")
+        name = one.get("channel") or one["warehouse"]
+        folder = "channels" if "channel" in one else "warehouses"
+        show.line(f"# {name} at {one['base_url']}: {folder}/{name}.toml")
         for key, value in one["config"].items():
             show.line(f"{key} = {in_toml(value)}")
         for name, value in one["environment"].items():

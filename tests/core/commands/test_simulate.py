@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from connectors.sandbox_warehouse import Yard
 from core.commands import simulate
+from core.commands.always_there import AlwaysThere
 from core.connector import SIMULATORS, find, find_simulator, names
 from core.settings import load
 from core.settings.problem import in_toml
@@ -60,6 +63,56 @@ def test_a_channel_pointed_at_a_simulator_takes_its_orders_in(desk: Desk, monkey
 
 def _toml(config: dict[str, Any]) -> str:
     return "".join(f"{key} = {in_toml(value)}\n" for key, value in config.items())
+
+
+def test_a_warehouse_pointed_at_a_simulated_one_sends_what_it_is_asked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(desk, "walmart", "--orders", "3", "--warehouse", "east") as told:
+        for one, folder in ((told["channels"][0], "channels"), (told["warehouses"][0], "warehouses")):
+            for name, value in one["environment"].items():
+                monkeypatch.setenv(name, value)
+            name = one.get("channel") or one["warehouse"]
+            (desk.config / folder).mkdir(exist_ok=True)
+            desk.write(f"{folder}/{name}.toml", _toml(one["config"]))
+        assert load(desk.config).problems == ()
+        for number in range(1, 13):
+            desk.ok("stock", "receive", f"SIM-{number:02d}", "east", 20)
+        desk.ok("round")
+        desk.ok("round")
+        work = desk.ok("warehouse", "work")["work"]
+        assert len(work) == 3
+        ends = time.monotonic() + 60
+        while desk.ok("orders", "--status", "shipped")["orders"] == [] and time.monotonic() < ends:
+            time.sleep(0.5)
+            desk.ok("round")
+        shipped = desk.ok("orders", "--status", "shipped")["orders"]
+        assert shipped
+        parcels = desk.ok("order", shipped[0]["id"])["shipments"]
+        assert [(one["location"], one["origin"]) for one in parcels] == [("east", "warehouse")]
+    ran = desk.run("simulate", "walmart", "--warehouse", "moon")
+    assert (ran.code, ran.told) == (2, "ordersync: there is no location 'moon'; there are: east, west")
+
+
+def test_people_who_are_always_there_leave_time_to_call_work_back() -> None:
+    yard = Yard()
+    people = AlwaysThere(yard, packing=5)
+    for key in ("OS-1", "OS-2"):
+        lines = [{"number": "1", "sku": "TEE", "quantity": 2}]
+        asked = {"key": key, "place": "W-1", "lines": lines, "ship_to": {}}
+        assert yard.answer("release", json.dumps(asked).encode())[0] == 200
+    people.look(0)
+    recall = {"key": "R-1", "work": "OS-1", "lines": {"1": 2}}
+    assert json.loads(yard.answer("recall", json.dumps(recall).encode())[1]) == {"done": True}
+    for now in (4.9, 5, 6):
+        people.look(now)
+    page = json.loads(yard.answer("events", b'{"after": 0, "limit": 9}')[1])["events"]
+    assert [(one["type"], one["work"]) for one in page] == [
+        ("accepted", "OS-1"),
+        ("accepted", "OS-2"),
+        ("left", "OS-2"),
+    ]
+    assert page[-1]["parcels"][0]["lines"] == {"1": 2}
 
 
 @pytest.mark.parametrize("name", names(SIMULATORS))
