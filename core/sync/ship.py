@@ -158,8 +158,10 @@ def _leave(line: StoredLine, count: int, place: int, parcel: Departure, stock: S
         claim.allocated -= bound
         left -= bound
     elsewhere = left - (claim.reserved - claim.allocated - (count - left))
+    short = max((-(-(per * count - stock.free_at.get((item, place), 0)) // per) for item, per in parts), default=0)
+    elsewhere = max(elsewhere, min(short, left))  # what is bound to nothing may not lie here
     # Sent by this work, or from here, although another one was asked.
-    for one in sorted(line.bound, key=lambda one: one.fulfilment_order_id != parcel.work):
+    for one in sorted(line.bound, key=lambda one: (one.fulfilment_order_id != parcel.work, one.location_id != place)):
         moved = 0 if one in own else min(one.open, elsewhere)
         if moved > 0:
             stock.allocate(parts, -moved, one.location_id)

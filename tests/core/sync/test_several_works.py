@@ -120,3 +120,31 @@ def test_what_an_older_work_sends_after_all_calls_the_newer_one_back(world: Worl
     assert depot.work() == [("OS-1", "done"), ("OS-2", "recalled")]
     assert world.work("1") == [("east", "cancelled", 0, 0), ("east", "cancelled", 0, 0)]
     assert world.counts("1") == {"ordered": 3, "shipped": 3}
+
+
+def test_what_an_older_work_sends_is_the_newer_ones_unit_though_another_lies_elsewhere(
+    world: World, shop: Channel, depot: Depot
+) -> None:
+    wide = world.channel(locations={"east": "", "west": ""})
+    world.take(wide, order("1", line(1, "TEE", 2)))
+    routed(world, wide, depot)
+    depot.yard.slow = True
+    push = cancel(world.store, Decision(world.order("1").id, CancelReason.OTHER), world.now).push
+    depot.ok()
+    depot.yard.answer_recall("OS-R1", done=False, reason="on the truck")
+    depot.yard.slow = False
+    depot.ok()
+    with world.store.write() as tx:
+        restore(tx, world.order("1"), push, world.now)
+        tx.run("UPDATE pushes SET state = 'dropped' WHERE id = :id", id=push)
+    routed(world, wide, depot)
+    world.hold("1")
+    world.receive("TEE", "west", 1)
+    world.refill(wide)
+    assert world.counts("1") == {"ordered": 2, "reserved": 2, "allocated": 1}
+    depot.yard.send("OS-1", [("T1", {depot.number(nth=0): 1})], at=depot.at())
+    depot.ok()
+    assert world.rows("SELECT reason FROM notices WHERE state <> 'taken'") == []
+    assert world.counts("1") == {"ordered": 2, "shipped": 1, "reserved": 1}
+    assert world.at("TEE") == {"east": (0, 0), "west": (1, 0)}
+
