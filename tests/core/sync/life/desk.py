@@ -15,10 +15,10 @@ from core.model import (
     ReturnState,
 )
 from core.sync.aside import Going, let_go
-from core.sync.exchange import Exchange, exchange
+from core.sync.exchange import Exchange, Exchanged, exchange
 from core.sync.received import Came, Disposition, Receiving, receive
 from core.sync.refund import Wish, refund
-from core.sync.rma import Opening, close_return, find, open_return
+from core.sync.rma import Found, Opening, close_return, find, open_return
 from tests.core.sync.life.books import Kept, Sold
 from tests.core.sync.life.live import PLACES, SKUS
 from tests.core.sync.life.orphans import Orphans
@@ -99,9 +99,14 @@ class Desk(Orphans):
         wish = Exchange(data.draw(st.sampled_from(targets)), {sku: units}, reference=self.next("X"), over=over)
         with self.store.read() as tx:
             found = find(tx, wish.target)
-        done = self.live.attempt(lambda: exchange(self.store, wish, self.live.now))
-        if done is None:
-            return
+        with self.plenty(sku, sku in ("A", "B") and over):
+            done = self.live.attempt(lambda: exchange(self.store, wish, self.live.now))
+            if done is not None:
+                self.is_exchanged(wish, sku, units, done, found)
+        if done is not None and twice:
+            assert not exchange(self.store, wish, self.live.now).new
+
+    def is_exchanged(self, wish: Exchange, sku: str, units: int, done: Exchanged, found: Found) -> None:
         self.found_its_order(wish.target, found.order.id, {})
         name = self.live.world.value(
             "SELECT c.name FROM orders o JOIN channels c ON c.id = o.channel_id WHERE o.id = :id", id=done.order_id
@@ -109,8 +114,7 @@ class Desk(Orphans):
         line = Kept(sku, True, ordered=units)
         self.books.orders[done.order_id] = Sold(name, done.number, told=False, lines={"1": line})
         self.has_what_is_free(done.order_id, {})
-        if twice:
-            assert not exchange(self.store, wish, self.live.now).new
+        self.live.check()
 
     @rule(data=DATA)
     def return_closed(self, data: st.DataObject) -> None:

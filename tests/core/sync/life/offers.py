@@ -12,7 +12,7 @@ from hypothesis.stateful import (
 
 from core.levels import Own
 from core.model import Fulfiller
-from core.sync import presale, stock
+from core.sync import presale
 from core.sync.ahead import watch
 from core.sync.levels import touch_changed_rules
 from core.sync.listing_rules import set_rule
@@ -127,21 +127,15 @@ class Offers(Picking):
 
         `plenty`: of goods that stand there for so long that there is something to keep back.
         """
-        if plenty:
-            stock.receive(self.store, sku, "west", 40, self.live.now)
-            self.books.move(sku, 40, "west")
-        wanted = [line(1, sku, units, unit_price=PRICE)]
-        number = self.live.begin(name, wanted, (), Fulfiller.MERCHANT)
-        self.live.world.later(60 * minutes)
-        self.live.deliver(name, self.live.far[name].now(number))
-        self.levels_follow()  # what it fell by waits until the other channel has its turn
-        self.live.world.later(660)
-        self.live.round("mart")
-        self.levels_follow()
-        if plenty:
-            more = min(40, self.books.on_hand[sku, "west"])
-            stock.adjust(self.store, sku, "west", -more, self.live.now)
-            self.books.move(sku, -more, "west")
+        with self.plenty(sku, plenty):
+            wanted = [line(1, sku, units, unit_price=PRICE)]
+            number = self.live.begin(name, wanted, (), Fulfiller.MERCHANT)
+            self.live.world.later(60 * minutes)
+            self.live.deliver(name, self.live.far[name].now(number))
+            self.levels_follow()  # what it fell by waits until the other channel has its turn
+            self.live.world.later(660)
+            self.live.round("mart")
+            self.levels_follow()
 
     @invariant()
     def what_is_sold_ahead_is_offered(self) -> None:
@@ -230,9 +224,16 @@ class Offers(Picking):
 
     # What a SKU means.
 
-    @rule(item=SINGLE, keep=st.booleans(), twice=st.booleans())
-    def remapped(self, item: str, keep: bool, twice: bool) -> None:
+    @rule(item=SINGLE, keep=st.booleans(), twice=st.booleans(), plenty=st.booleans())
+    def remapped(self, item: str, keep: bool, twice: bool, plenty: bool) -> None:
         """Open lines go over to the new item, but those that a location was asked for or sent some of."""
+        with self.plenty(self.books.alt, plenty):
+            if plenty:  # what it meant is promised, and nobody is asked for it yet
+                self.live.world.refill(self.live.channels["shop"])
+            self.goes_over(item, keep, twice)
+            self.live.check()
+
+    def goes_over(self, item: str, keep: bool, twice: bool) -> None:
         asked = {(row.order_id, row.number) for row in self.live.world.rows(
             "SELECT l.order_id, l.number FROM fulfilment_lines w JOIN lines l ON l.id = w.line_id"
             " JOIN fulfilment_orders f ON f.id = w.fulfilment_order_id"

@@ -134,14 +134,36 @@ class Operator(Picking):
         sold = self.books.orders[id]
         assert (done is not None) == (sold.ours and any(kept.open for kept in sold.lines.values()))
 
+    @rule(data=DATA, ends=st.booleans())
+    def held_besides(self, data: st.DataObject, ends: bool) -> None:
+        """An order that is held for one thing is held for another as well, for a while: the first stays."""
+        held = {row.order_id for row in self.live.world.rows("SELECT order_id FROM holds WHERE hold <> 'operator'")}
+        able = [id for id, sold in self.books.orders.items() if id in held and sold.ours and sold.open]
+        if not able:
+            return
+        id = data.draw(st.sampled_from(able), label="order")
+        until = self.live.seconds(60) if ends else None
+        hold(self.store, id, "look", self.live.now, until=until)
+        before = self.holds(id)
+        if ends:
+            self.live.world.later(120)
+            self.live.round(self.books.orders[id].channel)
+            assert Hold.OPERATOR.value not in self.holds(id), "its time has come"
+        else:
+            lift(self.store, id, None, self.live.now)
+            assert self.holds(id) == before - {Hold.OPERATOR.value}
+
+    def holds(self, id: int) -> set[str]:
+        rows = self.live.world.rows("SELECT hold FROM holds WHERE order_id = :id", id=id)
+        return {row.hold for row in rows}
+
     @rule(data=DATA, kind=st.sampled_from([None, None, Hold.PAYMENT, Hold.FRAUD, Hold.PENDING, Hold.ADDRESS]))
     def released(self, data: st.DataObject, kind: Hold | None) -> None:
         held = {row.order_id for row in self.live.world.rows("SELECT order_id FROM holds")}
         id = self.known(data, lambda id, sold: id in held)
         if id is None:
             return
-        before = self.live.world.rows("SELECT hold FROM holds WHERE order_id = :id", id=id)
+        before = self.holds(id)
         done = self.live.attempt(lambda: lift(self.store, id, kind, self.live.now, why="looked at"))
-        after = self.live.world.rows("SELECT hold FROM holds WHERE order_id = :id", id=id)
         one = {(kind or Hold.OPERATOR).value} if done is not None else set()
-        assert {row.hold for row in after} == {row.hold for row in before} - one
+        assert self.holds(id) == before - one

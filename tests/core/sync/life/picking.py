@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
@@ -142,6 +143,19 @@ class Picking(RuleBasedStateMachine):
 
     def next(self, what: str) -> str:
         return f"{what}{next(self.numbers)}"
+
+    @contextmanager
+    def plenty(self, sku: str, sure: bool = True) -> Iterator[None]:
+        """Meanwhile so many units of an item lie at a location that nobody has to wait for it; what is left of them
+        goes again, and promises with it."""
+        if sure:
+            stock.receive(self.store, sku, "west", 40, self.live.now)
+            self.books.move(sku, 40, "west")
+        yield
+        if sure:
+            left = min(40, self.books.on_hand[sku, "west"])
+            stock.adjust(self.store, sku, "west", -left, self.live.now)
+            self.books.move(sku, -left, "west")
 
     # Stock comes first, so that there is something to sell.
 
