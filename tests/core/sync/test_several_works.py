@@ -147,4 +147,3 @@ def test_what_an_older_work_sends_is_the_newer_ones_unit_though_another_lies_els
     assert world.rows("SELECT reason FROM notices WHERE state <> 'taken'") == []
     assert world.counts("1") == {"ordered": 2, "shipped": 1, "reserved": 1}
     assert world.at("TEE") == {"east": (0, 0), "west": (1, 0)}
-
