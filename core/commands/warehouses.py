@@ -101,8 +101,8 @@ def _document(one: WorkThere) -> dict[str, Any]:
 
 
 def _units(line: dict[str, Any]) -> str:
-    of = "".join(f", {line[word]} {word}" for word in ("shipped", "withdrawn") if line[word])
-    return f"{line['asked']} {line['sku']}{of}"
+    of = ", ".join(f"{line[word]} {word}" for word in ("shipped", "withdrawn") if line[word])
+    return f"{line['asked']} {line['sku']}" + (f" ({of})" if of else "")
 
 
 def notices(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -116,15 +116,23 @@ def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -
         lines,
         parcel.units,
         lambda line: line.claim.reserved,
-        lambda name, wanted, able: (
-            f"{wanted} of {name} cannot ship: order {order.name} has {able} reserved; "
-            "ship those, or receive stock first where it may leave for its channel"
-        ),
+        lambda name, wanted, able: _too_many(order, lines, name, wanted, able),
     )
     for line, count in units:
         asked[line.row.id] = max(0, asked[line.row.id] - count)
     _short(order, lines, parcel, asked)
     return units
+
+
+def _too_many(order: Any, lines: Sequence[StoredLine], name: str, wanted: int, able: int) -> str:
+    """`wanted` of what is called `name`, a SKU or a line's number, is more than is reserved."""
+    named = [line.row for line in lines if name in (line.row.number, line.row.sku)]
+    off = sum(row.cancelled + row.cancelling for row in named)
+    cure = "ship those, or receive stock first where it may leave for its channel"
+    if off:
+        cure = f"{off} of it {'is' if off == 1 else 'are'} cancelled: what left all the same is to come back"
+    sku = named[0].sku or name
+    return f"{wanted} of {sku} cannot ship: order {order.name} has {able} reserved; {cure}"
 
 
 def _short(order: Any, lines: list[StoredLine], parcel: Departure, asked: Mapping[int, int]) -> dict[int, int]:

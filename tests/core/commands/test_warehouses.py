@@ -152,6 +152,10 @@ def test_work_that_was_too_late_to_call_back_is_seen_to_by_hand(desk: Desk, shop
     assert [one["kind"] for one in desk.ok("issues", "--kind", "recall_too_late")["issues"]] == ["recall_too_late"]
     assert desk.ok(*settle, "--why", "the buyer keeps it") == {"settled": [], "work": [work.key]}
     assert desk.ok("issues", "--kind", "recall_too_late")["issues"] == []
+    yard.send(work.key, [("1Z9", {line: 2})])
+    assert desk.run("round").code == 0
+    (notice,) = desk.ok("warehouse", "notices")["notices"]
+    assert "2 of TEE cannot ship: order #1001 has 0 reserved; 2 of it are cancelled" in notice["reason"]
 
 
 def test_the_work_of_a_warehouse_is_listed_without_a_buyers_data(desk: Desk, shop: FarEnd, yard: Yard) -> None:
@@ -160,6 +164,11 @@ def test_the_work_of_a_warehouse_is_listed_without_a_buyers_data(desk: Desk, sho
     assert (one["state"], one["lines"][0]["asked"], one["location"]) == ("handed", 2, "east")
     out = "".join(desk.run(*words).out for words in (["warehouse", "work"], ["plan"], ["status"], ["order", "1"]))
     assert not [word for word in BUYER if word in out]
+    (work,) = yard.works().values()
+    (line,) = work.asked
+    yard.send(work.key, [("1Z0", {line: 1})])
+    desk.ok("round")
+    assert "2 T-1 (1 shipped)" in desk.run("warehouse", "work").out
     send(yard)
     desk.ok("round")
     assert desk.ok("warehouse", "work")["work"] == []
