@@ -57,12 +57,13 @@ def open_(
     with given.opened(config) as (_, store):
         with store.read() as tx:
             row = find_order(tx, order)
+            skus = {one.number: one.sku for one in tx.rows("SELECT * FROM lines WHERE order_id = :id", id=row.id)}
         opened = open_return(store, Opening(order_id=row.id, reason=reason, units=units or None), clock())
     if json:
         document = {"return": opened.name, "order": row.id, "channel": row.channel, "number": row.number}
         show.document({**document, "lines": [{"line": n, "quantity": c} for n, c in opened.units.items()]})
         return
-    told = ", ".join(f"{count} of line {number}" for number, count in opened.units.items())
+    told = ", ".join(f"{count} {skus.get(number) or f'of line {number}'}" for number, count in opened.units.items())
     show.line(f"{opened.name} of order {row.name or row.number} is open: {told}")
 
 

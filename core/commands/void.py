@@ -118,9 +118,10 @@ def keep(
     with given.opened(config) as (_, store):
         with store.read() as tx:
             row = find_order(tx, order)
+            skus = {one.number: one.sku for one in tx.rows("SELECT * FROM lines WHERE order_id = :id", id=row.id)}
         kept = leave(store, Keep(order_id=row.id, why=why, units=units or None), clock())
     if json:
         show.document({"order": row.id, "channel": row.channel, "number": row.number, "lines": kept})
         return
-    told = ", ".join(f"{count} of line {number}" for number, count in kept.items())
+    told = ", ".join(f"{count} {skus.get(number) or f'of line {number}'}" for number, count in kept.items())
     show.line(f"left with the buyer of order {row.name or row.number}: {told}")
