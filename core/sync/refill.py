@@ -66,23 +66,27 @@ def refill(
 def _serve(
     store: Store, channel: Channel, clock: Callable[[], int], channels: Mapping[str, ChannelSettings] | None
 ) -> int:
-    """Gives those who wait what is their turn. Who could not be sent it lets the next have it."""
+    """Gives those who wait what is their turn. Who could not be sent it lets the next have it.
+
+    Who got it stays in the queue: what was left to somebody before who cannot be sent it either is its turn next.
+    """
     served: set[int] = set()
-    moved = 0
+    moved: set[int] = set()
     while True:
         with store.read() as tx:
             found = turns(tx, channel, channels, but=served)
         if not found:
-            return moved
+            return len(moved)
         for ids in batched(found):
             most = {line: units for id in ids for line, units in found[id].items()}
 
-            def work(tx: Tx, ids: list[int] = ids, most: Mapping[int, int] = most) -> int:
+            def work(tx: Tx, ids: list[int] = ids, most: Mapping[int, int] = most) -> dict[int, int]:
                 channel.fence(tx)
                 return resume(tx, channel, ids, clock(), most=most)
 
-            moved += store.transact(work)
-        served |= set(found)
+            gained = store.transact(work)
+            moved |= gained.keys()
+            served |= {id for id in ids if gained.get(id, 0) <= 0}  # so that each pass gives something, or ends
 
 
 def batched(ids: Iterable[int]) -> Iterator[list[int]]:
@@ -101,7 +105,7 @@ def _batch(tx: Tx, channel: Channel, after: int, now: int) -> tuple[int, int | N
     if not ids:
         return 0, None
     moved = resume(tx, channel, ids, now, most={})
-    return moved, ids[-1] if len(ids) == BATCH else None
+    return len(moved), ids[-1] if len(ids) == BATCH else None
 
 
 def resume(
@@ -112,8 +116,9 @@ def resume(
     event: str = "resumed",
     *,
     most: Mapping[int, int] | None = None,
-) -> int:
-    """Reserves and routes what these orders still want; returns how many moved on. `event`: what timelines call it.
+) -> dict[int, int]:
+    """Reserves and routes what these orders still want; returns those that moved on, and how many units more (or,
+    below zero, less) each is promised. `event`: what timelines call it.
 
     `most`: by line, the units it may get at this turn, in the order of `ids`; what was of an unknown SKU before gets
     what is free. Not given: all get what is free, the oldest orders first.
@@ -153,7 +158,11 @@ def resume(
     stock.write(now)
     _tell(tx, channel, lines, before, now, event)
     moved = {claim.line_id for claim in changed}
-    return sum(any(line.claim.line_id in moved for line in lines[id]) for id in ids)
+    return {
+        id: sum(line.claim.reserved - before[line.claim.line_id][0] for line in lines[id])
+        for id in ids
+        if any(line.claim.line_id in moved for line in lines[id])
+    }
 
 
 def _name_unknown(tx: Tx, channel: Desk, lines: list[StoredLine]) -> list[StoredLine]:

@@ -131,6 +131,22 @@ def test_a_kit_whose_parts_stand_apart_keeps_no_other_channel_waiting(world: Wor
     assert (reserved(world, "kit", "other"), reserved(world, "one")) == (0, 1)
 
 
+def test_what_was_left_to_a_kit_that_cannot_be_made_goes_to_whoever_waits_longest(world: World) -> None:
+    """On paper the kit is whole in the west, until the first takes a unit there. What is left is its turn, too."""
+    world.item("A")
+    world.item("B")
+    world.kit("SET", {"A": 2, "B": 1})
+    shop, other = world.channel(locations={"west": ""}), world.channel("other")
+    world.take(other, order("kit", line(1, "SET"), at=START))
+    world.take(shop, order("first", line(1, "A", 2), at=START + 1), order("next", line(1, "A"), at=START + 2))
+    for place, units in (("west", 2), ("east", 1)):
+        world.receive("A", place, units)
+    world.receive("B", "west", 1)
+    refill(world, shop, other)
+    assert (reserved(world, "first"), reserved(world, "next")) == (2, 0)
+    assert reserved(world, "kit", "other") == 0
+
+
 def test_an_order_whose_promise_expired_keeps_nobody_waiting(world: World) -> None:
     world.item("A", east=2)
     shop, other = world.channel(unpaid_expire_hours=1), world.channel("other")
