@@ -18,6 +18,8 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run()
+    except KeyboardInterrupt:  # pressed before the command that is asked for has begun: it was still being put together
+        raise SystemExit(128 + signal.SIGINT) from None
     finally:
         if heed:  # pressed again while what is open is being closed
             signal.signal(signal.SIGINT, _leave)

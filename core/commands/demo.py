@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -78,6 +80,8 @@ def demo(
     play = Rehearsal(folder.resolve(), seed=seed, faults=rates, served=SERVED)
     console = Console(stderr=True)
     play.staff.parts = IN_PARTS
+    # Whoever ends it, say a CI's time limit, leaves no daemon behind and no folder.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         store = play.open()
         rows, breaches, seconds = _play(play, orders, console)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from core.commands.episodes import EPISODES, happened, missing
@@ -44,6 +46,34 @@ def test_the_demo_tells_the_whole_story_however_few_orders_it_plays(tmp_path: Pa
     looked = ordersync("orders", "--json", "--config", f"{kept}/config", CREDENTIALS_DIRECTORY=f"{kept}/secrets")
     assert looked.returncode == 0, looked.stderr
     assert len(json.loads(looked.stdout)["orders"]) == sum(row["imported"] for row in told["channels"])
+
+
+def test_a_demo_that_is_ended_leaves_no_daemon_and_no_folder(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "daemon", "demo", "--orders", "500", "--no-faults"]
+    play = subprocess.Popen(arguments, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL)
+    try:
+        ends = time.monotonic() + 60
+        while not (running := processes(tmp_path)) and time.monotonic() < ends:
+            time.sleep(0.1)
+        assert running, "its daemon never began"
+        play.send_signal(signal.SIGTERM)
+        assert play.wait(40) == 128 + signal.SIGTERM
+        assert processes(tmp_path) == []
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        play.kill()
+
+
+def processes(folder: Path) -> list[str]:
+    """Those whose command line names the folder."""
+    found = []
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = one.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # it has ended meanwhile
+        found += [line] if str(folder) in line and "daemon" in line else []
+    return found
 
 
 def test_a_story_that_misses_a_turn_is_no_whole_one(sqlite_store: Store) -> None:

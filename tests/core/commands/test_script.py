@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import daemon
+import ordersync as script
 from tests.core.commands.desk import Desk
 
 SCRIPT = Path(sys.executable).parent / "ordersync"
@@ -196,3 +198,17 @@ def test_beside_a_real_daemon_commands_ask_it(desk: Desk, running: subprocess.Po
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0
     assert desk.ok("status")["daemon_running"] is False
+
+
+def test_ctrl_c_while_the_command_line_is_put_together_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(daemon, "main", pressed)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            script.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130
