@@ -52,8 +52,9 @@ class Local:
         self._name, self._root = name, root
 
     def look(self, folder: str) -> list[Entry]:
-        with self._told(folder):
+        with self._told(""):
             self._root.stat()  # a root that is gone is an outage, not an empty folder
+        with self._told(folder):
             path = self._root / folder
             if not path.is_dir():
                 return []
@@ -106,13 +107,12 @@ class Local:
 
     @contextmanager
     def _told(self, what: str, *, ambiguous: bool = False) -> Iterator[None]:
+        path = self._root / what if what else self._root
         try:
             yield
         except PermissionError as error:
             raise Unauthorized(
-                f"{self._name}: {self._root}/{what}: {error.strerror}; let the user of ordersync read and write there"
+                f"{self._name}: {path}: {error.strerror}; let the user of ordersync read and write there"
             ) from None
         except OSError as error:
-            raise Unavailable(
-                f"{self._name}: {self._root}/{what}: {error.strerror or error}", ambiguous=ambiguous
-            ) from None
+            raise Unavailable(f"{self._name}: {path}: {error.strerror or error}", ambiguous=ambiguous) from None

@@ -481,3 +481,8 @@ def test_what_may_not_be_read_is_for_a_person(depot: FileDepot, monkeypatch: pyt
     monkeypatch.setattr("os.scandir", shut)
     with pytest.raises(Unauthorized, match="let the user of ordersync read and write there"):
         list(drop(depot).events(None))
+
+
+def test_a_folder_that_is_not_there_is_named_itself(depot: FileDepot) -> None:
+    with pytest.raises(Unavailable, match=r"depot: \S+/dorp: No such file or directory$"):
+        read(drop(depot, folder=str(depot.root.parent / "dorp")))
