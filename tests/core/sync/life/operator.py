@@ -54,6 +54,14 @@ class Operator(Picking):
         if twice:
             assert not cancel(self.store, wish, self.live.now).new
 
+    @rule(data=DATA, whole=st.booleans())
+    def cancelled_and_not(self, data: st.DataObject, whole: bool) -> None:
+        """Somebody thinks better of it before its channel was told."""
+        self.cancelled(data, whole=whole, twice=False)
+        push = self.a_cancellation()
+        if push is not None:
+            self.see_to(push, dropped=True)
+
     @rule(data=DATA, dropped=st.booleans())
     def push_seen_to(self, data: st.DataObject, dropped: bool) -> None:
         rows = self.live.world.rows(
