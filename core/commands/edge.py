@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -94,8 +95,8 @@ _FORMS = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "HH", "%M": "MM", "%S": "S
 
 def _tell_usage(error: typer.TyperException) -> None:
     said = one_line(error.format_message()).replace(": Value error, ", ": ").rstrip(".?")
-    if said.startswith("No such option: -") and said[-1:].isdigit():
-        said = f"{said.removeprefix('No such option: ')} is below zero, which is not taken here"
+    if re.fullmatch("No such option: -[0-9]", said):  # of more digits only the first is told
+        said = "a number below zero is not taken here"
     given, wrong_form, forms = said.partition(" does not match the format")
     for code, word in _FORMS.items():
         forms = forms.replace(code, word)

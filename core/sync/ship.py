@@ -127,7 +127,7 @@ def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -
 def _too_many(order: Any, lines: Sequence[StoredLine], name: str, wanted: int, able: int) -> str:
     """`wanted` of what is called `name`, a SKU or a line's number, is more than is reserved."""
     named = [line.row for line in lines if name in (line.row.number, line.row.sku)]
-    off = sum(row.cancelled + row.cancelling for row in named)
+    off = sum(row.cancelled for row in named)
     cure = "ship those, or receive stock first where it may leave for its channel"
     if off:
         cure = f"{off} of it {'is' if off == 1 else 'are'} cancelled: what left all the same is to come back"

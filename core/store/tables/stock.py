@@ -92,6 +92,8 @@ ledger = Table(
     Index(None, "at"),
     Index("ix_ledger_incoming", "incoming_id", sqlite_where=text("incoming_id IS NOT NULL"),
           postgresql_where=text("incoming_id IS NOT NULL")),
+    Index("ix_ledger_counted", "item_id", "at", sqlite_where=text("kind IN ('count','set')"),
+          postgresql_where=text("kind IN ('count','set')")),
     one_of("kind", "receive", "set", "adjust", "count", "ship", "ship_outside", "repair", "transfer", "void", "return",
            "remap"),
 )  # fmt: skip

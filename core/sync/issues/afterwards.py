@@ -12,17 +12,20 @@ from core.sync.revise import LEFT_ALREADY, LESS_THAN_LEFT, TOO_LATE
 
 _OPEN = "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered + l.held > 0)"
 
+_LINE = "(' of ' || l.sku || ' left at the channel')"
+
 # What names the line is the event's detail: the order's other lines left rightly, and stay out.
 _OUT = (
     "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.shipped > l.returned"
-    " AND a.detail LIKE '% of ' || l.sku || ' left at the channel')"
+    f" AND substr(a.detail, length(a.detail) - length({_LINE}) + 1) = {_LINE})"
 )
 
-# The event does not say which: all that has left of the order, kits as their components, is to be counted.
+# The event does not say which: all that has left of the order, kits as their components, is to be counted. By the index
+# of what was counted.
 _UNCOUNTED = (
     "EXISTS (SELECT 1 FROM lines l LEFT JOIN kits k ON k.kit_id = l.item_id WHERE l.order_id = o.id AND l.shipped > 0"
-    " AND NOT EXISTS (SELECT 1 FROM ledger g WHERE g.item_id = COALESCE(k.component_id, l.item_id) AND g.at > a.at"
-    "  AND g.kind IN ('count','set')))"
+    " AND l.item_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ledger g"
+    "  WHERE g.item_id = COALESCE(k.component_id, l.item_id) AND g.at > a.at AND g.kind IN ('count','set')))"
 )
 
 _AT_THE_OLD_ONE = (

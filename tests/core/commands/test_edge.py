@@ -26,9 +26,10 @@ from tests.core.commands.desk import Desk
         (("orders", "--limit", "many"), "invalid value for '--limit': Input should be a valid integer"),
         (("orders", "--status", "lost"), "invalid value for '--status': 'lost' is not one of 'empty', 'cancelled'"),
         (
-            ("stock", "receive", "TEE", "east", "-1"),
-            "-1 is below zero, which is not taken here; see `ordersync stock receive --help`",
+            ("stock", "receive", "TEE", "east", "-15"),
+            "a number below zero is not taken here; see `ordersync stock receive --help`",
         ),
+        (("metrics", "--p90"), "no such option: --p90; see `ordersync metrics --help`"),
         (
             ("resync", "shop", "--since", "%Y"),
             "invalid value for '--since': '%Y' does not match the formats 'YYYY-MM-DD', 'YYYY-MM-DDTHH:MM:SS', "

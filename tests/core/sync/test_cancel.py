@@ -399,6 +399,13 @@ def test_cancelled_after_shipping_at_the_channel_is_still_told(world: World, sho
     assert "cancelled after shipping" in world.timeline("1")
 
 
+def test_a_parcel_of_what_was_cancelled_is_told_how_much_of_it_was(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A", 3)))
+    call_off(world, "1", A=1)
+    with pytest.raises(UserError, match="order #1 has 2 reserved; 1 of it is cancelled"):
+        world.ship("1", A=3)
+
+
 def test_ship_part_cancel_the_rest_releases_only_the_rest(world: World, shop: Channel) -> None:
     one = order("1", line(1, "A", 3))
     world.take(shop, one)

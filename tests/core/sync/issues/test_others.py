@@ -38,6 +38,7 @@ from core.sync.mapping import map_listing
 from core.sync.push import push_cancellations, push_tracking
 from core.sync.pushes import drop, retry
 from core.sync.returns import take_returns
+from core.sync.stock import count
 from core.sync.take_in import take_in
 from core.sync.verify import verify
 from core.sync.work import failed, finished
@@ -355,6 +356,30 @@ def test_units_that_left_although_cancelled_here_are_told_for_some_days(world: W
     assert of(seen(world, shop), "left_anyway") == []
     with corrupting(world.store) as tx:
         tx.run("UPDATE lines SET returned = 0")
+
+
+def test_what_left_although_cancelled_is_told_apart_from_the_other_lines_whatever_it_is_called(world: World) -> None:
+    for sku in ("A\\_", "A\\B"):
+        world.item(sku, east=9)
+    shop = world.channel()
+    first = order("1", line(1, "A\\_", 2), line(2, "A\\B", 2))
+    world.take(shop, first)
+    called_off = Decision(order_id=world.order("1").id, reason=CancelReason.BUYER, units={"A\\B": 2})
+    cancel(world.store, called_off, world.now)
+    world.take(shop, edited(first, lines=(line(1, "A\\_", 2, shipped=2), line(2, "A\\B", 2, shipped=2))))
+    assert one(seen(world, shop), "left_anyway").cause == "cancelled here, and 2 of A\\B left at the channel"
+    with corrupting(world.store) as tx:  # until returns are booked
+        tx.run("UPDATE lines SET returned = shipped WHERE number = '2'")
+    assert of(seen(world, shop), "left_anyway") == []
+    with corrupting(world.store) as tx:
+        tx.run("UPDATE lines SET returned = 0")
+
+
+def test_a_line_that_is_no_item_of_ours_has_nothing_to_be_counted(world: World, shop: Channel) -> None:
+    world.take(shop, order("1", line(1, "A", 12, shipped=12), line(2, "STRANGE", shipped=1)))
+    assert one(seen(world, shop), "shipped_unstocked").subject == "#1"
+    count(world.store, "A", "east", 4, world.later())
+    assert of(seen(world, shop), "shipped_unstocked") == []
 
 
 def test_units_that_left_without_stock_and_an_address_that_changed_too_late(world: World, shop: Channel) -> None:
