@@ -223,10 +223,10 @@ def _shipment(tx: Tx, order_id: int, tracking: str) -> Any:
 
 def _add(tx: Tx, row: Any, number: str, column: str, units: int, line: Any = None) -> None:
     if line is not None and units > line.quantity - line.shipped - line.withdrawn:
-        called_back = f" and {line.withdrawn} called back" if line.withdrawn else ""
+        off = f" and {line.withdrawn} withdrawn" if line.withdrawn else ""  # called back, declined, or seen to by hand
         raise UserError(
             f"{row.key}: {units} of {line.sku} left, and {line.quantity} were asked for, of which {line.shipped} left "
-            f"before{called_back}; ask the warehouse what is in the parcel"
+            f"before{off}; ask the warehouse what is in the parcel"
         )
     tx.run(
         f"UPDATE handover_lines SET {column} = {column} + :units WHERE handover_id = :id AND number = :number",

@@ -155,7 +155,7 @@ def test_work_that_was_too_late_to_call_back_is_seen_to_by_hand(desk: Desk, shop
     yard.send(work.key, [("1Z9", {line: 2})])
     assert desk.run("round").code == 0
     (notice,) = desk.ok("warehouse", "notices")["notices"]
-    assert "2 of TEE cannot ship: order #1001 has 0 reserved; 2 of it are cancelled" in notice["reason"]
+    assert "2 of T-1 left, and 2 were asked for, of which 0 left before and 2 withdrawn" in notice["reason"]
 
 
 def test_the_work_of_a_warehouse_is_listed_without_a_buyers_data(desk: Desk, shop: FarEnd, yard: Yard) -> None:
