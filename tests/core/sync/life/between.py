@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from connectors.sandbox_warehouse.yard import Asked
 from core.model import instant
@@ -62,6 +62,17 @@ class Between(Shelves, House):
             self.yard.adjust(SERVED[place], sku, -1, "broken before it was counted", at=instant(broke_at))
             self.tell(Moved(sku, place, -1))
             self.house_turn()
+
+    @precondition(lambda self: not self.unheard)
+    @rule(sku=st.sampled_from("AB"), place=st.sampled_from(sorted(SERVED)), units=st.integers(0, 6),
+          how=st.sampled_from(["count", "set", "adjust"]))  # fmt: skip
+    def house_counts_before_us(self, sku: str, place: str, units: int, how: str) -> None:
+        """Somebody here counts a shelf, or puts more on it; the warehouse had counted it before, and tells later."""
+        slip = self.books.write_slip(place, self.live.now)
+        self.live.world.later(1)
+        self.counted(sku=sku, place=place, how=how, units=units)
+        self.live.world.later(1)
+        self.tell_slip(slip)
 
     def made_of(self, order: int, units: dict[str, int]) -> Counter[str]:
         """Units of an order's lines, in parts."""

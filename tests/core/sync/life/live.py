@@ -220,16 +220,15 @@ class Live:
                 sold.cancel(row.number, more)
 
     def settle(self) -> None:
-        """All channels answer well, everything they have to say is heard, and nothing more happens."""
+        """All channels answer well, what they have to say is heard once, and nothing more happens."""
         for far in self.far.values():
             far.mood = "well"
         self.keep(dict.fromkeys(PLACES, 0))
         for name, number in sorted(self.books.unread):
             self.deliver(name, self.far[name].now(number))
-        for _ in range(4):
-            self.world.later(600)
-            for name in self.channels:
-                self.round(name, news=True)
+        self.world.later(600)
+        for name in self.channels:
+            self.round(name, news=True)
 
     def keep(self, units: Mapping[str, int]) -> None:
         """So many units of everything stay at locations for their own counters."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     precondition,
@@ -29,7 +32,9 @@ class Shelves(Picking):
     @rule(sku=ITEM, place=PLACE, how=st.sampled_from(["count", "set", "adjust"]), units=st.integers(-3, 6))
     def counted(self, sku: str, place: str, how: str, units: int) -> None:
         book = {"count": stock.count, "set": stock.set_on_hand, "adjust": stock.adjust}[how]
+        before = self.holders(sku)
         done = self.live.attempt(lambda: book(self.store, sku, place, units, self.live.now))
+        self.newest_lost_first(sku, before)
         there = self.books.on_hand[sku, place]
         if done is None:
             known = self.live.world.rows("SELECT 1 FROM items WHERE sku = :sku", sku=sku)
@@ -39,6 +44,29 @@ class Shelves(Picking):
                 self.books.on_hand[sku, place] += units
             else:
                 self.books.count_by_hand(sku, place, units, self.live.now)
+
+    def holders(self, sku: str) -> dict[int, Any]:
+        """The lines of an item of channels that ship from everywhere, the oldest order first: what they are promised,
+        and what of it locations were asked for."""
+        rows = self.live.world.rows(
+            "SELECT l.id, l.reserved, (SELECT COALESCE(SUM(w.quantity - w.shipped), 0) FROM fulfilment_lines w"
+            " JOIN fulfilment_orders f ON f.id = w.fulfilment_order_id WHERE w.line_id = l.id AND f.state = 'released')"
+            " AS asked FROM lines l JOIN items i ON i.id = l.item_id JOIN orders o ON o.id = l.order_id"
+            " JOIN channels c ON c.id = o.channel_id WHERE i.sku = :sku AND c.name <> 'zone'"
+            " ORDER BY o.placed_at, o.id, l.id",
+            sku=sku,
+        )
+        return {row.id: row for row in rows}
+
+    def newest_lost_first(self, sku: str, before: Mapping[int, Any]) -> None:
+        """Nobody lost a promise while a newer order keeps one that no location was asked for."""
+        if any(not place.active or place.keep for place in self.live.world.locations):
+            return  # what is there may be of no use to some of them
+        lost = 0
+        for id, row in self.holders(sku).items():
+            loose = row.reserved - row.asked
+            assert not (lost and loose > 0), f"line {lost} lost units of {sku} before line {id}, which is newer"
+            lost = id if row.reserved < before[id].reserved else lost
 
     @rule(sku=ITEM, place=PLACE, units=UNITS)
     def expected(self, sku: str, place: str, units: int) -> None:
@@ -51,6 +79,21 @@ class Shelves(Picking):
         if place_of := [key for key, count in sorted(self.books.on_hand.items()) if count and key[0] == sku]:
             start = place_of[units % len(place_of)][1]
             units = min(units, self.books.on_hand[sku, start])
+        self.moves(sku, start, end, units, journey, twice)
+
+    @rule(sku=st.sampled_from("AB"), end=st.sampled_from(["east", "south"]), units=UNITS, journey=st.booleans(),
+          off=st.booleans(), lost=st.booleans())  # fmt: skip
+    def transferred_of_plenty(self, sku: str, end: str, units: int, journey: bool, off: bool, lost: bool) -> None:
+        """Units go from where there are enough; of some on a journey a part arrives, and the rest is called off."""
+        with self.plenty(sku):
+            reference = self.moves(sku, "west", end, units, journey, twice=True)
+            self.live.check()
+            if reference in self.books.ways and off:
+                self.arrives(reference, max(1, units // 2), over=False)
+                self.calls_off(reference, lost)
+                self.live.check()
+
+    def moves(self, sku: str, start: str, end: str, units: int, journey: bool, twice: bool) -> str:
         reference, eta = self.next("T"), self.live.seconds(86_400) if journey else None
         for again in range(1 + twice):
             done = self.live.attempt(
@@ -63,11 +106,14 @@ class Shelves(Picking):
                 self.books.ways[reference] = Way(sku, start, end, units)
             else:
                 self.books.on_hand[sku, end] += units
+        return reference
 
     @precondition(lambda self: self.books.ways)
     @rule(data=DATA, units=st.integers(1, 5), over=st.booleans())
     def arrived(self, data: st.DataObject, units: int, over: bool) -> None:
-        reference = data.draw(st.sampled_from(list(self.books.ways)))
+        self.arrives(data.draw(st.sampled_from(list(self.books.ways))), units, over)
+
+    def arrives(self, reference: str, units: int, over: bool) -> None:
         way = self.books.ways[reference]
         done = self.live.attempt(
             lambda: stock.receive(
@@ -91,7 +137,9 @@ class Shelves(Picking):
     @precondition(lambda self: self.books.ways)
     @rule(data=DATA, lost=st.booleans())
     def called_off(self, data: st.DataObject, lost: bool) -> None:
-        reference = data.draw(st.sampled_from(list(self.books.ways)))
+        self.calls_off(data.draw(st.sampled_from(list(self.books.ways))), lost)
+
+    def calls_off(self, reference: str, lost: bool) -> None:
         way = self.books.ways[reference]
         if self.live.attempt(lambda: call_off(self.store, reference, self.live.now, lost=lost)) is None:
             assert way.state != "open" or (lost and way.start is None)
