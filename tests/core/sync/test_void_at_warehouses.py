@@ -143,7 +143,7 @@ def test_what_is_too_late_to_stop_is_an_issue_until_somebody_has_seen_to_it(
     assert depot.work() == [("OS-1", "recalled"), ("OS-2", "done")]
     relabelled(depot)
     assert depot.ok().heard.refused == 1
-    assert "3 of TEE left, and 3 were asked for, of which 0 left before and 3 called back" in depot.notices()[-1][2]
+    assert "3 of TEE left, and 3 were asked for, of which 0 left before and 3 withdrawn" in depot.notices()[-1][2]
 
 
 def test_what_leaves_by_the_old_work_after_all_is_booked_and_the_new_work_called_back(
