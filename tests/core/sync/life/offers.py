@@ -149,8 +149,10 @@ class Offers(Picking):
         watch(self.store)
         self.live.watch.refresh(self.store, settings, self.live.now)
         self._days_that_came()
-        if any(not place.active or place.keep for place in self.live.world.locations):
+        if any(not place.active for place in self.live.world.locations):
             return
+        keep = {place.name: place.keep for place in self.live.world.locations}
+        shelves = self.shelved()
         waits, buffers = self._waiting(), self.live.watch.buffers(self.store)
         offered: dict[tuple[str, str], int] = {}
         elsewhere = {row.sku for row in self.live.world.rows(
@@ -162,8 +164,10 @@ class Offers(Picking):
             " JOIN listings l ON l.id = v.listing_id JOIN items i ON i.id = l.item_id"
             " JOIN channels c ON c.id = l.channel_id WHERE c.name IN ('shop', 'mart') AND l.sku IN ('A', 'B', 'ALT')"
         ):
-            if row.sku not in elsewhere:
+            if row.sku not in elsewhere and not (row.sku in self.books.ahead and any(keep.values())):
                 able = self.books.offered(row.sku, row.reserved, waits.get(row.sku, 0))
+                for (sku, place), (on_hand, allocated) in shelves.items():
+                    able -= min(keep[place], max(0, on_hand - allocated)) if sku == row.sku else 0
                 wanted = self.books.told(row.listing, able)
                 if row.name == "mart":  # its buffer follows demand
                     wanted = max(0, able - buffers.get(("mart", row.sku), 0))

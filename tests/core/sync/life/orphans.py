@@ -76,7 +76,8 @@ class Orphans(Picking):
         called, announced = data.draw(st.sampled_from(sorted(self.said[number].items())))
         left = announced - sum(units for sku, units in loose if sku == called)
         units = data.draw(st.integers(1, max(1, left + data.draw(st.integers(0, 1)))))
-        came = [Came(name=called, units=units, disposition=what)]
+        heaps = [1, units - 1] if units > 1 and data.draw(st.booleans(), label="in two heaps") else [units]
+        came = [Came(name=called, units=count, disposition=what) for count in heaps]
         wish = Receiving(number, came, place, reference=self.next("B"))
         done = self.live.attempt(lambda: receive(self.store, wish, self.live.now))
         sku = self.books.alt if called == ALT else called
@@ -85,8 +86,8 @@ class Orphans(Picking):
         assert (done is not None) == able
         if done is None:
             return
-        assert done.locations == (place,)
-        loose.append((called, units))
+        assert set(done.locations) == {place}
+        loose += [(called, count) for count in heaps]
         if what is not Disposition.DISPOSE:
             self.books.move(sku, units, place, aside="" if what is Disposition.RESTOCK else what.value)
         if twice:

@@ -31,7 +31,7 @@ class Parcels(Picking):
         tracking = data.draw(st.sampled_from([number for box in boxes for number in sorted(box.numbers)] + ["", ""]))
         short = None if tracking else short  # of a parcel that was booked before nothing else is said
         units = None if whole else self.units(data, id, lambda kept: kept.open)
-        rest = self.units(data, id, lambda kept: min(1, kept.open)) if short is not None else {}
+        rest = self.units(data, id, lambda kept: min(2, kept.open)) if short is not None else {}
         leaving = Departure(id, place, "UPS", tracking or self.next("T"), self.live.now, units, rest)
         if short is None or not rest:
             done = self.live.attempt(lambda: ship(self.store, leaving, self.live.now))
