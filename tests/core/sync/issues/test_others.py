@@ -228,6 +228,17 @@ def test_what_a_channel_took_and_never_shows_is_told_again_or_taken_back(world: 
     assert len(of(seen(world, able), "push_unshown")) == 1
 
 
+def test_what_a_channel_shows_is_not_missed_while_nobody_can_look(world: World, able: Channel) -> None:
+    world.take(able, order("1", line(1, "A")))
+    world.ship("1")
+    taken(world, able)
+    world.later(DAY + 1)
+    fails(world, able, Unavailable("timed out"))
+    assert of(seen(world, able), "push_unshown") == []
+    works(world, able)
+    assert "tracking (UPS T1)" in one(seen(world, able), "push_unshown").cause
+
+
 def test_a_parcel_that_was_corrected_is_missed_once(world: World, able: Channel) -> None:
     world.take(able, order("1", line(1, "A")))
     world.ship("1")
