@@ -126,12 +126,12 @@ def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -
 
 def _too_many(order: Any, lines: Sequence[StoredLine], name: str, wanted: int, able: int) -> str:
     """`wanted` of what is called `name`, a SKU or a line's number, is more than is reserved."""
-    named = [line.row for line in lines if name in (line.row.number, line.row.sku)]
-    off = sum(row.cancelled for row in named)
+    named = [line for line in lines if name in (line.row.number, line.row.sku)]
+    off = sum(line.row.cancelled for line in named)
     cure = "ship those, or receive stock first where it may leave for its channel"
-    if off:
+    if off and wanted > sum(line.claim.open for line in named):
         cure = f"{off} of it {'is' if off == 1 else 'are'} cancelled: what left all the same is to come back"
-    sku = named[0].sku or name
+    sku = named[0].row.sku or name
     return f"{wanted} of {sku} cannot ship: order {order.name} has {able} reserved; {cure}"
 
 

@@ -404,6 +404,10 @@ def test_a_parcel_of_what_was_cancelled_is_told_how_much_of_it_was(world: World,
     call_off(world, "1", A=1)
     with pytest.raises(UserError, match="order #1 has 2 reserved; 1 of it is cancelled"):
         world.ship("1", A=3)
+    world.take(shop, order("2", line(1, "A", 11)))
+    call_off(world, "2", A=1)
+    with pytest.raises(UserError, match="order #2 has 8 reserved; ship those, or receive stock first"):
+        world.ship("2", A=9)
 
 
 def test_ship_part_cancel_the_rest_releases_only_the_rest(world: World, shop: Channel) -> None:
