@@ -62,8 +62,8 @@ def levels(
     promises need there. `unbound` counts the units, by item, that are promised to it (and to channels with the same
     locations) and not bound to a location yet. They are taken off the fullest places first, so that all places together
     never offer more than is free. `buffers` are those by item where the rule's buffer follows demand. Then, as the
-    trade has it: less the buffer (once, over all places), at most the cap, the percentage of that, rounded down; for a
-    kit the minimum over its components, and no more than single locations can send whole.
+    trade has it: less the buffer, at most the cap (both over all places together), the percentage of that, rounded
+    down; for a kit the minimum over its components, and no more than single locations can send whole.
     """
     if parts == ((parts[0][0], 1),):  # no kit: single locations send all of it whole
         counts = _offered(parts[0][0], rule, unbound, free_at, buffers)
@@ -72,7 +72,9 @@ def levels(
         for item, per in parts:
             for place, units in _offered(item, rule, unbound, free_at, buffers).items():
                 counts[place] = min(counts[place], units // per)
-    return {place: _told(count, rule) for place, count in counts.items()}
+    if rule.cap is not None:
+        counts = _less(counts, sum(counts.values()) - rule.cap)
+    return {place: count * rule.percent // 100 for place, count in counts.items()}
 
 
 def buffer_of(item: int, rule: Rule, buffers: Mapping[int, int]) -> int:
@@ -88,17 +90,16 @@ def _offered(
     buffers: Mapping[int, int],
 ) -> dict[str, int]:
     at = {place: sum([free_at.get((item, spot), 0) for spot in spots]) for place, spots in rule.places.items()}
-    less = max(0, unbound.get(item, 0)) + buffer_of(item, rule, buffers)
-    if not less:
+    return _less(at, max(0, unbound.get(item, 0)) + buffer_of(item, rule, buffers))
+
+
+def _less(at: dict[str, int], units: int) -> dict[str, int]:
+    """Units by place, less `units` of them in all, off the fullest places first."""
+    if units <= 0:
         return at
+    left = dict(at)
     for place in sorted(at, key=lambda place: (-at[place], place)):
-        taken = min(less, at[place])
-        at[place] -= taken
-        less -= taken
-    return at
-
-
-def _told(units: int, rule: Rule) -> int:
-    if rule.cap is not None:
-        units = min(units, rule.cap)
-    return units * rule.percent // 100
+        taken = min(units, at[place])
+        left[place] -= taken
+        units -= taken
+    return left

@@ -108,7 +108,7 @@ class ChannelSettings(Table):
     buffer_quantile: Annotated[float, Field(ge=0.5, le=0.9999)] = 0.95
     """How often a buffer of "auto" has to suffice: 0.95 is in all but five of a hundred cases."""
     cap: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] | None = Field(default=None, examples=[50])
-    """Never offer more than this many units of an item. Not set: no limit."""
+    """Never offer more than this many units of an item, over all its places. Not set: no limit."""
     percent: Annotated[int, Field(ge=1, le=100)] = 100
     """Offer this share of what is left after buffer and cap, rounded down."""
     match: Literal["sku", "mapped"] = "sku"

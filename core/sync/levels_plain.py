@@ -30,8 +30,9 @@ _THESE = "WHERE l.item_id IN :items AND l.fulfiller = 'merchant'"
 
 
 def is_simple(rule: Rule) -> bool:
-    """Whether a channel's levels are sums over locations: its buffer need not be spread over several places."""
-    return rule.quantile is None and bool(rule.places) and (len(rule.places) == 1 or not rule.buffer)
+    """Whether a channel's levels are sums over locations: no buffer and no cap goes for several places together."""
+    together = len(rule.places) > 1 and (rule.buffer or rule.cap is not None)
+    return rule.quantile is None and bool(rule.places) and not together
 
 
 def plain_levels(tx: Tx, by: Mapping[int, Rule], items: Sequence[int]) -> tuple[dict[Key, tuple[int, int]], set[int]]:

@@ -41,6 +41,13 @@ def test_buffer_then_cap_then_percentage_rounded_down() -> None:
     assert levels(ONE, Rule({"": (EAST,)}, cap=0), {}, free) == {"": 0}
 
 
+def test_the_cap_is_over_all_places_together() -> None:
+    rule = Rule({"e": (EAST,), "w": (WEST,)}, cap=3)
+    assert levels(ONE, rule, {}, {(A, EAST): 5, (A, WEST): 2}) == {"e": 1, "w": 2}
+    assert levels(ONE, rule, {}, {(A, EAST): 1, (A, WEST): 1}) == {"e": 1, "w": 1}
+    assert levels(((A, 2),), rule, {}, {(A, EAST): 9, (A, WEST): 9}) == {"e": 0, "w": 3}
+
+
 def test_promised_units_without_a_location_are_taken_off_the_fullest_place_first() -> None:
     rule = Rule({"e": (EAST,), "w": (WEST,)})
     assert levels(ONE, rule, {A: 4}, {(A, EAST): 3, (A, WEST): 5}) == {"e": 3, "w": 1}
@@ -82,8 +89,9 @@ def test_all_places_together_never_offer_more_than_is_free(
     parts, rule, unbound, free = case
     told = levels(parts, rule, unbound, free)
     assert set(told) == set(rule.places)
+    assert rule.cap is None or sum(told.values()) <= rule.cap
     for place, units in told.items():
-        assert 0 <= units <= (rule.cap if rule.cap is not None else units)
+        assert units >= 0
         for item, per in parts:
             assert per * units <= sum(free[item, spot] for spot in rule.places[place])
     for item, per in parts:
