@@ -198,9 +198,12 @@ class Offers(Picking):
 
     # Kept back.
 
-    @rule(place=PLACE, units=st.sampled_from([0, 0, 0, 1, 2]))
-    def kept_back(self, place: str, units: int) -> None:
+    @rule(place=PLACE, units=st.sampled_from([0, 0, 0, 1, 2]), sku=SINGLE)
+    def kept_back(self, place: str, units: int, sku: str) -> None:
         self.live.keep({place: units})
+        if units:
+            with self.plenty(sku):
+                self.levels_follow()
 
     def shelved(self) -> dict[tuple[str, str], tuple[int, int]]:
         """On hand and allocated, by item and location."""

@@ -153,6 +153,7 @@ class Picking(RuleBasedStateMachine):
             self.books.move(sku, 40, "west")
         yield
         if sure:
+            self.look()  # while it is there
             left = min(40, self.books.on_hand[sku, "west"])
             stock.adjust(self.store, sku, "west", -left, self.live.now)
             self.books.move(sku, -left, "west")

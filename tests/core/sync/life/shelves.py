@@ -81,16 +81,16 @@ class Shelves(Picking):
             units = min(units, self.books.on_hand[sku, start])
         self.moves(sku, start, end, units, journey, twice)
 
-    @rule(sku=st.sampled_from("AB"), end=st.sampled_from(["east", "south"]), units=UNITS, journey=st.booleans(),
-          off=st.booleans(), lost=st.booleans())  # fmt: skip
-    def transferred_of_plenty(self, sku: str, end: str, units: int, journey: bool, off: bool, lost: bool) -> None:
+    @rule(sku=st.sampled_from("AB"), end=st.sampled_from(["east", "south"]), units=st.integers(2, 5),
+          rest=st.sampled_from(["there", "comes", "back", "back", "lost"]))  # fmt: skip
+    def transferred_of_plenty(self, sku: str, end: str, units: int, rest: str) -> None:
         """Units go from where there are enough; of some on a journey a part arrives, and the rest is called off."""
         with self.plenty(sku):
-            reference = self.moves(sku, "west", end, units, journey, twice=True)
+            reference = self.moves(sku, "west", end, units, rest != "there", twice=True)
             self.live.check()
-            if reference in self.books.ways and off:
-                self.arrives(reference, max(1, units // 2), over=False)
-                self.calls_off(reference, lost)
+            if reference in self.books.ways and rest != "comes":
+                self.arrives(reference, units // 2, over=False)
+                self.calls_off(reference, rest == "lost")
                 self.live.check()
 
     def moves(self, sku: str, start: str, end: str, units: int, journey: bool, twice: bool) -> str:
