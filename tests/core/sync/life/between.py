@@ -87,7 +87,9 @@ class Between(Shelves, House):
         units = {
             of: min(work.open(number) // per for number, per in parts.items()) for of, parts in self.parts(work).items()
         }
-        return Sent(self.order_of(work), HERE[work.place], {"": {of: count for of, count in units.items() if count}}, 0)
+        return Sent(
+            self.order_of(work), HERE[work.place], {"": {of: count for of, count in units.items() if count > 0}}, 0
+        )
 
     def is_asked(self, work: Asked) -> bool:
         """Whether it is work that we want done still."""

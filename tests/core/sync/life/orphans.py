@@ -28,6 +28,8 @@ class Orphans(Picking):
         """What returns announce, by number and by what the channel calls the item."""
         self.loose: dict[str, list[tuple[str, int]]] = {}
         """What came of a return before its order was here: each receipt by itself."""
+        self.bound: set[str] = set()
+        """Returns of which what came before their order is of its lines by now, as far as it fitted."""
 
     def tell_return(
         self, name: str, order: str, of: str, sku: str, units: int, state: ReturnState = ReturnState.AUTHORISED
@@ -95,7 +97,7 @@ class Orphans(Picking):
 
     def found_its_order(self, number: str, id: int, since: Mapping[str, int]) -> None:
         """With the first thing that happens to a return after its order is here, what came of it before is of lines
-        of which that many have left; stock stays as it is.
+        of which that many have left by then; stock stays as it is.
 
         `since`: units by line that this thing itself has brought.
         """
@@ -118,10 +120,11 @@ class Orphans(Picking):
             bound[row.sku] += now - kept.returned
             kept.returned = now
             fit = [units for sku, units in still if sku == row.sku and units <= kept.shipped - now]
-            assert not fit, f"{fit} of {row.sku} came back and may be of line {of}"
+            assert number in self.bound or not fit, f"{fit} of {row.sku} came back and may be of line {of}"
         for sku, units in before:
             bound[sku] -= units
         for sku, units in still:
             bound[sku] += units
         assert not any(bound.values()), f"{bound} came back of lines, and did not come"
         self.loose[number] = still
+        self.bound.add(number)

@@ -46,26 +46,27 @@ class Shelves(Picking):
                 self.books.count_by_hand(sku, place, units, self.live.now)
 
     def holders(self, sku: str) -> dict[int, Any]:
-        """The lines of an item of channels that ship from everywhere, the oldest order first: what they are promised,
-        and what of it locations were asked for."""
+        """The lines of an item of channels that ship from everywhere, the oldest order first."""
         rows = self.live.world.rows(
-            "SELECT l.id, l.reserved, (SELECT COALESCE(SUM(w.quantity - w.shipped), 0) FROM fulfilment_lines w"
-            " JOIN fulfilment_orders f ON f.id = w.fulfilment_order_id WHERE w.line_id = l.id AND f.state = 'released')"
-            " AS asked FROM lines l JOIN items i ON i.id = l.item_id JOIN orders o ON o.id = l.order_id"
-            " JOIN channels c ON c.id = o.channel_id WHERE i.sku = :sku AND c.name <> 'zone'"
-            " ORDER BY o.placed_at, o.id, l.id",
+            "SELECT l.id, l.reserved, l.allocated FROM lines l JOIN items i ON i.id = l.item_id"
+            " JOIN orders o ON o.id = l.order_id JOIN channels c ON c.id = o.channel_id"
+            " WHERE i.sku = :sku AND c.name <> 'zone' ORDER BY o.placed_at, o.id, l.id",
             sku=sku,
         )
         return {row.id: row for row in rows}
 
     def newest_lost_first(self, sku: str, before: Mapping[int, Any]) -> None:
-        """Nobody lost a promise while a newer order keeps one that no location was asked for."""
+        """Nobody lost a promise while a newer order keeps one that is bound to no location: those go first.
+
+        What was bound where it lacks is bound nowhere now; what is bound elsewhere stays so.
+        """
         if any(not place.active or place.keep for place in self.live.world.locations):
             return  # what is there may be of no use to some of them
         lost = 0
         for id, row in self.holders(sku).items():
-            loose = row.reserved - row.asked
-            assert not (lost and loose > 0), f"line {lost} lost units of {sku} before line {id}, which is newer"
+            assert not (lost and row.reserved > row.allocated), (
+                f"line {lost} lost units of {sku} before line {id}, which is newer"
+            )
             lost = id if row.reserved < before[id].reserved else lost
 
     @rule(sku=ITEM, place=PLACE, units=UNITS)
