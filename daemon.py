@@ -24,6 +24,7 @@ import typer
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from core.asked import Asked
 from core.commands.app import build
 from core.commands.given import FOLDER, Config, open_at
 from core.commands.logs import configure
@@ -312,7 +313,7 @@ def serve(config: Path) -> None:
     for problem in settings.problems:
         log.error("configuration is wrong; this is left out", problem=str(problem))
     store = open_at(settings)
-    asked = threading.Event()
+    asked = Asked()
 
     def ask(number: int, frame: FrameType | None) -> None:
         if asked.is_set():

@@ -73,7 +73,7 @@ def levels(
             for place, units in _offered(item, rule, unbound, free_at, buffers).items():
                 counts[place] = min(counts[place], units // per)
     if rule.cap is not None:
-        counts = _less(counts, sum(counts.values()) - rule.cap)
+        counts = _spread(counts, rule.cap)
     return {place: count * rule.percent // 100 for place, count in counts.items()}
 
 
@@ -90,16 +90,23 @@ def _offered(
     buffers: Mapping[int, int],
 ) -> dict[str, int]:
     at = {place: sum([free_at.get((item, spot), 0) for spot in spots]) for place, spots in rule.places.items()}
-    return _less(at, max(0, unbound.get(item, 0)) + buffer_of(item, rule, buffers))
-
-
-def _less(at: dict[str, int], units: int) -> dict[str, int]:
-    """Units by place, less `units` of them in all, off the fullest places first."""
-    if units <= 0:
+    less = max(0, unbound.get(item, 0)) + buffer_of(item, rule, buffers)
+    if not less:
         return at
-    left = dict(at)
     for place in sorted(at, key=lambda place: (-at[place], place)):
-        taken = min(units, at[place])
-        left[place] -= taken
-        units -= taken
-    return left
+        taken = min(less, at[place])
+        at[place] -= taken
+        less -= taken
+    return at
+
+
+def _spread(at: dict[str, int], cap: int) -> dict[str, int]:
+    """At most `cap` units in all, each place as many as the others as far as it has them: what sells at one of them
+    changes little at the others."""
+    if sum(at.values()) <= cap:
+        return at
+    found, left = dict(at), cap
+    for number, place in enumerate(sorted(at, key=lambda place: (at[place], place))):
+        found[place] = min(at[place], left // (len(at) - number))
+        left -= found[place]
+    return found

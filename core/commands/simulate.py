@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
+from core.asked import Asked
 from core.commands import badday, given, show
 from core.commands.edge import tell
 from core.commands.given import Config, Json
@@ -118,7 +118,7 @@ def _faults(given: str | None) -> tuple[int, badday.BadDay | None]:
     return plan.seed, plan
 
 
-def _serve(served: Mapping[str, FarEnd], rate: float, asked: threading.Event) -> None:
+def _serve(served: Mapping[str, FarEnd], rate: float, asked: Asked) -> None:
     """Serves until asked to end, placing orders as they fall due."""
     if not rate:
         asked.wait()
@@ -132,9 +132,9 @@ def _serve(served: Mapping[str, FarEnd], rate: float, asked: threading.Event) ->
 
 
 @contextmanager
-def _until_asked() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set."""
-    asked = threading.Event()
+def _until_asked() -> Iterator[Asked]:
+    """What Ctrl-C and SIGTERM set."""
+    asked = Asked()
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.set()

@@ -43,9 +43,10 @@ def test_buffer_then_cap_then_percentage_rounded_down() -> None:
 
 def test_the_cap_is_over_all_places_together() -> None:
     rule = Rule({"e": (EAST,), "w": (WEST,)}, cap=3)
-    assert levels(ONE, rule, {}, {(A, EAST): 5, (A, WEST): 2}) == {"e": 1, "w": 2}
+    assert levels(ONE, rule, {}, {(A, EAST): 5, (A, WEST): 2}) == {"e": 2, "w": 1}
     assert levels(ONE, rule, {}, {(A, EAST): 1, (A, WEST): 1}) == {"e": 1, "w": 1}
-    assert levels(((A, 2),), rule, {}, {(A, EAST): 9, (A, WEST): 9}) == {"e": 0, "w": 3}
+    assert levels(((A, 2),), rule, {}, {(A, EAST): 9, (A, WEST): 9}) == {"e": 1, "w": 2}
+    assert levels(ONE, rule, {}, {(A, EAST): 0, (A, WEST): 9}) == {"e": 0, "w": 3}
 
 
 def test_promised_units_without_a_location_are_taken_off_the_fullest_place_first() -> None:

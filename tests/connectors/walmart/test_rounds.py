@@ -30,8 +30,8 @@ Round = Callable[[], object]
 
 @pytest.fixture
 def channel(sqlite_store: Store, connect: Connect) -> Channel:
-    """An account with two warehouses, twenty of everything in each, of which it offers five at most."""
-    connector = connect(locations={"east": NODES[0], "west": NODES[1]}, cap=5)
+    """An account with two warehouses, twenty of everything in each, of which it offers ten at most."""
+    connector = connect(locations={"east": NODES[0], "west": NODES[1]}, cap=10)
     spots = [Location(name="east", postal_code="10001"), Location(name="west", postal_code="94105")]
     channel = take_up(sqlite_store, connector.name, connector.settings, connector, spots, RoutingSettings(), clock())
     with sqlite_store.write() as tx:

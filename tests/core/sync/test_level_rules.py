@@ -299,7 +299,7 @@ def test_a_level_is_explained_from_the_shelf_to_the_channel(world: World) -> Non
         ("A", 6, 1, 2, "the channel's")
     ]
     assert (told.cap, told.percent, told.own, told.touched) == (9, 50, ("percent",), True)
-    assert [(one.place, one.units, one.desired, one.told) for one in told.offers] == [("E", 1, 4, 4), ("W", 2, 5, 5)]
+    assert [(one.place, one.units, one.desired, one.told) for one in told.offers] == [("E", 1, 5, 5), ("W", 2, 4, 4)]
     follow(world, shop, only_east)
     assert [(one.units, one.desired) for one in why(world, shop, "A", only_east).offers] == [(1, 1), (2, 2)]
     assert not why(world, shop, "A", only_east).touched
