@@ -101,7 +101,8 @@ class Packers:
                 " JOIN fulfilment_orders f ON f.id = h.fulfilment_order_id JOIN orders o ON o.id = h.order_id"
                 " JOIN channels c ON c.id = o.channel_id WHERE h.state IN ('handed', 'accepted')"
                 " AND f.state = 'released' AND NOT EXISTS (SELECT 1 FROM holds t WHERE t.order_id = o.id)"
-                " AND NOT EXISTS (SELECT 1 FROM recalls r WHERE r.handover_id = h.id AND r.state <> 'refused')"
+                " AND NOT EXISTS (SELECT 1 FROM recalls r WHERE r.handover_id = h.id"
+                "  AND r.state IN ('queued', 'sent', 'asked'))"  # what is left of one called back in part is packed
             )
         wanted: dict[str, Counter[str]] = {}
         off = {row.key for row in rows if row.units != row.asked or (row.channel, row.of) in play.called_off}
