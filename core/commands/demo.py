@@ -213,7 +213,7 @@ def _think_again(play: Rehearsal) -> None:
 
 
 def _settle(play: Rehearsal, daemon: subprocess.Popen[bytes], log: Path) -> tuple[list[Row], list[str]]:
-    """Waits until nothing is left to do, or patience ends."""
+    """Waits until nothing is left to do; that patience ends before is a breach."""
     ends = time.monotonic() + PATIENCE
     while True:
         _must_live(daemon, log)
@@ -224,8 +224,11 @@ def _settle(play: Rehearsal, daemon: subprocess.Popen[bytes], log: Path) -> tupl
         depot = play.judge_warehouse()
         quiet = not busy and not play.pending() and not any(row.problems for row in rows)
         quiet = quiet and not (depot and depot.problems)
-        if quiet or time.monotonic() > ends:
+        if quiet:
             return rows, play.breaches()
+        if time.monotonic() > ends:
+            left = f"not everything came to an end in {PATIENCE:.0f} s: {play.pending()} things are under way still"
+            return rows, [*play.breaches(), left]
         time.sleep(0.3)
 
 

@@ -98,11 +98,8 @@ def test_a_parcel_booked_by_hand_is_of_the_work_that_tells_of_it(
     assert depot.recalls() == []
 
 
-def test_what_an_older_work_sends_after_all_calls_the_newer_one_back(world: World, shop: Channel, depot: Depot) -> None:
-    """Cancelled, too late to call back, and the cancellation is taken back: both lie there."""
-    world.receive("TEE", "east", 2)
-    world.take(shop, order("1", line(1, "TEE", 3)))
-    routed(world, shop, depot)
+def cancelled_too_late_and_wanted_again(world: World, depot: Depot) -> None:
+    """The work lies at the warehouse still, and its order waits to be routed anew."""
     depot.yard.slow = True
     push = cancel(world.store, Decision(world.order("1").id, CancelReason.OTHER), world.now).push
     depot.ok()
@@ -112,6 +109,14 @@ def test_what_an_older_work_sends_after_all_calls_the_newer_one_back(world: Worl
     with world.store.write() as tx:
         restore(tx, world.order("1"), push, world.now)
         tx.run("UPDATE pushes SET state = 'dropped' WHERE id = :id", id=push)
+
+
+def test_what_an_older_work_sends_after_all_calls_the_newer_one_back(world: World, shop: Channel, depot: Depot) -> None:
+    """Cancelled, too late to call back, and the cancellation is taken back: both lie there."""
+    world.receive("TEE", "east", 2)
+    world.take(shop, order("1", line(1, "TEE", 3)))
+    routed(world, shop, depot)
+    cancelled_too_late_and_wanted_again(world, depot)
     routed(world, shop, depot)
     assert open_there(depot) == {"OS-1": 3, "OS-2": 3}
     depot.send(nth=0)
@@ -128,15 +133,7 @@ def test_what_an_older_work_sends_is_the_newer_ones_unit_though_another_lies_els
     wide = world.channel(locations={"east": "", "west": ""})
     world.take(wide, order("1", line(1, "TEE", 2)))
     routed(world, wide, depot)
-    depot.yard.slow = True
-    push = cancel(world.store, Decision(world.order("1").id, CancelReason.OTHER), world.now).push
-    depot.ok()
-    depot.yard.answer_recall("OS-R1", done=False, reason="on the truck")
-    depot.yard.slow = False
-    depot.ok()
-    with world.store.write() as tx:
-        restore(tx, world.order("1"), push, world.now)
-        tx.run("UPDATE pushes SET state = 'dropped' WHERE id = :id", id=push)
+    cancelled_too_late_and_wanted_again(world, depot)
     routed(world, wide, depot)
     world.hold("1")
     world.receive("TEE", "west", 1)
