@@ -30,8 +30,9 @@ ORDER BY f.id
 def credit(tx: Tx, row: Any, units: Mapping[int, int], now: int) -> dict[int, int]:
     """The work of handover `row` sent these units, by line, of a parcel that was booked by hand; its order is locked.
 
-    What was taken off other works at its location for them is asked of those again. Moves no stock: it left once, and
-    as much is asked of the location as before. Returns the units that were of other works, by line.
+    What was taken off other works at its location for them is asked of those again, as far as this one was asked for
+    it; where that was cancelled, and too late, they are asked for it no more and called back. Moves no stock: it left
+    once, and as much is asked of the location as before. Returns the units that were of other works, by line.
     """
     works: dict[tuple[int, int], Bound] = {}
     told: dict[tuple[int, int], int] = {}
@@ -42,19 +43,21 @@ def credit(tx: Tx, row: Any, units: Mapping[int, int], now: int) -> dict[int, in
     changed: list[Bound] = []
     for line, count in units.items():
         own = works.get((row.fulfilment_order_id, line))
-        if own is None:
-            continue
-        missing = min(count, own.open, told[own.fulfilment_order_id, line] - own.shipped)
+        missing = count if own is None else min(count, told[own.fulfilment_order_id, line] - own.shipped)
         for key, other in works.items():
             spare = other.shipped - told[key]
-            if other is own or key[1] != line or other.location_id != own.location_id or spare <= 0 or missing <= 0:
+            if other is own or key[1] != line or other.location_id != row.location_id or spare <= 0 or missing <= 0:
                 continue
             took = min(spare, missing)
+            asked = 0 if own is None else min(took, own.open)
             other.shipped -= took
-            own.shipped += took
+            other.quantity -= took - asked
             missing -= took
             moved[line] = moved.get(line, 0) + took
-            changed += [other, own]
+            changed.append(other)
+            if own is not None:
+                own.shipped += asked
+                changed.append(own)
     if changed:
         _reopen(tx, [one for one in changed if one.fulfilment_order_id != row.fulfilment_order_id], now)
         close_fulfilment(tx, list({(one.fulfilment_order_id, one.line_id): one for one in changed}.values()))
@@ -62,7 +65,8 @@ def credit(tx: Tx, row: Any, units: Mapping[int, int], now: int) -> dict[int, in
 
 
 def _reopen(tx: Tx, works: list[Bound], now: int) -> None:
-    """Works that have units to send again, and what their warehouse was handed of them last, which lies there still."""
+    """Works that sent fewer than was thought, and what their warehouse was handed of them last, which lies there still;
+    those that have nothing to send are closed again afterwards."""
     ids = sorted({one.fulfilment_order_id for one in works})
     tx.run("UPDATE fulfilment_orders SET state = 'released' WHERE id IN :ids AND state = 'done'", ids=ids)
     tx.run(

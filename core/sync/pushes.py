@@ -172,6 +172,9 @@ def _retry(tx: Tx, order: Any, push: Any, now: int) -> str:
                          o=order.id, s=push.shipment_id)  # fmt: skip
         if newer != push.id:
             raise UserError(f"push {push.id} was corrected by push {newer}; that one tells the parcel")
+        parcel = tx.row("SELECT * FROM shipments WHERE id = :id", id=push.shipment_id)
+        if parcel.voided_at is not None:
+            raise UserError(f"parcel {parcel.tracking} is void: it never left, and the channel is not told of it again")
         requeue_parcel(tx, push, now)
         return str(push.reason)
     if push.kind == "cancel":

@@ -302,14 +302,21 @@ def _write(tx: Tx, back: Sequence[_Back]) -> None:
 
 
 def _unsend(tx: Tx, parcel: Any, back: Sequence[_Back]) -> None:
-    """The work of its location that it fulfilled counts for nothing: what is to leave is routed anew."""
+    """The work of its location that it fulfilled counts for nothing: what is to leave is routed anew.
+
+    Of several works it was that which told of it, as in `unsend_work`; where none did, the newest.
+    """
     less: list[tuple[int, int, int, int]] = []
     left = {one.line.row.id: one.units for one in back}
     for row in tx.rows(
         "SELECT w.* FROM fulfilment_lines w JOIN fulfilment_orders f ON f.id = w.fulfilment_order_id"
-        " WHERE f.order_id = :order AND f.location_id = :place AND w.shipped > 0 ORDER BY w.fulfilment_order_id DESC",
+        " WHERE f.order_id = :order AND f.location_id = :place AND w.shipped > 0"
+        " ORDER BY CASE WHEN EXISTS (SELECT 1 FROM handovers h JOIN notices n ON n.handover_id = h.id"
+        "  WHERE h.fulfilment_order_id = f.id AND n.kind = 'left' AND n.state = 'taken' AND n.happened_at = :at)"
+        "  THEN 0 ELSE 1 END, w.fulfilment_order_id DESC",
         order=parcel.order_id,
         place=parcel.location_id,
+        at=parcel.shipped_at,
     ):
         units = min(row.shipped, left.get(row.line_id, 0))
         if units:

@@ -103,11 +103,11 @@ KINDS = (
     Query(
         name="push_unshown",
         means="a channel took a push long ago, and does not show what it was told",
-        # A parcel that never left is told of by `void_shown`, and one that was corrected by what corrects it. While the
-        # channel is not reached nobody can say what it shows.
+        # A parcel that never left is not missed (`void_shown` tells where it is shown), and one that was corrected is
+        # by what corrects it. While the channel is not reached nobody can say what it shows.
         sql=f"{_PUSH} WHERE p.state = 'applied' AND p.updated_at < :stuck AND p.updated_at >= :kept AND c.health = 'ok'"
-        " AND p.kind <> 'void' AND NOT EXISTS (SELECT 1 FROM pushes n WHERE n.order_id = p.order_id"
-        "  AND n.shipment_id = p.shipment_id AND n.kind = p.kind AND n.id > p.id)",
+        " AND p.kind <> 'void' AND s.voided_at IS NULL AND NOT EXISTS (SELECT 1 FROM pushes n"
+        "  WHERE n.order_id = p.order_id AND n.shipment_id = p.shipment_id AND n.kind = p.kind AND n.id > p.id)",
         tell=_tell_unshown,
     ),
     Query(

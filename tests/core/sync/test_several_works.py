@@ -10,6 +10,7 @@ from connectors.sandbox_warehouse import Yard
 from core.model import CancelReason
 from core.sync.cancel import Decision, cancel, restore
 from core.sync.channel import Channel
+from core.sync.void import Void, void
 from tests.core.sync.depot import Depot
 from tests.core.sync.world import World, line, order
 
@@ -96,6 +97,53 @@ def test_a_parcel_booked_by_hand_is_of_the_work_that_tells_of_it(
     assert world.counts("1") == {"ordered": 3, "shipped": 3}
     assert world.stock("TEE") == (0, 0)
     assert depot.recalls() == []
+
+
+def test_a_parcel_booked_by_hand_of_work_that_was_cancelled_too_late_calls_the_other_one_back(
+    world: World, shop: Channel, depot: Depot
+) -> None:
+    """Else that one lies at the warehouse as if it had left, and is sent besides."""
+    world.take(shop, order("1", line(1, "TEE", 2)))
+    routed(world, shop, depot)
+    world.receive("TEE", "east", 1)
+    routed(world, shop, depot)
+    depot.yard.slow = True
+    cancel(world.store, Decision(world.order("1").id, CancelReason.OTHER, units={"1": 1}), world.now)
+    depot.ok()
+    assert world.work("1") == [("east", "released", 1, 0), ("east", "cancelled", 0, 0)]
+    depot.yard.answer_recall("OS-R1", done=False, reason="on the truck")
+    depot.yard.slow = False
+    world.ship("1", tracking="T1", TEE=1)
+    depot.ok()
+    depot.yard.send("OS-2", [("T1", {depot.number(): 1})], at=depot.at())
+    depot.ok()
+    assert open_there(depot) == {"OS-1": 0, "OS-2": 0}
+    assert depot.work() == [("OS-1", "recalled"), ("OS-2", "done")]
+    assert world.work("1") == [("east", "cancelled", 0, 0), ("east", "cancelled", 0, 0)]
+    assert world.counts("1") == {"ordered": 2, "cancelled": 1, "shipped": 1}
+
+
+def test_a_void_parcel_was_of_the_work_that_told_of_it(world: World, shop: Channel, depot: Depot) -> None:
+    """Else what is booked by hand later is taken off the wrong work, and one that has ended is asked for once more."""
+    world.take(shop, order("1", line(1, "TEE", 3)))
+    routed(world, shop, depot)
+    world.receive("TEE", "east", 1)
+    routed(world, shop, depot)
+    for nth in range(2):
+        depot.send(nth=nth)
+        depot.ok()
+    tracking = world.value("SELECT min(tracking) FROM shipments")
+    void(world.store, Void(world.order("1").id, tracking, "label bought twice"), world.now)
+    assert world.work("1") == [("east", "cancelled", 0, 0), ("east", "done", 1, 1)]
+    routed(world, shop, depot)
+    world.receive("TEE", "east", 1)
+    routed(world, shop, depot)
+    assert open_there(depot) == {"OS-1": 0, "OS-2": 0, "OS-3": 1, "OS-4": 1}
+    world.ship("1", tracking="T9", TEE=1)
+    depot.yard.send("OS-4", [("T9", {depot.number(): 1})], at=depot.at())
+    depot.ok()
+    assert world.work("1")[2:] == [("east", "released", 1, 0), ("east", "done", 1, 1)]
+    assert depot.work()[2:] == [("OS-3", "handed"), ("OS-4", "done")]
 
 
 def cancelled_too_late_and_wanted_again(world: World, depot: Depot) -> None:

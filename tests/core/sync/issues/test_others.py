@@ -41,6 +41,7 @@ from core.sync.returns import take_returns
 from core.sync.stock import count
 from core.sync.take_in import take_in
 from core.sync.verify import verify
+from core.sync.void import Void, void
 from core.sync.work import failed, finished
 from tests.core.sync.corrupt import corrupting
 from tests.core.sync.fake import SIMPLE, Fake, applied
@@ -247,6 +248,20 @@ def test_a_parcel_that_was_corrected_is_missed_once(world: World, able: Channel)
     taken(world, able)
     world.later(DAY + 1)
     assert "T2" in one(seen(world, able), "push_unshown").cause
+
+
+def test_a_void_parcel_is_not_missed_at_the_channel_and_is_told_no_more(world: World, able: Channel) -> None:
+    world.take(able, order("1", line(1, "A")))
+    world.ship("1")
+    taken(world, able)
+    world.later(DAY + 1)
+    push = int(one(seen(world, able), "push_unshown").commands[1].split()[-1])
+    void(world.store, Void(world.order("1").id, "T1", "bought twice"), world.now)
+    assert of(seen(world, able), "push_unshown") == []
+    with pytest.raises(UserError, match="parcel T1 is void: it never left"):
+        retry(world.store, push, world.now)
+    taken(world, able)
+    assert [one.tracking for one in connector(able).shipped] == ["T1"]
 
 
 def test_a_refused_quantity_is_an_issue(world: World, shop: Channel) -> None:
