@@ -52,6 +52,7 @@ orders = Table(
     UniqueConstraint("channel_id", "number"),
     one_of("fulfiller", "merchant", "channel"),
     Index("ix_orders_money_off", "id", sqlite_where=text("money_off <> 0"), postgresql_where=text("money_off <> 0")),
+    Index("ix_orders_unpriced", "id", sqlite_where=text("NOT priced"), postgresql_where=text("NOT priced")),
 )
 
 lines = Table(

@@ -47,11 +47,10 @@ def inbox(store: Store, view: View, kinds: Sequence[str] = (), limit: int = 1000
     counted: dict[str, int] = {}
     with store.read() as tx:
         for kind in chosen:
-            some = list(kind.found(tx, view, limit))
-            count = len(some) if len(some) < limit else kind.counted(tx, view)
+            some, total = kind.found(tx, view, limit)
             found += some
-            if count:
-                counted[kind.name] = count
+            if total:
+                counted[kind.name] = total
     found.sort(key=_urgency)
     return Inbox(found[:limit], counted)
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from core.sync.gone import ASKS, GONE, KNOWN_AGAIN
 from core.sync.issues.issue import NO_INSTANT, Query, Told, each
+from core.sync.issues.orders import OPEN
 from core.sync.late import UNDECIDED
 from core.sync.revise import LEFT_ALREADY, LESS_THAN_LEFT, TOO_LATE
-
-_OPEN = "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered + l.held > 0)"
 
 _LINE = "(' of ' || l.sku || ' left at the channel')"
 
@@ -34,7 +33,7 @@ _AT_THE_OLD_ONE = (
 )
 
 _UNKNOWN_THERE = (
-    f"{_OPEN} AND o.observed_at <= a.at AND NOT EXISTS (SELECT 1 FROM audit k WHERE k.order_id = o.id"
+    f"{OPEN} AND o.observed_at <= a.at AND NOT EXISTS (SELECT 1 FROM audit k WHERE k.order_id = o.id"
     f" AND k.event = '{KNOWN_AGAIN}' AND k.id > a.id)"
 )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from core.settings import Problem
 from core.store.database import Tx
-from core.sync.issues.issue import NO_INSTANT, Issue, Query, Told, View, each, names, per_channel
+from core.sync.issues.issue import NO_INSTANT, Found, Issue, Query, Told, View, each, names, per_channel
 
 _SECOND = 1_000_000
 _GRACE = 300
@@ -22,9 +22,10 @@ class Configuration(msgspec.Struct, frozen=True):
     name: str = "configuration"
     means: str = "a file of the configuration is wrong, and its channel is left out"
 
-    def found(self, tx: Tx, view: View, limit: int) -> Iterator[Issue]:
-        for problem in self._problems(view)[:limit]:
-            yield Issue(
+    def found(self, tx: Tx, view: View, limit: int) -> Found:
+        problems = self._problems(view)
+        issues = [
+            Issue(
                 id=f"{self.name}:{_channel(problem)}:{problem.file.partition(':')[0]}:{problem.key}",
                 kind=self.name,
                 channel=_channel(problem),
@@ -34,6 +35,9 @@ class Configuration(msgspec.Struct, frozen=True):
                 deadline=None,
                 commands=("ordersync check",),
             )
+            for problem in problems[:limit]
+        ]
+        return Found(issues, len(problems))
 
     def counted(self, tx: Tx, view: View) -> int:
         return len(self._problems(view))

@@ -15,7 +15,7 @@ _ORDER = "COALESCE(NULLIF(o.name, ''), o.number)"
 _UNPRICED = f"""
 SELECT o.number AS key, c.name AS channel, {_ORDER} AS subject, o.imported_at AS since, o.ship_by AS deadline,
  o.id AS order_id, o.number FROM orders o JOIN channels c ON c.id = o.channel_id
-WHERE o.id IN ({OPEN}) AND NOT o.priced AND o.imported_at < :settled AND {OURS}
+WHERE NOT o.priced AND {OPEN} AND o.imported_at < :settled AND {OURS}
  AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id)
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -81,6 +81,13 @@ class Told(msgspec.Struct, frozen=True):
     commands: tuple[str, ...] = ()
 
 
+class Found(NamedTuple):
+    """What there is of one kind."""
+
+    issues: list[Issue]
+    total: int
+
+
 class Kind(Protocol):
     """One cause for which a person is needed."""
 
@@ -91,8 +98,8 @@ class Kind(Protocol):
     def means(self) -> str:
         """What it is, in a few words."""
 
-    def found(self, tx: Tx, view: View, limit: int) -> Iterable[Issue]:
-        """The most urgent `limit` of them."""
+    def found(self, tx: Tx, view: View, limit: int) -> Found:
+        """The most urgent `limit` of them, and how many there are."""
 
     def counted(self, tx: Tx, view: View) -> int:
         """How many there are."""
@@ -111,15 +118,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     tell: Callable[[Tx, Sequence[Any]], Iterator[Told]]
     """What is said of each of these rows, in their order."""
 
-    def found(self, tx: Tx, view: View, limit: int) -> Iterator[Issue]:
+    def found(self, tx: Tx, view: View, limit: int) -> Found:
         rows = tx.rows(
-            f"SELECT q.* FROM ({self._sql(view)}) AS q WHERE {_OF_CHANNEL}"
+            f"SELECT q.*, count(*) OVER () AS in_all FROM ({self._sql(view)}) AS q WHERE {_OF_CHANNEL}"
             " ORDER BY q.deadline IS NULL, q.deadline, q.since IS NULL, q.since, q.key LIMIT :limit",
             limit=limit,
             **view.params(),
         )
-        for row, told in zip(rows, self.tell(tx, rows), strict=True):
-            yield Issue(
+        issues = [
+            Issue(
                 id=":".join((self.name, row.channel, str(row.key))),
                 kind=self.name,
                 channel=row.channel,
@@ -129,6 +136,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
                 deadline=row.deadline,
                 commands=told.commands,
             )
+            for row, told in zip(rows, self.tell(tx, rows), strict=True)
+        ]
+        return Found(issues, int(rows[0].in_all) if rows else 0)
 
     def counted(self, tx: Tx, view: View) -> int:
         return int(

@@ -21,17 +21,21 @@ _HEAD = (
     " o.ship_by AS deadline"
 )
 
-# A line has a reservation exactly while some of it is promised: what is open is found without a look at what is done.
-OPEN = """
-SELECT l.order_id FROM reservations r JOIN lines l ON l.id = r.line_id
-UNION SELECT l.order_id FROM lines l WHERE l.backordered > 0
-UNION SELECT l.order_id FROM lines l WHERE l.held > 0
-"""
+OPEN = "EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.reserved + l.backordered + l.held > 0)"
+"""SQL: some of order `o` is still to leave."""
 
-_LATE = f"""
+# A line has a reservation exactly while some of it is promised: what is open is found without a look at what is done.
+_LATE = " UNION ".join(
+    f"""
 {_HEAD}, o.imported_at AS since FROM orders o JOIN channels c ON c.id = o.channel_id
-WHERE o.ship_by <= :late AND {OURS} AND o.id IN ({OPEN})
+WHERE o.ship_by <= :late AND {OURS} AND o.id IN (SELECT l.order_id FROM {some})
 """
+    for some in (
+        "reservations r JOIN lines l ON l.id = r.line_id",
+        "lines l WHERE l.backordered > 0",
+        "lines l WHERE l.held > 0",
+    )
+)
 
 _UNROUTED = f"""
 {_HEAD}, COALESCE(w.since, o.imported_at) AS since, w.why AS why FROM orders o JOIN channels c ON c.id = o.channel_id
