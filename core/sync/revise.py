@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.connector import Ability
@@ -77,6 +77,20 @@ def revise(revision: Revision, stock: Stock, outside: Outside) -> None:
                     stock.allocate(claim.parts, -one.open, one.location_id)
                     claim.allocated -= one.open
                     one.quantity = one.shipped
+
+
+def wanted_anew(revisions: Iterable[Revision]) -> dict[int, int]:
+    """By line, the units that it may be promised at once: those that did not wait already.
+
+    What waits is given its turn (`core.sync.turns`): a newer version must not bring it before others. What was promised
+    nothing as nobody paid stood in no queue, and is wanted anew.
+    """
+    found: dict[int, int] = {}
+    for revision in revisions:
+        for change in revision.changes if revision.may_reserve else ():
+            waited = change.row.backordered if change.row is not None and not revision.expired else 0
+            found[change.claim.line_id] = change.claim.backordered - waited
+    return found
 
 
 def note_given_back(revision: Revision, given_back: Mapping[int, int]) -> None:

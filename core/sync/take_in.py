@@ -23,7 +23,7 @@ from core.sync.observe import Seen, clean, digest, read
 from core.sync.outside import Outside
 from core.sync.promise import Claim, is_complete, reserve, write_reservations
 from core.sync.refunded import write_refunds
-from core.sync.revise import note_given_back, revise, write_revisions
+from core.sync.revise import note_given_back, revise, wanted_anew, write_revisions
 from core.sync.revision import Revision, load
 from core.sync.rows import (
     BUYER_COLUMNS,
@@ -185,7 +185,7 @@ def _store(
     stock = channel.stock(tx, items.union(*(revision.items() for revision in revisions)))
     outside = Outside(channel, stock)
 
-    # What has left or is given back comes first, then those who want more, then the new.
+    # What has left or is given back comes first, then those who want more, then the new. Who waits has a turn.
     for one in fresh:
         for line, (_, claim) in zip(one.order.lines, one.lines, strict=True):
             if line.shipped:
@@ -194,7 +194,7 @@ def _store(
     for revision in revisions:
         revise(revision, stock, outside)
     wanting = [claim for revision in revisions for claim in revision.claims()]
-    reserve([claim for revision in revisions if revision.may_reserve for claim in revision.claims()], stock)
+    reserve(wanting, stock, wanted_anew(revisions))
     reserve(claims, stock)
     again = [(r, _parcel(r.row.id, r.order, r.claims(), r.left_out)) for r in revisions if r.may_route]
     parcels = [parcel for _, parcel in again]

@@ -97,6 +97,15 @@ def test_orders_that_come_out_of_order_count_as_if_they_had_come_in_order() -> N
     assert shuffled.fast == pytest.approx(ordered.fast)
 
 
+def test_a_sale_of_a_year_ago_is_heard_late_and_means_nothing_any_more() -> None:
+    """Sums stand as of the newest sale, where all that is older has shrunk: reckoned as of the old one they burst."""
+    sold = sell(Sold(400 * DAY, 400 * DAY), 3, 400 * DAY)
+    late = sell(sold, 5, 0.0)
+    assert (late.at, late.since) == (400 * DAY, 0.0)
+    assert late.slow == pytest.approx(sold.slow)
+    assert late.fast == pytest.approx(sold.fast)
+
+
 def test_one_sale_is_no_rate() -> None:
     mean, _ = rate(sell(Sold(0.0, 0.0), 1, 0.0), 1.0)
     assert mean * HOUR <= 1.1

@@ -91,6 +91,26 @@ def test_what_is_no_rule_is_refused(world: World, shop: Channel, rule: dict[str,
         set_rule(world.store, shop.id, "Z", world.now, cap=1)
 
 
+def test_what_stays_for_a_counter_is_offered_by_no_rule(world: World) -> None:
+    """Nor does it lessen what others have, where less is there than stays; what is bound there is not counted twice."""
+    shop, mart = world.channel(), world.channel("mart", buffer="auto")
+    world.item("A", east=10, west=4)
+    world.item("B", east=2, west=4)
+    world.kit("SET", {"A": 2, "B": 1})
+    for channel in (shop, mart):
+        world.offer(channel, "A", "B", "SET")
+    with world.store.write() as tx:
+        tx.run("UPDATE locations SET keep = 3 WHERE name = 'east'")
+    follow(world, shop, mart)
+    for channel in (shop, mart):
+        assert [desired(world, channel, sku)[""] for sku in ("A", "B", "SET")] == [11, 4, 2]
+    world.take(shop, order("1", line(1, "A", 5)))
+    assert world.work("1") == [("east", "planned", 5, 0)]
+    follow(world, shop, mart)
+    for channel in (shop, mart):
+        assert [desired(world, channel, sku)[""] for sku in ("A", "B", "SET")] == [6, 4, 2]
+
+
 def test_a_kit_inside_levels_is_the_least_its_components_make(world: World) -> None:
     """A bundle's SKU is no stock item: what is told of it follows its components, each less its buffer."""
     shop = world.channel(buffer=1)

@@ -169,6 +169,35 @@ def test_who_waits_is_served_before_who_is_new(world: World) -> None:
     assert (done.resumed, done.released) == (1, 1)
 
 
+def test_a_newer_version_of_who_waits_brings_it_before_nobody(world: World) -> None:
+    """Not when the same page gives units back, nor when units are left to another channel."""
+    world.item("A", east=1)
+    shop, best = world.channel(), world.channel("best", backorder_priority=1)
+    has, first, next_ = (order(name, line(1, "A"), at=START + at) for at, name in enumerate(("has", "first", "next")))
+    world.take(shop, has, first, next_)
+    world.take(best, order("other", line(1, "A")))
+    world.take(shop, edited(next_, service="fast"), edited(has, lines=(line(1, "A", cancelled=1),)))
+    assert reserved(world, "next") == 0
+    refill(world, shop)
+    assert reserved(world, "first") == 1
+    world.receive("A", "east", 1)
+    world.take(shop, edited(next_, version=3, service="slow"))
+    refill(world, shop, best)
+    assert (reserved(world, "next"), reserved(world, "other", "best")) == (0, 1)
+
+
+def test_what_a_newer_version_wants_more_is_promised_at_once_and_what_waited_waits(world: World) -> None:
+    world.item("A", east=1)
+    shop = world.channel()
+    one = order("1", line(1, "A", 3))
+    world.take(shop, one)
+    world.receive("A", "east", 5)
+    world.take(shop, edited(one, lines=(line(1, "A", 4),)))
+    assert world.counts("1") == {"ordered": 4, "reserved": 2, "backordered": 2, "allocated": 2}
+    refill(world, shop)
+    assert world.counts("1") == {"ordered": 4, "reserved": 4, "allocated": 4}
+
+
 def test_an_order_that_waits_for_all_ships_nothing_before(world: World) -> None:
     world.item("A", east=1)
     world.item("B")
