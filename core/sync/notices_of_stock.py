@@ -266,8 +266,8 @@ def take_adjusted(
 def left_before_a_count(
     tx: Tx, house: Warehouse, id: int, nth: int, place: int, gone: Sequence[Gone], at: int, now: int
 ) -> None:
-    """Units of a parcel that was just booked and had left before the last count: the count had them no more, so what
-    the booking took off twice comes back."""
+    """Units of a parcel that is to be booked and had left before the last count: the count had them no more, so what
+    the booking would take off twice comes back first. The count may have shown that others need all that is there."""
     back: dict[int, int] = {}
     for item, units in gone:
         row = _count_of(tx, item, place)

@@ -109,9 +109,9 @@ def take_left(tx: Tx, house: Warehouse, row: Any, id: int, event: Left, now: int
         if counted:
             _credit(tx, house, row, parcel, units, now)
             continue
-        leave(tx, parcel, now)
         gone = [Gone(known[number].item_id, count) for number, count in told.items()]
         left_before_a_count(tx, house, id, nth, place, gone, micros(event.at), now)
+        leave(tx, parcel, now)
     close_work(tx, [row.id], now)
     if repeated:
         return f"order {order.name}: {', '.join(repeated)} had been told before"

@@ -53,7 +53,8 @@ def ship(store: Store, departure: Departure, now: int) -> tuple[int, bool]:
 def leave(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
     """`ship` within a transaction: the shipment's id, whether it is new, and the channel, for the caller to poke.
 
-    What a warehouse tells has left already: a hold does not keep it from being booked.
+    What a warehouse tells has left already: a hold does not keep it from being booked, nor that its promise was taken
+    back, as long as units are free.
     """
     order = tx.row("SELECT * FROM orders WHERE id = :id /*lock*/", id=parcel.order_id)
     if order is None:
@@ -82,13 +83,24 @@ def leave(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
     if holds and parcel.origin != "warehouse":
         raise UserError(f"order {order.name} is held ({', '.join(holds)}); it ships once the hold is lifted")
     lines = load_lines(tx, [order.id])[order.id]
+    stock = Stock(tx, {item for line in lines for item, _ in line.claim.parts or ()})
+    if parcel.origin == "warehouse":
+        _promise_what_left(lines, parcel, stock)
     units = _units(order, lines, parcel, place)
-    stock = Stock(tx, {item for line, _ in units for item, _ in line.claim.parts or ()})
     shipment_id = tx.ids(tables.shipments, 1)[0]
     for line, count in units:
         _leave(line, count, place, parcel, stock, f"ship:{shipment_id}:{line.row.id}")
     _write(tx, order, parcel, place, shipment_id, units, stock, now)
     return shipment_id, True, order.channel_id
+
+
+def _promise_what_left(lines: Sequence[StoredLine], parcel: Departure, stock: Stock) -> None:
+    """Units that left and whose promise was taken back meanwhile are promised again, as far as any are free."""
+    for line in lines:
+        claim = line.claim
+        missing = min((parcel.units or {}).get(line.row.number, 0) - claim.reserved, line.row.backordered)
+        if claim.parts is not None and missing > 0:
+            claim.reserved += stock.reserve(claim.parts, missing)
 
 
 def _units(order: Any, lines: list[StoredLine], parcel: Departure, place: int) -> list[tuple[StoredLine, int]]:
@@ -215,9 +227,11 @@ def _write(
     )
     for line, count in units:
         tx.run(
-            "UPDATE lines SET shipped = shipped + :count, reserved = :reserved, allocated = :allocated WHERE id = :id",
+            "UPDATE lines SET shipped = shipped + :count, reserved = :reserved, backordered = backordered - :again,"
+            " allocated = :allocated WHERE id = :id",
             count=count,
             reserved=line.claim.reserved,
+            again=line.claim.reserved + count - line.row.reserved,
             allocated=line.claim.allocated,
             id=line.row.id,
         )

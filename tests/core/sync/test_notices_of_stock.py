@@ -12,7 +12,7 @@ from core.sync import stock
 from core.sync.channel import Channel
 from core.sync.verify import verify
 from tests.core.sync.depot import Depot
-from tests.core.sync.world import World, line, order
+from tests.core.sync.world import START, World, line, order
 
 
 @pytest.fixture
@@ -264,6 +264,29 @@ def test_a_later_count_knows_what_was_told_late_before_it(world: World, shop: Ch
     assert world.stock("TEE") == (8, 0)
     causes: list[Any] = [row.cause for row in world.rows("SELECT cause FROM ledger WHERE kind = 'count' ORDER BY id")]
     assert [cause.split(":")[1] for cause in causes] == ["warehouse", "late"]
+
+
+def test_a_parcel_from_before_a_count_that_took_its_promise_back_has_left(
+    world: World, shop: Channel, depot: Depot
+) -> None:
+    """All that the count shows is promised to others; what left is missing there already, and from nobody else."""
+    work(world, shop, depot, "new", TEE=3)
+    world.take(shop, order("old", line(1, "TEE", 7), at=START - 1))
+    world.release(shop)
+    depot.yard.fail("unavailable")
+    depot.turn(1)  # it is not asked for the old one yet
+    depot.yard.fail(None)
+    depot.yard.slow = True
+    depot.yard.count("E", {"TEE": 7}, as_of=depot.at(1))
+    depot.ok(1)
+    assert world.counts("new") == {"ordered": 3, "backordered": 3}
+    depot.send(nth=0, seconds=-10)
+    depot.ok(1)
+    assert depot.notices()[-1] == ("left", "taken", "")
+    assert world.counts("new") == {"ordered": 3, "shipped": 3}
+    assert world.counts("old") == {"ordered": 7, "reserved": 7, "allocated": 7}
+    assert world.stock("TEE") == (7, 7)
+    assert verify(world.store, file=False) == []
 
 
 def test_a_sku_that_has_lost_its_zeros_is_told_and_not_guessed(world: World, depot: Depot) -> None:

@@ -48,6 +48,7 @@ class Between(Shelves, House):
         sent += [Sent(order, place, {two: second}, self.live.now)] if second else []
         self.live.world.later(1)
         self.meanwhile(meanwhile, sku, place)
+        slow, self.yard.slow = self.yard.slow, True  # what has left is not called back, whatever we ask after the count
         self.tell_slip(slip)
         for part, (on_hand, _) in ((part, self.live.world.at(part).get(place, (0, 0))) for part in "AB"):
             most = self.books.on_hand[part, place]
@@ -58,10 +59,13 @@ class Between(Shelves, House):
             self.yard.send(work.key, [(tracking, self.as_work(work, leaves))], at=instant(parcel.at))
             self.tell(parcel)
             self.house_turn()
+            last = self.live.world.row("SELECT state, reason FROM notices WHERE kind = 'left' ORDER BY id DESC LIMIT 1")
+            assert last.state == "taken", last.reason  # whatever was asked back since: it has left
         if broken:
             self.yard.adjust(SERVED[place], sku, -1, "broken before it was counted", at=instant(broke_at))
             self.tell(Moved(sku, place, -1))
             self.house_turn()
+        self.yard.slow = slow
 
     @precondition(lambda self: not self.unheard)
     @rule(sku=st.sampled_from("AB"), place=st.sampled_from(sorted(SERVED)), units=st.integers(0, 6),
