@@ -147,12 +147,16 @@ _STOCK = "SELECT item_id, location_id, on_hand, allocated FROM stock WHERE item_
 _TOUCH = "ON CONFLICT (item_id) DO UPDATE SET mark = touched.mark + 1"
 
 
+_PRAGMAS = ("synchronous", "foreign_keys", "cache_size", "wal_autocheckpoint")
+"""What of the store's own a raw connection has not by itself."""
+
+
 class SqliteDriver:
     """sqlite3 itself, with the pragmas of the store."""
 
     def __init__(self, url: str) -> None:
         with opened(url) as store, store.read() as tx:
-            pragmas = {name: tx.value(f"PRAGMA {name}") for name in ("synchronous", "foreign_keys", "cache_size")}
+            pragmas = {name: tx.value(f"PRAGMA {name}") for name in _PRAGMAS}
         self.connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
         for name, value in pragmas.items():
             self.connection.execute(f"PRAGMA {name} = {value}")
