@@ -13,6 +13,7 @@ file could not be read or booked stands in a file beside it that ends in `.reaso
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from connectors import notices
 from connectors.filedrop.export import recall_csv, recall_json, work_csv, work_json
@@ -53,6 +54,14 @@ def _zone(name: str) -> str:
     return name
 
 
+def _host_key(text: str) -> str:
+    """Type and key alone, also of a whole line that `ssh-keyscan` prints (with the host before) or a `.pub` file holds
+    (with a comment after)."""
+    words = text.split()
+    kinds = [nth for nth, word in enumerate(words[:2]) if re.match(r"(ssh|ecdsa|sk)-|rsa-sha2-", word)]
+    return " ".join(words[kinds[0] : kinds[0] + 2]) if kinds else text
+
+
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
         raise wrong("the folder's path must begin with /", 'write it in full, such as "/srv/ordersync/depot"')
@@ -72,7 +81,9 @@ class FileDropSettings(WarehouseSettings):
     sftp_user: Annotated[str, Field(examples=["ordersync"])] = ""
     """Who logs in there."""
     sftp_host_key: Annotated[
-        str, Field(pattern=r"^([a-z0-9@.-]+ [A-Za-z0-9+/=]+)?$", examples=["ssh-ed25519 AAAA"])
+        str,
+        BeforeValidator(lambda text: _host_key(text) if isinstance(text, str) else text),
+        Field(pattern=r"^([a-z0-9@.-]+ [A-Za-z0-9+/=]+)?$", examples=["ssh-ed25519 AAAA"]),
     ] = ""
     """The server's public key, type and key as `ssh-keyscan` prints them; ask the warehouse whether it is theirs. A
     server that shows another one is not spoken to."""
@@ -136,7 +147,7 @@ class FileDrop:
     def _open(self) -> Folders:
         own = self.settings
         if not own.sftp_host:
-            return Local(self.name, Path(own.folder))
+            return Local(Path(own.folder))
         try:
             from connectors.filedrop.sftp import Remote
         except ImportError:
@@ -144,7 +155,6 @@ class FileDrop:
                 f"{self.name}: SFTP needs a package that is not there; `pip install 'ordersync[sftp]'`"
             ) from None
         return Remote(
-            self.name,
             own.folder,
             host=own.sftp_host,
             port=own.sftp_port,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from core.errors import Unauthorized, Unavailable
+
+
+NO_FOLDER = "no such folder; make it, mount the share it lies on, or mend `folder`"
 
 
 class Entry(NamedTuple):
@@ -48,26 +52,25 @@ class Folders(Protocol):
 class Local:
     """Folders below a path."""
 
-    def __init__(self, name: str, root: Path) -> None:
-        self._name, self._root = name, root
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     def look(self, folder: str) -> list[Entry]:
-        with self._told(""):
-            self._root.stat()  # a root that is gone is an outage, not an empty folder
+        self._must_be_there()
         with self._told(folder):
             path = self._root / folder
             if not path.is_dir():
                 return []
             found = [(one.name, one.stat()) for one in os.scandir(path) if one.is_file()]
-            return sorted(Entry(name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+            return sorted(Entry(name, seen.st_size, seen.st_mtime_ns) for name, seen in found)
 
     def read(self, folder: str, name: str) -> bytes:
         with self._told(f"{folder}/{name}"):
             return (self._root / folder / name).read_bytes()
 
     def write(self, folder: str, name: str, body: bytes) -> None:
+        self._must_be_there()
         with self._told(f"{folder}/{name}"):
-            self._root.stat()
             path = self._root / folder
             path.mkdir(exist_ok=True)
             part = path / f"{name}.writing"
@@ -79,13 +82,13 @@ class Local:
             self._sync(path)
 
     def has(self, folder: str, name: str) -> bool:
+        self._must_be_there()
         with self._told(f"{folder}/{name}"):
-            self._root.stat()
             return (self._root / folder / name).exists()
 
     def move(self, folder: str, name: str, to: str, new: str) -> None:
+        self._must_be_there()
         with self._told(f"{folder}/{name}"):
-            self._root.stat()
             (self._root / to).mkdir(exist_ok=True)
             path = self._root / folder / name
             if not path.exists():
@@ -97,6 +100,17 @@ class Local:
     def close(self) -> None:
         """Nothing to let go of."""
 
+    def _must_be_there(self) -> None:
+        """Raises `Unavailable` where `in` is not: a share that is not mounted, or a folder named wrongly. It is no empty
+        folder, and nobody would fetch what is written there."""
+        with self._told("in"):
+            try:
+                there = stat.S_ISDIR((self._root / "in").stat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                there = False
+        if not there:
+            raise Unavailable(f"{self._root}/in: {NO_FOLDER}")
+
     def _sync(self, path: Path) -> None:
         """A new name lasts over a power cut only once its folder is written."""
         handle = os.open(path, os.O_RDONLY)
@@ -107,12 +121,10 @@ class Local:
 
     @contextmanager
     def _told(self, what: str, *, ambiguous: bool = False) -> Iterator[None]:
-        path = self._root / what if what else self._root
+        path = self._root / what
         try:
             yield
         except PermissionError as error:
-            raise Unauthorized(
-                f"{self._name}: {path}: {error.strerror}; let the user of ordersync read and write there"
-            ) from None
+            raise Unauthorized(f"{path}: {error.strerror}; let the user of ordersync read and write there") from None
         except OSError as error:
-            raise Unavailable(f"{self._name}: {path}: {error.strerror or error}", ambiguous=ambiguous) from None
+            raise Unavailable(f"{path}: {error.strerror or error}", ambiguous=ambiguous) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import stat
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 import asyncssh
 
-from connectors.filedrop.local import Entry
+from connectors.filedrop.local import NO_FOLDER, Entry
 from core.errors import ChannelError, Unauthorized, Unavailable
 
 T = TypeVar("T")
@@ -37,9 +38,9 @@ class Remote:
     """Folders below a path on a server. A connection that breaks is made anew at the next step."""
 
     def __init__(
-        self, name: str, root: str, *, host: str, port: int, user: str, host_key: str, password: str, private_key: str
+        self, root: str, *, host: str, port: int, user: str, host_key: str, password: str, private_key: str
     ) -> None:
-        self._name, self._root = name, root.rstrip("/")
+        self._root = root.rstrip("/")
         self._place = (host, port)
         self._user, self._password, self._private_key = user, password, private_key
         self._host_key = host_key
@@ -50,7 +51,7 @@ class Remote:
 
     def look(self, folder: str) -> list[Entry]:
         async def work(sftp: asyncssh.SFTPClient) -> list[Entry]:
-            await sftp.stat(self._root)  # a root that is gone is an outage, not an empty folder
+            await self._must_be_there(sftp)
             if not await sftp.isdir(self._path(folder)):
                 return []
             found = []
@@ -82,7 +83,7 @@ class Remote:
 
     def has(self, folder: str, name: str) -> bool:
         async def work(sftp: asyncssh.SFTPClient) -> bool:
-            await sftp.stat(self._root)
+            await self._must_be_there(sftp)
             return bool(await sftp.exists(self._path(folder, name)))
 
         return self._do(f"{folder}/{name}", work)
@@ -105,9 +106,19 @@ class Remote:
         return "/".join((self._root, *parts))
 
     async def _make(self, sftp: asyncssh.SFTPClient, folder: str) -> None:
-        await sftp.stat(self._root)
+        await self._must_be_there(sftp)
         if not await sftp.isdir(self._path(folder)):
             await sftp.mkdir(self._path(folder))
+
+    async def _must_be_there(self, sftp: asyncssh.SFTPClient) -> None:
+        """Raises `Unavailable` where `in` is not: it is no empty folder, and nobody would fetch what is written there."""
+        try:
+            there = stat.S_ISDIR((await sftp.stat(self._path("in"))).permissions or stat.S_IFDIR)
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory):
+            there = False
+        if not there:
+            host, port = self._place
+            raise Unavailable(f"{host}:{port}{self._path('in')}: {NO_FOLDER}")
 
     async def _rename(self, sftp: asyncssh.SFTPClient, old: str, new: str) -> None:
         """Replaces what is there, at once where the server can do that."""
@@ -133,7 +144,7 @@ class Remote:
         except (asyncssh.Error, OSError, TimeoutError, EOFError) as error:
             reached = opened or self._sftp is not None
             self._drop()
-            self._told(what, error, ambiguous=writes and reached)
+            self._told(what, error, reached=reached, writes=writes)
         self._used = time.monotonic()
         return found
 
@@ -145,11 +156,10 @@ class Remote:
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         host, port = self._place
-        try:
-            known = asyncssh.import_public_key(self._host_key)
-            keys = [asyncssh.import_private_key(self._private_key)] if self._private_key else None
-        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise Unauthorized(f"{self._name}: a key cannot be read: {error}; write it as OpenSSH does") from None
+        known = _read_key("sftp_host_key", asyncssh.import_public_key, self._host_key)
+        keys = None
+        if self._private_key:
+            keys = [_read_key("sftp_private_key", asyncssh.import_private_key, self._private_key)]
         try:
             return await asyncssh.connect(
                 host,
@@ -166,27 +176,44 @@ class Remote:
             )
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
             raise Unauthorized(
-                f"{self._name}: {host}:{port} does not show the key that sftp_host_key names ({error}); nothing was "
+                f"{host}:{port} does not show the key that sftp_host_key names ({error}); nothing was "
                 "sent. Ask the warehouse whether its server has a new key, and only then write that down"
             ) from None
         except asyncssh.PermissionDenied:
             raise Unauthorized(
-                f"{self._name}: {host}:{port} does not let the user {self._user} in; renew the password or the key"
+                f"{host}:{port} does not let the user {self._user} in; renew the password or the key"
             ) from None
 
-    def _told(self, what: str, error: Exception, *, ambiguous: bool) -> NoReturn:
+    def _told(self, what: str, error: Exception, *, reached: bool, writes: bool) -> NoReturn:
         host, port = self._place
-        place = f"{self._name}: {host}:{port}{self._root}/{what}"
+        place = f"{host}:{port}{self._root}/{what}"
         if isinstance(error, asyncssh.SFTPPermissionDenied):
             raise Unauthorized(f"{place}: permission denied; let {self._user} read and write there") from None
-        why = type(error).__name__ if isinstance(error, TimeoutError) else str(error)
-        raise Unavailable(f"{place}: {why or type(error).__name__}", ambiguous=ambiguous) from None
+        if not reached:
+            raise Unavailable(f"{host}:{port} cannot be reached ({_why(error)})") from None
+        raise Unavailable(f"{place}: {_why(error)}", ambiguous=writes) from None
 
     def _drop(self) -> None:
         connection, self._connection, self._sftp = self._connection, None, None
         if connection is not None and self._runner is not None:
             connection.abort()
             self._runner.run(connection.wait_closed())
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, without the numbers of it."""
+    if isinstance(error, TimeoutError):
+        return "TimeoutError"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
+    return str(error) or type(error).__name__
+
+
+def _read_key(key: str, read: Callable[[str], T], text: str) -> T:
+    try:
+        return read(text)
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        raise Unauthorized(f"{key} cannot be read: {error}; write it as OpenSSH does") from None
 
 
 def _preferred(known: asyncssh.SSHKey) -> list[str]:

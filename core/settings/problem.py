@@ -68,7 +68,7 @@ def _problem(file: str, model: type[BaseModel], found: ErrorDetails) -> Problem:
             nearest(str(location[-1]), table.model_fields),
         )
     _, field = _descend(model, location)
-    example = sample(str(location[-1]), field) if field and isinstance(location[-1], str) else ""
+    example = _cure(str(location[-1]), field) if field and isinstance(location[-1], str) else ""
     what, cure = _WORDS.get(found["type"], _others)(found, example)
     return Problem(file, _dotted(location), what, cure)
 
@@ -109,6 +109,12 @@ def sample(key: str, field: FieldInfo) -> str:
     if value is None:
         return ""
     return f"[{key}]" if isinstance(value, BaseModel) else f"{key} = {in_toml(value)}"
+
+
+def _cure(key: str, field: FieldInfo) -> str:
+    """`sample` for who has written the key: an empty default is no help where an example is known."""
+    filled = next(examples_of(field), None) if field.default == "" else None
+    return sample(key, field) if filled is None else f"{key} = {in_toml(filled)}"
 
 
 def examples_of(field: FieldInfo) -> Iterator[Any]:

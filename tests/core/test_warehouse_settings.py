@@ -51,6 +51,10 @@ def test_a_warehouse_is_read_in_its_connectors_own_words(tmp_path: Path) -> None
         (DEPOT.replace("east", "moon"), "depot.toml: locations.moon: no such location in locations.toml"),
         ('connector = "sandbox"\n', "depot.toml: locations: it serves no location"),
         (DEPOT + 'key_prefix = "a b"\n', "depot.toml: key_prefix: the text has not the right form"),
+        (
+            'connector = "filedrop"\nlocations = { east = "" }\nfolder = "/drop"\nsftp_host_key = "what"\n',
+            'depot.toml: sftp_host_key: the text has not the right form; write for example sftp_host_key = "ssh-ed25519 AAAA"',
+        ),
         (DEPOT + 'skus = { A = "X", B = "X" }\n', "depot.toml: skus names X for two items"),
         ("connector = ", "depot.toml:1"),
     ],

@@ -117,7 +117,7 @@ def test_a_process_that_died_gives_the_file_out_once(depot: FileDepot, died_afte
             if name == died_after:
                 raise Unavailable("killed", ambiguous=True)
 
-    warehouse._folders = Dies("depot", depot.root)
+    warehouse._folders = Dies(depot.root)
     with pytest.raises(Unavailable) as died:
         list(warehouse.release([work()]))
     assert died.value.keys == {"OS-1"}
@@ -483,6 +483,20 @@ def test_what_may_not_be_read_is_for_a_person(depot: FileDepot, monkeypatch: pyt
         list(drop(depot).events(None))
 
 
-def test_a_folder_that_is_not_there_is_named_itself(depot: FileDepot) -> None:
-    with pytest.raises(Unavailable, match=r"depot: \S+/dorp: No such file or directory$"):
+def test_a_folder_that_is_not_there_is_named_with_what_to_do(depot: FileDepot) -> None:
+    with pytest.raises(Unavailable, match=r"^/\S+/dorp/in: no such folder; make it, mount the share it lies on, or mend"):
         read(drop(depot, folder=str(depot.root.parent / "dorp")))
+
+
+def test_a_share_that_is_not_mounted_is_given_nothing(depot: FileDepot) -> None:
+    depot.root.rename(depot.root.with_name("away"))
+    depot.root.mkdir()  # where the share would be mounted
+    for step in (lambda: read(drop(depot)), lambda: list(drop(depot).release([work()]))):
+        with pytest.raises(Unavailable, match="no such folder") as found:
+            step()
+        assert not found.value.ambiguous
+    assert list(depot.root.iterdir()) == []
+    depot.root.rmdir()
+    depot.root.with_name("away").rename(depot.root)
+    assert next(iter(drop(depot).release([work()]))).state is AckState.ACCEPTED
+    assert sorted(depot.works()) == ["OS-1"]

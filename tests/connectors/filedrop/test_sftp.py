@@ -136,7 +136,7 @@ def test_a_private_key_opens_the_door(server: SftpServer) -> None:
     assert next(iter(warehouse.release([work()]))).state is AckState.ACCEPTED
     warehouse.close()
     torn = connect(server, sftp_password=None, sftp_private_key=SecretStr("-----BEGIN"))
-    with pytest.raises(Unauthorized, match="a key cannot be read"):
+    with pytest.raises(Unauthorized, match="^sftp_private_key cannot be read"):
         list(torn.release([work()]))
     torn.close()
 
@@ -207,3 +207,27 @@ def test_nothing_secret_is_in_what_is_told(server: SftpServer, caplog: pytest.Lo
         list(warehouse.events(None))
     warehouse.close()
     assert "shut-and-secret" not in str(refused.value) + caplog.text
+
+
+def test_a_folder_that_is_not_there_is_no_empty_one(yard: FileDepot, warehouse: FileDrop) -> None:
+    (yard.root / "in").rename(yard.root / "inn")
+    for step in (lambda: list(warehouse.events(None)), lambda: list(warehouse.release([work()]))):
+        with pytest.raises(Unavailable, match=r"^127.0.0.1:\d+/drop/in: no such folder; make it") as found:
+            step()
+        assert not found.value.ambiguous
+    assert not (yard.root / "out").exists()
+    (yard.root / "inn").rename(yard.root / "in")
+    assert next(iter(warehouse.release([work()]))).state is AckState.ACCEPTED
+
+
+def test_a_server_that_cannot_be_reached_is_named_in_plain_words(server: SftpServer, warehouse: FileDrop) -> None:
+    server.stop()
+    with pytest.raises(Unavailable, match=rf"^127.0.0.1:{server.port} cannot be reached \(Connection refused\)$"):
+        list(warehouse.events(None))
+
+
+@pytest.mark.parametrize("line", ["{}", "[127.0.0.1]:2222 {}", "{} root@depot", " {}\n"])
+def test_a_host_key_may_be_pasted_with_its_whole_line(server: SftpServer, line: str) -> None:
+    warehouse = connect(server, sftp_host_key=line.format(server.host_key))
+    assert next(iter(warehouse.release([work()]))).state is AckState.ACCEPTED
+    warehouse.close()
