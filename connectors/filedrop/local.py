@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 
 from core.errors import Unauthorized, Unavailable
 
-
 NO_FOLDER = "no such folder; make it, mount the share it lies on, or mend `folder`"
 
 
@@ -101,8 +100,10 @@ class Local:
         """Nothing to let go of."""
 
     def _must_be_there(self) -> None:
-        """Raises `Unavailable` where `in` is not: a share that is not mounted, or a folder named wrongly. It is no empty
-        folder, and nobody would fetch what is written there."""
+        """Raises `Unavailable` where `in` is not: a share that is not mounted, or a folder named wrongly.
+
+        It is no empty folder, and nobody would fetch what is written there.
+        """
         with self._told("in"):
             try:
                 there = stat.S_ISDIR((self._root / "in").stat().st_mode)

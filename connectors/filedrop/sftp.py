@@ -111,7 +111,7 @@ class Remote:
             await sftp.mkdir(self._path(folder))
 
     async def _must_be_there(self, sftp: asyncssh.SFTPClient) -> None:
-        """Raises `Unavailable` where `in` is not: it is no empty folder, and nobody would fetch what is written there."""
+        """Raises `Unavailable` where `in` is not: no empty folder, and nobody would fetch what is written there."""
         try:
             there = stat.S_ISDIR((await sftp.stat(self._path("in"))).permissions or stat.S_IFDIR)
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory):

@@ -164,7 +164,7 @@ def _reread(store: Store, settings: Settings, name: str, id: int) -> str:
     places = [place.as_location() for place in settings.locations]
     try:
         for _ in range(_TRIES):
-            channel = take_up(store, name, own, connector, places, settings.routing, clock())
+            channel = take_up(store, name, own, connector, places, settings.must_route(), clock())
             try:
                 read = reread_return if row.kind == "return" else reread
                 return read(store, channel, row, clock)

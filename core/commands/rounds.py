@@ -183,7 +183,11 @@ def read(store: Store, settings: Settings, names: Sequence[str], wait: float) ->
 
 
 def _here(store: Store, settings: Settings, names: Sequence[str], bars: Progress) -> list[Done]:
-    """Turns side by side; then once more the channels whose levels follow what the others took in."""
+    """Turns side by side; then once more the channels whose levels follow what the others took in.
+
+    Raises `ConfigError` where the rules of routing are wrong.
+    """
+    settings.must_route()
     stopping = threading.Event()
     for name in names:
         due_now(store, name)
@@ -329,7 +333,7 @@ def channel_id(store: Store, settings: Settings, name: str) -> int:
             connector = find(own.connector)(name, own)
             places = [place.as_location() for place in settings.locations]
             try:
-                return take_up(store, name, own, connector, places, settings.routing, clock()).id
+                return take_up(store, name, own, connector, places, settings.must_route(), clock()).id
             finally:
                 connector.close()
     return _known_id(store, name)

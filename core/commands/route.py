@@ -135,7 +135,7 @@ def _read(path: Path, kind: type[T]) -> T:
 
 
 def _replayed(store: Store, settings: Settings, start: int, end: int) -> tuple[list[Result], int]:
-    rules: Rules = rules_of(settings.routing)
+    rules: Rules = rules_of(settings.must_route())
     with store.read() as tx:
         window = load_window(tx, settings, rules, start, end)
         sites = sites_of(tx, settings)

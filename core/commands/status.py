@@ -14,7 +14,9 @@ from core.commands.backfill import share
 from core.commands.edge import NeedsAttention
 from core.commands.given import Config, Json
 from core.commands.warehouse_status import HouseTold, print_houses, tell_house
+from core.errors import UserError
 from core.settings import Settings
+from core.settings.load import ROUTING
 from core.sync.channel import clock
 from core.sync.deadlines import Deadline, near
 from core.sync.issues import View, counts
@@ -95,7 +97,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(config: Config = given.FOLDER, json: Json = False) -> None:
-    """Show each channel's health and backlog; exit 3 when one needs attention."""
+    """Show each channel's health and backlog; exit 3 when one needs attention, 2 when routing.toml is wrong."""
     with given.opened(config) as (settings, store):
         now = clock()
         found = standing(store)
@@ -116,12 +118,14 @@ def status(config: Config = given.FOLDER, json: Json = False) -> None:
                     "daemon_running": running,
                     "items_to_compute": found.touched,
                     "issues": issues,
+                    "problems": [str(problem) for problem in settings.of_routing],
                     "channels": told,
                     "warehouses": stand,
                 }
             )
         else:
             _print(told, found, running, now)
+            _print_routing(settings, running)
             print_houses(stand)
             _print_deadlines(soon, now)
             _print_issues(issues)
@@ -129,6 +133,8 @@ def status(config: Config = given.FOLDER, json: Json = False) -> None:
         one.health in _TROUBLED for one in stand
     ):
         raise typer.Exit(NeedsAttention.code)
+    if settings.of_routing:
+        raise typer.Exit(UserError.code)
 
 
 def _houses(settings: Settings, found: Mapping[str, House], now: int) -> list[HouseTold]:
@@ -262,6 +268,14 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
     if found.touched:
         show.line(f"levels to compute: {show.many(found.touched, 'item')}")
     show.line("the daemon is running" if running else "no daemon is running; start `ordersync run`")
+
+
+def _print_routing(settings: Settings, running: bool) -> None:
+    for problem in settings.of_routing:
+        show.line(str(problem))
+    if settings.of_routing:
+        then = "the daemon goes on with the rules that were right last" if running else "no daemon starts"
+        show.line(f"until {ROUTING} is right, {then}")
 
 
 def _print_deadlines(soon: Mapping[str, Deadline], now: int) -> None:

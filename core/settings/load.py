@@ -48,7 +48,8 @@ class Settings:
     daemon: DaemonSettings
     log: LogSettings
     locations: tuple[LocationSettings, ...]
-    routing: RoutingSettings
+    routing: RoutingSettings | None
+    """None where its file is wrong: what does not route goes on, and `must_route` says why the rest cannot."""
     channels: Mapping[str, ChannelSettings]
     """The channels to work with, by name and in its order; each value is of its connector's own `Settings`."""
     disabled: tuple[str, ...] = ()
@@ -61,19 +62,30 @@ class Settings:
     """The names of the sound warehouses that say `enabled = false`."""
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     problems: tuple[Problem, ...] = ()
-    """Why channels were left out, and files nobody reads."""
+    """Why channels were left out, what is wrong with the rules of routing, and files nobody reads."""
 
     @property
     def database(self) -> URL:
         """The url of the store, password and all; relative SQLite paths start beside the configuration folder."""
         return self.store.database(self.folder.parent)
 
+    def must_route(self) -> RoutingSettings:
+        """The rules of routing, for what gives orders a location. Raises `ConfigError` where their file is wrong."""
+        if self.routing is None:
+            raise ConfigError(self.of_routing)
+        return self.routing
+
+    @property
+    def of_routing(self) -> list[Problem]:
+        """What is wrong with the rules of routing."""
+        return [problem for problem in self.problems if problem.file.partition(":")[0] == ROUTING]
+
 
 def load(folder: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of a configuration folder; secrets come from `environ`, by default the process's own.
 
-    A channel whose file or secret is wrong is left out and named in `problems`. Raises `ConfigError` when the
-    folder or one of the files that every channel shares is missing or wrong.
+    A channel whose file or secret is wrong is left out and named in `problems`; so are wrong rules of routing.
+    Raises `ConfigError` when the folder or another of the files that every channel shares is missing or wrong.
     """
     return survey(folder, folder_files(folder), Secrets(environ))
 
@@ -91,10 +103,7 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
     found = _Found([])
     main = found.of(ORDERSYNC, OrdersyncFile, files, secrets, cure="write it; an example comes with ordersync")
     places = found.of(LOCATIONS, LocationsFile, files, secrets, cure="write it, with one [[locations]] at least")
-    routing = RoutingSettings()
-    if ROUTING in files:
-        routing = found.of(ROUTING, RoutingSettings, files, secrets) or routing
-    fatal = bool(found.problems)
+    routing = found.of(ROUTING, RoutingSettings, files, secrets) if ROUTING in files else RoutingSettings()
     found.strangers(files)
 
     channels: dict[str, ChannelSettings] = {}
@@ -121,7 +130,7 @@ def survey(folder: Path, files: Files, secrets: Secrets) -> Settings:
         found.problems.append(_NO_CHANNEL)
     warehouses, resting = _warehouses(files, places, secrets, found.problems)
 
-    if fatal or main is None or places is None:
+    if main is None or places is None:
         raise ConfigError(found.problems)
     return Settings(
         folder=folder.absolute(),

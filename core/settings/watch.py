@@ -55,7 +55,7 @@ class Watched:
         self._environ = environ
         secrets = Secrets(environ)
         files = folder_files(folder)
-        self.settings = survey(folder, files, secrets)
+        self.settings = _whole(survey(folder, files, secrets))
         self._known = _Sight(files, secrets.consulted)
         self._unsettled: _Sight | None = None
 
@@ -78,7 +78,7 @@ class Watched:
         try:
             if isinstance(sight.files, Problem):
                 raise ConfigError([sight.files])
-            found = survey(self._folder, sight.files, secrets)
+            found = _whole(survey(self._folder, sight.files, secrets))
         except ConfigError as error:
             self._known = sight
             return Reload(before, (), error.problems)
@@ -88,6 +88,13 @@ class Watched:
             return Reload(before, (), (*found.problems, _LOCATION_IN_USE))
         self.settings = after
         return Reload(after, tuple(_changes(before, after)), found.problems)
+
+
+def _whole(found: Settings) -> Settings:
+    """The service routes, so it wants the rules of routing, too. Raises `ConfigError` with everything wrong."""
+    if found.routing is None:
+        raise ConfigError(list(found.problems))
+    return found
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,7 @@ def _keys(settings: Settings) -> Iterator[tuple[Key, object]]:
     """Every key in force with its value."""
     for table in ("store", "daemon", "receiver", "log", "issues", "metrics"):
         yield from _flat((ORDERSYNC, "", table), getattr(settings, table))
-    yield from _flat((ROUTING, "", ""), settings.routing)
+    yield from _flat((ROUTING, "", ""), settings.must_route())
     for place in settings.locations:
         yield from _flat((LOCATIONS, place.name, ""), place)
     for name, channel in settings.channels.items():

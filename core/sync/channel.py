@@ -130,7 +130,7 @@ def desk_of(tx: Tx, settings: Settings, name: str) -> Desk | None:
         name=name,
         settings=own,
         sites=_sites(tx, [place.as_location() for place in settings.locations], own),
-        routing=settings.routing,
+        routing=settings.must_route(),
     )
 
 

@@ -155,7 +155,7 @@ def _as_channel(settings: Settings, name: str, row: Any) -> Channel:
         connector=find(own.connector)(name, own),
         sites=(),
         places={},
-        routing=settings.routing,
+        routing=settings.must_route(),
     )
 
 

@@ -102,7 +102,7 @@ def _taken_up(
     channel: Channel | None = None
     try:
         channel = take_up(
-            store, name, own, using, [place.as_location() for place in settings.locations], settings.routing, now()
+            store, name, own, using, [place.as_location() for place in settings.locations], settings.must_route(), now()
         )
         outcome = run(channel, budgets)
         forget(store, settings.store.history_days, now())

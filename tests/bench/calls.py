@@ -160,7 +160,7 @@ class _Round:
     def _take_up(self) -> Channel:
         places = [place.as_location() for place in self.settings.locations]
         own = self.settings.channels[self.name]
-        return take_up(self.store, self.name, own, self.connector, places, self.settings.routing, self.clock())
+        return take_up(self.store, self.name, own, self.connector, places, self.settings.must_route(), self.clock())
 
     def _figure(self, what: str, least: int, why: str) -> Figure:
         made = Counter({name: count for name, count in self.simulator.calls.items() if name not in _TOKENS})

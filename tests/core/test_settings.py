@@ -33,7 +33,7 @@ def test_a_sound_folder_is_settings_of_each_connectors_own_kind(folder: Path) ->
     assert list(settings.channels) == ["other", "shop"]
     assert shop.locations == {"east": "gid://1", "west": ""}
     assert settings.locations[0].as_location() == Location(name="east", postal_code="07102")
-    assert (settings.log.level, settings.routing.split, settings.daemon.tick_seconds) == ("debug", False, 1)
+    assert (settings.log.level, settings.must_route().split, settings.daemon.tick_seconds) == ("debug", False, 1)
     assert settings.problems == ()
 
 
@@ -203,7 +203,7 @@ def test_a_broken_channel_is_left_out_and_a_broken_shared_file_stops_everything(
         assert [str(problem) for problem in settings.problems] == [line]
     else:
         with pytest.raises(ConfigError) as caught:
-            load(folder, ENVIRON)
+            load(folder, ENVIRON).must_route()  # whatever does not route goes on without the rules
         assert str(caught.value) == line
         assert isinstance(caught.value, UserError)
         assert caught.value.code == 2

@@ -53,7 +53,8 @@ def test_a_warehouse_is_read_in_its_connectors_own_words(tmp_path: Path) -> None
         (DEPOT + 'key_prefix = "a b"\n', "depot.toml: key_prefix: the text has not the right form"),
         (
             'connector = "filedrop"\nlocations = { east = "" }\nfolder = "/drop"\nsftp_host_key = "what"\n',
-            'depot.toml: sftp_host_key: the text has not the right form; write for example sftp_host_key = "ssh-ed25519 AAAA"',
+            "depot.toml: sftp_host_key: the text has not the right form; "
+            'write for example sftp_host_key = "ssh-ed25519 AAAA"',
         ),
         (DEPOT + 'skus = { A = "X", B = "X" }\n', "depot.toml: skus names X for two items"),
         ("connector = ", "depot.toml:1"),

@@ -136,5 +136,5 @@ def test_orders_of_nobodys_channel_and_of_unknown_items_are_counted_out(world: W
     world.take(world.channel(), order("2", line(1, "what"), at=START), order("3", line(1, "A"), at=START))
     with world.store.read() as tx:
         by = settings(RoutingSettings())
-        window = load_window(tx, by, rules_of(by.routing), START, START + 1)
+        window = load_window(tx, by, rules_of(by.must_route()), START, START + 1)
     assert ([one.name for one in window.orders], window.skipped) == (["#3"], 2)
