@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from core.commands import show
 from core.commands.assortment import APART
 from core.errors import UserError
 
@@ -264,8 +265,8 @@ def _print(rows: list[Row], depot: Depot | None, struck: dict[str, Any]) -> None
         console.print(_warehouse(depot))
     for row in rows:
         console.print(
-            f"[dim]{row.channel}: {row.cancelled - row.recalled} orders cancelled here before a location was asked for "
-            f"them and {row.recalled} after; {row.corrected} parcels corrected after they were told[/dim]",
+            f"[dim]{row.channel}: {show.many(row.cancelled - row.recalled, 'order')} cancelled here before a location "
+            f"was asked, {row.recalled} after; {show.many(row.corrected, 'parcel')} corrected later[/dim]",
             highlight=False,
         )
     for name, faults in struck.items():
