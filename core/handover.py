@@ -181,6 +181,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """The event's; empty where even that cannot be read."""
     body: bytes
     """The document, verbatim: what `normalize` takes and what the store keeps."""
+    source: str = ""
+    """Where it stands, for people: a file and its line. No part of what it says; stands before why it is set aside."""
 
 
 class NoticePage(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,6 +40,8 @@ from core.warehouse import Deed
 PAGE = 50
 """Events of a file that are stored at once."""
 
+LINES_NAMED = 5
+
 LARGEST = 64 * 1024 * 1024
 
 _UNFINISHED = (".part", ".tmp", ".filepart", ".writing", ".partial", ".crdownload")
@@ -240,7 +242,7 @@ class FileDrop:
             if len(body) > LARGEST:
                 raise BadFile(f"it is larger than {LARGEST // 1024 // 1024} MiB; write several")
             if name.lower().endswith(".json"):
-                return _of_json(body), {}
+                return _of_json(name, body), {}
             kind = next((kind for kind in COLUMNS if name.lower().startswith(kind)), "")
             if not kind or not name.lower().endswith((".csv", ".txt")):
                 kinds = ", ".join(COLUMNS)
@@ -249,8 +251,11 @@ class FileDrop:
         except BadFile as error:
             cuts = []
             document = Document("file", f"file:{digest[:32]}", (), str(error))
-            return [Notice(id=document.id, body=msgspec.json.encode(document))], {}
-        found = [Notice(id=one.document.id, body=msgspec.json.encode(one.document)) for one in cuts]
+            return [Notice(id=document.id, body=msgspec.json.encode(document), source=name)], {}
+        found = [
+            Notice(id=one.document.id, body=msgspec.json.encode(one.document), source=f"{name}, {_lines(one.lines)}")
+            for one in cuts
+        ]
         return found, {one.document.id: one.lines for one in cuts}
 
     def taken(self, page: NoticePage, unread: Mapping[str, str]) -> None:
@@ -284,14 +289,14 @@ class FileDrop:
         self._folders.close()
 
 
-def _of_json(body: bytes) -> list[Notice]:
+def _of_json(name: str, body: bytes) -> list[Notice]:
     """The events of a JSON file: a list of them, or one."""
     try:
         found = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw] | dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadFile(f"it is no JSON: {error}; was it uploaded whole?") from None
     events = [bytes(one) for one in found] if isinstance(found, list) else [body.removeprefix(b"\xef\xbb\xbf")]
-    return [Notice(id=notices.id_of(one), body=one) for one in events]
+    return [Notice(id=notices.id_of(one), body=one, source=name) for one in events]
 
 
 def _kept_as(name: str, digest: str) -> str:
@@ -304,5 +309,11 @@ def _told(reading: _Reading) -> Iterator[str]:
     """What was not taken in, line by line; everything else of the file was."""
     for id, reason in reading.reasons.items():
         lines = reading.lines.get(id, ())
-        where = f"line {', '.join(map(str, lines))}" if lines else id
+        where = _lines(lines) if lines else "the file" if id.startswith("file:") else id
         yield f"{where}: {reason}"
+
+
+def _lines(lines: Sequence[int]) -> str:
+    """A parcel's rows or a count's may be many: the first few are enough to find it."""
+    named = ", ".join(map(str, lines[:LINES_NAMED])) + (" …" if len(lines) > LINES_NAMED else "")
+    return f"line {named}" if len(lines) == 1 else f"lines {named}"

@@ -51,6 +51,9 @@ class Read:
     digest: bytes
     event: Event | None
     reason: str = ""
+    source: str = ""
+    known: int | None = None
+    """The notice it was kept as, where it waited to be looked at."""
 
 
 @dataclass
@@ -112,19 +115,22 @@ def _take_waiting(store: Store, house: Warehouse, clock: Clock) -> Heard:
         heard = _sum(heard, take_page(store, house, page, clock(), move=False).heard)
 
 
-def take_page(store: Store, house: Warehouse, page: NoticePage, now: int, *, move: bool = True) -> Effects:
-    """Takes a page in; `move` writes its cursor as well."""
+def take_page(
+    store: Store, house: Warehouse, page: NoticePage, now: int, *, move: bool = True, again: int | None = None
+) -> Effects:
+    """Takes a page in; `move` writes its cursor as well. `again`: the notice, set to wait, that its only one is."""
     read = [_read(house, notice) for notice in page.notices]
 
     def work(tx: Tx, held: frozenset[int]) -> Effects:
         house.fence(tx)
         effects = Effects()
-        fresh = _fresh(tx, house, read, effects)
+        fresh = _fresh(tx, house, read, again, effects)
         orders = sorted(held | set(_orders(tx, house, fresh)))
         tx.rows("SELECT id FROM orders WHERE id IN :ids ORDER BY id /*lock*/", ids=orders)
         _lock_items(tx, house, orders, fresh)
-        ids = tx.ids(tables.notices, len(fresh))
-        for id, one in zip(ids, fresh, strict=True):
+        ids = iter(tx.ids(tables.notices, sum(one.known is None for one in fresh)))
+        for one in fresh:
+            id = one.known or next(ids)
             _take_one(tx, house, id, one, held, effects, now)
         if effects.heard.taken:
             tx.run("UPDATE warehouses SET last_told = :now WHERE id = :id", now=now, id=house.id)
@@ -146,8 +152,8 @@ def _read(house: Warehouse, notice: Notice) -> Read:
         event = house.connector.normalize(notice.body)
         _check(event, notice.id)
     except BadDocument as error:
-        return Read(clean(notice.id), notice.body, mark, None, clean(str(error)))
-    return Read(clean(event.id), notice.body, mark, event)
+        return Read(clean(notice.id), notice.body, mark, None, clean(str(error)), clean(notice.source))
+    return Read(clean(event.id), notice.body, mark, event, source=clean(notice.source))
 
 
 def _check(event: Event, id: str) -> None:
@@ -175,33 +181,41 @@ def _check_units(units: Iterable[int], least: int = 1) -> None:
             raise BadDocument(f"{one} is no number of units")
 
 
-def _fresh(tx: Tx, house: Warehouse, read: Sequence[Read], effects: Effects) -> list[Read]:
-    """What was not taken in before. A notice that came by a call and waits is taken in now, and replaced."""
+def _fresh(tx: Tx, house: Warehouse, read: Sequence[Read], again: int | None, effects: Effects) -> list[Read]:
+    """What was not taken in before. A notice that waits is taken in now, in its place and under its number."""
     rows = tx.rows(
-        "SELECT id, event, digest, state, reason FROM notices"
-        " WHERE warehouse_id = :house AND (event IN :events OR event = '')",
+        "SELECT id, event, digest, state, source, reason FROM notices"
+        " WHERE warehouse_id = :house AND (event IN :events OR event = '' OR id = :again)",
         house=house.id,
         events=sorted({one.id for one in read}),
+        again=again,
     )
     known = {(row.event, bytes(row.digest)): row for row in rows}
     booked = {row.event for row in rows if row.state in ("taken", "settled")}
     fresh: list[Read] = []
     for one in read:
         rows_of = [known.get((id, one.digest)) for id in {one.id, ""}]
-        found = [row for row in rows_of if row is not None]
+        found = [row for row in rows_of if row is not None] or [row for row in rows if row.id == again]
         waiting = [row.id for row in found if row.state == "waiting"]
         if (found and not waiting) or any((one.id, one.digest) == (other.id, other.digest) for other in fresh):
             effects.heard.repeated += 1
             for row in found:
                 if row.state in ("unread", "refused"):
-                    effects.reasons[one.id] = row.reason
+                    effects.reasons[one.id] = row.reason.removeprefix(_before(row.source))
             continue
         tx.run("DELETE FROM notices WHERE id IN :ids", ids=waiting)
+        if waiting:
+            one = replace(one, known=waiting[0], source=one.source or found[0].source)
         if one.event is not None and one.id in booked:
             one = replace(one, event=None, reason="an event of this id was taken before and said something else")
         booked.add(one.id)
         fresh.append(one)
     return fresh
+
+
+def _before(source: str) -> str:
+    """What stands before the reason of a notice that stood there."""
+    return f"{source}: " if source else ""
 
 
 def _keys(fresh: Sequence[Read]) -> list[str]:
@@ -231,15 +245,16 @@ def _take_one(tx: Tx, house: Warehouse, id: int, one: Read, held: frozenset[int]
     state, reason, handover = "taken", "", None
     at = 0
     if one.event is None:
-        state, reason = "unread", one.reason
+        state, reason = "unread", _before(one.source) + one.reason
     else:
         at = micros(one.event.as_of if isinstance(one.event, Counted) else one.event.at)
     tx.insert(
         tables.notices,
-        ("id", "warehouse_id", "event", "kind", "digest", "body", "happened_at", "observed_at", "state", "reason"),
+        ("id", "warehouse_id", "event", "kind", "digest", "body", "happened_at", "observed_at", "state", "source",
+         "reason"),
         [
             (id, house.id, one.id, "" if one.event is None else kind_of(one.event).value, one.digest, one.body, at, now,
-             state, reason)
+             state, one.source, reason)
         ],
     )  # fmt: skip
     if one.event is not None:
@@ -250,7 +265,7 @@ def _take_one(tx: Tx, house: Warehouse, id: int, one: Read, held: frozenset[int]
             inner.commit()
         except UserError as error:
             inner.rollback()
-            state, reason = "refused", clean(str(error))
+            state, reason = "refused", _before(one.source) + clean(str(error))
         tx.run(
             "UPDATE notices SET state = :state, reason = :reason, handover_id = :handover WHERE id = :id",
             id=id,
@@ -266,7 +281,7 @@ def _take_one(tx: Tx, house: Warehouse, id: int, one: Read, held: frozenset[int]
             event=one.id,
         )
     else:
-        effects.reasons[one.id] = reason
+        effects.reasons[one.id] = reason.removeprefix(_before(one.source))
     setattr(effects.heard, state, getattr(effects.heard, state) + 1)
 
 
@@ -333,8 +348,12 @@ def take_again(store: Store, house: Warehouse, ids: Sequence[int], clock: Clock)
             tx.run("UPDATE notices SET state = 'waiting', reason = '' WHERE id = :id", id=id)
 
         store.transact(let_go)
-        page = NoticePage(notices=(Notice(id="", body=bytes(row.body)),), cursor="")
-        done = take_page(store, house, page, clock(), move=False)
+        # What can be read says itself which event it is; what cannot keeps the name it is known by.
+        notice = Notice(id="", body=bytes(row.body), source=row.source)
+        if _read(house, notice).event is None:
+            notice = msgspec.structs.replace(notice, id=row.event)
+        page = NoticePage(notices=(notice,), cursor="")
+        done = take_page(store, house, page, clock(), move=False, again=id)
         became[id] = next(iter(done.reasons.values()), "taken")
     return became
 

@@ -135,7 +135,8 @@ notices = Table(
     big("happened_at"),  # by the warehouse's clock
     big("observed_at"),
     words("state", "taken"),
-    words("reason"),  # why it was set aside or could not be booked; of a taken one, what is to be known of it
+    words("source"),  # where it stood, such as a file and its line
+    words("reason"),  # source, and why it was set aside or not booked; of a taken one, what is to be known of it
     ref("handover_id", "handovers.id", null=True),
     UniqueConstraint("warehouse_id", "event", "digest"),
     # waiting (it came by a call and is not looked at yet), taken, unread, refused; settled: seen to by hand

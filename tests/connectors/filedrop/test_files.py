@@ -328,6 +328,23 @@ def test_what_was_not_taken_in_stays(depot: FileDepot) -> None:
     assert (lying(depot, "in"), len(lying(depot, "done"))) == ([], 1)
 
 
+def test_each_notice_says_in_which_file_and_line_it_stands(depot: FileDepot) -> None:
+    parcel = ("OS-1", "7", 1, "UPS", "1Z1", AT)
+    rows = [("OS-2", "9", 1, "UPS", f"1Z{n}", AT) for n in range(9)]
+    depot.upload("shipments", SHIPMENTS, parcel, *rows[:1], parcel, name="shipments.csv")
+    depot.upload("stock", "place,sku,quantity,as_of", *(("E", f"S{n}", 1, AT) for n in range(9)), name="stock.csv")
+    depot.upload("answers", "", name="answers.csv")
+    (depot.root / "in" / "events.json").write_text('[{"id": "1", "type": "accepted"}]')
+    sources = {notice.source for page in drop(depot).events(None) for notice in page.notices}
+    assert sources == {
+        "shipments.csv, lines 2, 4", "shipments.csv, line 3", "stock.csv, lines 2, 3, 4, 5, 6 …", "answers.csv",
+        "events.json",
+    }  # fmt: skip
+    read(drop(depot))
+    (failed,) = (name for name in lying(depot, "failed") if name.startswith("answers") and name.endswith(".txt"))
+    assert (depot.root / "failed" / failed).read_text() == "the file: it is empty\n"
+
+
 def test_a_row_that_is_refused_is_told_by_its_line_and_keeps_no_other(depot: FileDepot) -> None:
     depot.upload(
         "shipments", SHIPMENTS,

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.sandbox_warehouse import Yard
+from core.handover import Accepted, Notice, NoticePage
 from core.model import CancelReason
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
 from core.sync.take_back import NeedOrders
+from core.sync.take_notices import take_page
 from core.sync.turn import Trouble
 from core.sync.void import Void, void
 from core.warehouse import Deed
-from tests.core.sync.depot import Depot
+from tests.core.sync.depot import Depot, each
 from tests.core.sync.world import World, line, order
 
 
@@ -295,6 +297,42 @@ def test_what_was_set_aside_is_read_and_booked_again_when_somebody_asks(world: W
     assert became[99] == "it is not set aside"
     assert world.counts("1", 2) == {"ordered": 1, "shipped": 1}
     assert world.at("MUG")["west"] == (0, 0)
+
+
+def test_what_still_cannot_be_read_stays_one_notice_under_its_number(world: World, depot: Depot) -> None:
+    depot.yard.garble()
+    depot.ok()
+    before = each(world.rows("SELECT id, event, state, reason FROM notices"))
+    (id,) = (row.id for row in world.rows("SELECT id FROM notices"))
+    for _ in range(2):
+        assert "no event" in depot.again(id)[id]
+        depot.ok()
+    assert list(each(world.rows("SELECT id, event, state, reason FROM notices"))) == list(before)
+
+
+def test_what_can_be_read_by_now_leaves_no_other_notice_behind(
+    world: World, depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depot.yard.garble()
+    depot.ok()
+    (id,) = (row.id for row in world.rows("SELECT id FROM notices"))
+    event = Accepted(id="its own", at=depot.at(), work=depot.key())
+    monkeypatch.setattr(depot.connector, "normalize", lambda body: event)
+    assert depot.again(id) == {id: "taken"}
+    depot.ok()
+    assert [tuple(row) for row in world.rows("SELECT id, event, state FROM notices")] == [(id, "its own", "taken")]
+
+
+def test_a_notice_says_in_which_file_it_stood_also_after_another_try(world: World, depot: Depot) -> None:
+    house = depot.take_up()
+    page = NoticePage(notices=(Notice(id="a", body=b"no", source="stock.csv, line 2"),), cursor="1")
+    bare = take_page(world.store, house, page, world.now).reasons["a"]
+    (row,) = world.rows("SELECT id, reason FROM notices")
+    assert (row.reason, bare.startswith("stock")) == (f"stock.csv, line 2: {bare}", False)
+    again = NoticePage(notices=(Notice(id="a", body=b"no", source="stock-2.csv, line 7"),), cursor="2")
+    assert take_page(world.store, house, again, world.now).reasons == {"a": bare}
+    assert depot.again(row.id) == {row.id: bare}
+    assert world.row("SELECT reason FROM notices").reason == row.reason
 
 
 def test_a_line_may_be_named_by_its_sku_where_only_one_has_it(world: World, shop: Channel, depot: Depot) -> None:
