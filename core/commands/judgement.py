@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from core.plurals import many
 from core.store.database import Store
 
 
@@ -76,7 +77,7 @@ def _orders(tx: Any, row: Row, channel_id: int, truths: Mapping[str, Any]) -> No
     aside = [found.number for found in tx.rows(open_quarantine, id=channel_id)]
     missing = truths.keys() - set(numbers) - set(aside)
     if missing:
-        row.problems.append(f"{len(missing)} orders are missing, such as {min(missing)}")
+        row.problems.append(f"{many(len(missing), 'order')} missing, such as {min(missing)}")
     if len(numbers) != len(set(numbers)) or set(numbers) - truths.keys():
         row.problems.append("orders are stored that the channel does not have, or twice")
     for line in tx.rows(
@@ -102,7 +103,9 @@ def _aside(tx: Any, row: Row, channel_id: int) -> None:
     states = [found.state for found in tx.rows("SELECT state FROM quarantine WHERE channel_id = :id", id=channel_id)]
     row.quarantined, row.read_since = len(states), states.count("resolved")
     if row.read_since < row.quarantined:
-        row.problems.append(f"{row.quarantined - row.read_since} documents are set aside; see `ordersync quarantine`")
+        row.problems.append(
+            f"{many(row.quarantined - row.read_since, 'document')} set aside; see `ordersync quarantine`"
+        )
 
 
 def _shipments(tx: Any, row: Row, channel_id: int, simulator: Any) -> None:
@@ -141,7 +144,7 @@ def _shipments(tx: Any, row: Row, channel_id: int, simulator: Any) -> None:
     )
     strange = there.keys() - here.keys()
     if strange:
-        row.problems.append(f"{len(strange)} parcels at the channel did not leave here")
+        row.problems.append(f"{many(len(strange), 'parcel')} at the channel did not leave here")
 
 
 def _cancellations(tx: Any, row: Row, channel_id: int) -> None:
@@ -187,7 +190,9 @@ def _refunds(tx: Any, row: Row, channel_id: int, simulator: Any) -> None:
         row.refunds += 1
         row.refunds_given += found.state == "confirmed" and ours[found.id] == 1
         if found.state != "confirmed" or ours[found.id] != 1:
-            row.problems.append(f"refund {found.id} is {found.state}, given {ours[found.id]} times: {found.reason}")
+            row.problems.append(
+                f"refund {found.id} is {found.state}, given {many(ours[found.id], 'time')}: {found.reason}"
+            )
 
 
 def _levels(tx: Any, row: Row, channel_id: int, simulator: Any) -> None:

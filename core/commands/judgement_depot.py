@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from core.plurals import many
 from core.store.database import Store, Tx
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def judge_depot(store: Store, name: str, yard: Any, packers: Packers) -> Depot:
             )
         )
     if told.aside:
-        told.problems.append(f"{told.aside} notices are set aside; see `ordersync warehouse notices`")
+        told.problems.append(f"{many(told.aside, 'notice')} set aside; see `ordersync warehouse notices`")
     told.problems = [f"{name}: {problem}" for problem in told.problems]
     return told
 
@@ -83,7 +84,7 @@ def _work(tx: Tx, told: Depot, warehouse_id: int, works: Any, packers: Packers) 
     )
     told.recalled, told.too_late = ended["done"], ended["refused"]
     if told.declined != len(packers.declined):
-        told.problems.append(f"{len(packers.declined)} pieces of work were declined, {told.declined} are so here")
+        told.problems.append(f"{many(len(packers.declined), 'work order')} declined there, {told.declined} here")
     strange = works.keys() ^ here.keys()
     if strange:
         told.problems.append(f"work {min(strange)} is not both there and here")

@@ -281,21 +281,21 @@ def _told(done: Outcome | Trouble) -> Done:
 
 _COUNTS = ("received", "stored", "repeated", "quarantined")
 _DEEDS = {
-    "listings": "listings read",
-    "taken_back": "orders backordered again, as no location can send them",
-    "expired": "unpaid orders that lost their stock",
-    "held": "orders held",
-    "lifted": "holds lifted",
-    "resumed": "orders resumed",
-    "given_up": "orders given up for want of stock",
-    "released": "pieces of work released",
-    "acknowledged": "orders acknowledged",
-    "cancelled": "cancellations told",
-    "tracking": "parcels told",
-    "refunded": "refunds given",
-    "levels": "levels told",
-    "levels_accepted": "levels accepted and not worked off yet",
-    "levels_refused": "levels refused (see `ordersync plan`)",
+    "listings": "listing(s) read",
+    "taken_back": "order(s) backordered again for want of a location",
+    "expired": "unpaid order(s) that lost stock",
+    "held": "order(s) held",
+    "lifted": "hold(s) lifted",
+    "resumed": "order(s) resumed",
+    "given_up": "order(s) given up for want of stock",
+    "released": "work order(s) released",
+    "acknowledged": "order(s) acknowledged",
+    "cancelled": "cancellation(s) told",
+    "tracking": "parcel(s) told",
+    "refunded": "refund(s) given",
+    "levels": "level(s) told",
+    "levels_accepted": "level(s) accepted and not worked off yet",
+    "levels_refused": "level(s) refused (see `ordersync plan`)",
 }
 _STANDING = ("levels_accepted",)
 """What counts how things stand and not what was done."""
@@ -361,11 +361,11 @@ def _print(done: Sequence[Done]) -> None:
 
 
 _TOLD = {
-    "told": "events told",
+    "told": "event(s) told",
     "unread": "that cannot be read",
     "refused": "that cannot be booked (see `ordersync warehouse notices`)",
-    "handed_over": "work orders handed over",
-    "recalled": "recalls asked for",
+    "handed_over": "work order(s) handed over",
+    "recalled": "recall(s) asked for",
 }
 
 
@@ -382,8 +382,10 @@ def _print_houses(done: Sequence[HouseDone]) -> None:
 
 _ANSWERS: dict[str, Callable[[Any], str]] = {
     "orders": lambda found: "\n".join(f"order {number}: {became}" for number, became in found.items()),
-    "since": lambda found: f"{found['received']} orders seen, {found['stored']} of them new or newer",
-    "levels": lambda found: f"{found['listings']} listings read, {found['levels']} levels due",
+    "since": lambda found: f"{show.many(found['received'], 'order')} seen, {found['stored']} new or newer",
+    "levels": lambda found: (
+        f"{show.many(found['listings'], 'listing')} read, {show.many(found['levels'], 'level')} due"
+    ),
 }
 
 

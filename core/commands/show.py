@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.model import instant
+from core.plurals import many as many
 
 SECOND = 1_000_000
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -100,14 +101,14 @@ def amount(millionths: int) -> Decimal:
     return cents if cents == exact else exact.normalize()
 
 
-def many(count: int, noun: str) -> str:
-    """A count with its noun: "1 push", "2 pushes"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('h') else 's'}"
-
-
 def counts(named: Mapping[str, int]) -> str:
-    """The counts that are not zero: "3 received, 2 stored"."""
-    return ", ".join(f"{count} {name}" for name, count in named.items() if count)
+    """The counts that are not zero: "3 received, 2 stored". A noun that is counted ends in "(s)": "push(s) due"."""
+    return ", ".join(_count(count, name) for name, count in named.items() if count)
+
+
+def _count(count: int, name: str) -> str:
+    noun, counted, rest = name.partition("(s)")
+    return many(count, noun) + rest if counted else f"{count} {name}"
 
 
 @contextmanager

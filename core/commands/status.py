@@ -254,7 +254,9 @@ def _print(told: list[Told], found: Standing, running: bool, now: int) -> None:
         if one.backfill is not None:
             past = found.backfills[one.channel]
             waits = f", waits: {past.reason}" if past.reason else ""
-            show.line(f"{one.channel}: backfill {one.backfill:.0%} done, {past.received} orders seen{waits}")
+            show.line(
+                f"{one.channel}: backfill {one.backfill:.0%} done, {show.many(past.received, 'order')} seen{waits}"
+            )
         if one.channel in found.hearing:
             _print_hints(one.channel, found.hearing[one.channel], now)
         if one.unexplained:
@@ -333,9 +335,10 @@ _REASONS = 3
 """Reasons told of one channel: the commonest."""
 
 _WAITING = {
-    "pushes_due": "pushes due",
-    "pushes_refused": "pushes refused",
-    "levels_due": "levels due",
-    "levels_refused": "levels refused",
-    "quarantine": "documents set aside",
+    "pushes_due": "push(s) due",
+    "pushes_refused": "push(s) refused",
+    "levels_due": "level(s) due",
+    "levels_unlisted": "level(s) of listings it does not show",
+    "levels_refused": "level(s) refused",
+    "quarantine": "document(s) set aside",
 }

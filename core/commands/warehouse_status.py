@@ -43,8 +43,8 @@ _WAITING = {
     "there": "being done",
     "to_recall": "being called back",
     "too_late": "called back too late",
-    "unread": "notices not read",
-    "refused": "notices not booked",
+    "unread": "notice(s) not read",
+    "refused": "notice(s) not booked",
     "doubted": "shelves in doubt",
 }
 

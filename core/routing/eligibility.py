@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 import msgspec
 
+from core.plurals import many
 from core.routing.calendar import day_begins, leaves, ship_day, today
 from core.routing.words import Ask, Reason, Rules, Site, Standing
 
@@ -60,9 +61,9 @@ def has_room(site: Site, ask: Ask, rules: Rules, standing: Standing) -> Dropped 
     orders, units = standing.loads.get(site.id, (0, 0))
     full = ""
     if place.capacity_orders is not None and orders >= place.capacity_orders:
-        full = f"has its {place.capacity_orders} order{'' if place.capacity_orders == 1 else 's'} of the day"
+        full = f"has its {many(place.capacity_orders, 'order')} of the day"
     elif place.capacity_units is not None and orders and units + ask.units > place.capacity_units:
-        full = f"has {units} of its {place.capacity_units} units of the day, and the order has {ask.units}"
+        full = f"has {units} of its {many(place.capacity_units, 'unit')} of the day, and the order has {ask.units}"
     elif place.capacity_units == 0:
         full = "takes no units"
     if not full:

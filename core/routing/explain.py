@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from core.plurals import many
+
 
 def explain(decision: str, chosen: int, skus: Mapping[int, str] = {}) -> list[str]:
     """A decision as it is stored, in words: the rule, then one sentence a location, in the order they were ranked.
@@ -45,7 +47,7 @@ def _numbers(one: Mapping[str, Any]) -> str:
     if one.get("cost") is not None:
         told.append(f"costs {Decimal(one['cost']) / 1_000_000:.2f}")
     if one.get("load") is not None:
-        told.append(f"{one['load']} order{'' if one['load'] == 1 else 's'} today")
+        told.append(f"{many(one['load'], 'order')} today")
     if one.get("ships"):
         told.append(f"ships on {one['ships']}" + (", too late" if one.get("late") else ""))
     return ", ".join(told)

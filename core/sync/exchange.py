@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from core.errors import UserError
+from core.plurals import are, many
 from core.store import tables
 from core.store.catalogue import Listed, look_up
 from core.store.database import Store, Tx
@@ -133,12 +134,12 @@ def _refuse_more(tx: Tx, found: Found, wanted: int) -> None:
     sent = exchanges_of(tx, found.rma.id)
     left = max(0, sum(open_units.values()) - sum(sent.values()))
     if wanted > left:
-        covered = sum(units.values())
+        covered, exchanged = sum(units.values()), sum(sent.values())
         others = f" ({', '.join(sent)})" if sent else ""
         raise UserError(
-            f"return {found.name} has {left} units left to exchange, not {wanted}: {covered} came back or may come, of"
-            f" {covered - sum(open_units.values())} the money is given back and {sum(sent.values())} are exchanged"
-            f"{others}; --over sends more"
+            f"return {found.name} has {many(left, 'unit')} left to exchange, not {wanted}: {covered} came back or may"
+            f" come, of {covered - sum(open_units.values())} the money is given back and {exchanged} {are(exchanged)}"
+            f" exchanged{others}; --over sends more"
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.plurals import many
 from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel
@@ -72,6 +73,6 @@ def _expire(tx: Tx, channel: Channel, due: Sequence[int], until: int, hours: int
     close_fulfilment(tx, [one for line in lines for one in line.bound])
     stock.write(now)
     tx.insert(tables.expiries, ("order_id", "at"), [(id, now) for id in ids], "ON CONFLICT DO NOTHING")
-    why = f"free for others: not paid for {hours} hours; promised again once it is paid, if there is any"
+    why = f"free for others: not paid for {many(hours, 'hour')}; promised again once it is paid, if there is any"
     tell(tx, [(id, EXPIRED, f"{', '.join(units)} {why}") for id, units in told.items()], channel, now)
     return len(ids)

@@ -11,6 +11,7 @@ from typing import Any
 
 from core.connector import Ability
 from core.model import CancelReason
+from core.plurals import many
 from core.store.database import Store, Tx
 from core.sync.cancel import Decision, decide
 from core.sync.channel import Channel
@@ -60,7 +61,7 @@ def _cancel(tx: Tx, channel: Channel, ids: list[int], days: int, now: int) -> in
     lines = load_lines(tx, [id for id in ids if id in still])
     # What may be sold although it is not there is waited for, whatever the channel says.
     kept = {row.item_id for row in tx.rows("SELECT item_id FROM presales")} if not days else set()
-    waited = f"waited for stock for {days} days" if days else "out of stock, and the channel waits for none"
+    waited = f"waited for stock for {many(days, 'day')}" if days else "out of stock, and the channel waits for none"
     done = 0
     for id, found in lines.items():
         lost = [line for line in found if line.claim.backordered and line.row.item_id not in kept]

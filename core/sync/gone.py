@@ -22,27 +22,31 @@ ASKS = ", ".join(f"'{event}'" for event in ASKS_A_PERSON)
 
 def note_known(store: Store, channel: Channel, numbers: Collection[str], now: int) -> None:
     """The channel shows these orders: on the timelines of those that it did not know any more."""
+    one = next(iter(numbers)) if len(numbers) == 1 else None
     with store.read() as tx:
-        gone = [row.id for row in _gone(tx, channel) if row.number in numbers]
+        gone = [row.id for row in _gone(tx, channel, one) if row.number in numbers]
 
     def work(tx: Tx) -> None:
         channel.fence(tx)
-        still = {row.id for row in _gone(tx, channel)}
+        still = {row.id for row in _gone(tx, channel, one)}
         tell(tx, [(id, KNOWN_AGAIN, "it shows the order after all") for id in gone if id in still], channel, now)
 
     if gone:
         store.transact(work)
 
 
-def _gone(tx: Tx, channel: Channel, number: str = "") -> Sequence[Any]:
-    """The channel's orders, or the one of this number, that it does not know and has not shown since."""
+def _gone(tx: Tx, channel: Channel, number: str | None = None) -> Sequence[Any]:
+    """The channel's orders, or the one of this number, that it does not know and has not shown since.
+
+    One is found by its number, all of them by the index of what asks for a person, which may be long.
+    """
     return tx.rows(
         "SELECT DISTINCT o.id, o.number FROM audit a JOIN orders o ON o.id = a.order_id WHERE o.channel_id = :channel"
-        f" AND a.event IN ({ASKS}) AND a.event = '{GONE}' AND a.at >= o.observed_at"
-        " AND (CAST(:number AS text) = '' OR o.number = :number) AND NOT EXISTS (SELECT 1 FROM audit k"
-        f"  WHERE k.order_id = a.order_id AND k.event = '{KNOWN_AGAIN}' AND k.id > a.id)",
+        f" AND {f'a.event IN ({ASKS})' if number is None else 'o.number = :number'} AND a.event = '{GONE}'"
+        f" AND a.at >= o.observed_at AND NOT EXISTS (SELECT 1 FROM audit k WHERE k.order_id = a.order_id"
+        f"  AND k.event = '{KNOWN_AGAIN}' AND k.id > a.id)",
         channel=channel.id,
-        number=number,
+        **({} if number is None else {"number": number}),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import UserError
+from core.plurals import many
 from core.store import tables
 from core.store.database import Store, Tx
 
@@ -68,8 +69,8 @@ def _named(order: Any, rows: Any, units: Mapping[str, int]) -> dict[int, int]:
         able = sum(row.undecided - left.get(row.id, 0) for row in named)
         if not 1 <= wanted <= able:
             raise UserError(
-                f"{wanted} of {name}: {able} units of it in order {order.name} were cancelled after they had left and "
-                "wait for a decision"
+                f"{wanted} of {name}: {many(able, 'unit')} of it in order {order.name}, cancelled after leaving, "
+                f"{'waits' if able == 1 else 'wait'} for a decision"
             )
         for row in named:
             taken = min(wanted, row.undecided - left.get(row.id, 0))

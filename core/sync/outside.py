@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.model import Order
+from core.plurals import are, many
 from core.store import tables
 from core.store.database import Tx
 from core.store.moves import Stock
@@ -103,7 +104,11 @@ class Outside:
         tx.insert(tables.shipments, columns, rows)
         tx.insert(tables.shipment_lines, ("shipment_id", "line_id", "quantity"), lines)
         events = [
-            (order_id, "shipped without stock", f"{one.unfound} units left that are not on hand here")
+            (
+                order_id,
+                "shipped without stock",
+                f"{many(one.unfound, 'unit')} left that {are(one.unfound)} not on hand here",
+            )
             for order_id, one in self._departed.items()
             if one.unfound
         ]

@@ -175,7 +175,7 @@ def _trim(tx: Tx, house: Warehouse, now: int) -> None:
         lines = {number: min(units, open[row.handover_id, number]) for number, units in before.items()}
         lines = {number: units for number, units in lines.items() if units > 0}
         if not lines:
-            _set(tx, row.id, "refused", "all of it has left already", now)
+            _set(tx, row, "refused", "all of it has left already", now)
         elif lines != before:
             tx.update(tables.recalls, ("id",), ("lines",), [(row.id, msgspec.json.encode(lines).decode())])
 
@@ -201,8 +201,8 @@ def _book(store: Store, house: Warehouse, acks: Sequence[tuple[int, Ack]], now: 
         for id, ack in acks:
             row = tx.row("SELECT * FROM recalls WHERE id = :id", id=id)
             if ack.state is AckState.ACCEPTED:
-                _set(tx, id, "asked", "", now)
-                note(tx, house, work_of(tx, row), "recall asked", now, told(tx, row))
+                if _set(tx, row, "asked", "", now):
+                    note(tx, house, work_of(tx, row), "recall asked", now, told(tx, row))
             elif ack.state in (AckState.APPLIED, AckState.REFUSED):
                 end_recall(tx, house, row, ack.state is AckState.APPLIED, ack.reason, now)
             else:
@@ -251,12 +251,12 @@ def end_recall(tx: Tx, house: Warehouse, row: Any, done: bool, reason: str, now:
     if row.state in ("done", "refused"):
         return
     work = work_of(tx, row)
+    why = clean(reason) if done else clean(reason) or "the warehouse does not say why"
+    if not _set(tx, row, "done" if done else "refused", why, now):
+        return
     if not done:
-        why = clean(reason) or "the warehouse does not say why"
-        _set(tx, row.id, "refused", why, now)
         note(tx, house, work, "too late to call back", now, f"{told(tx, row)}: {why}")
         return
-    _set(tx, row.id, "done", clean(reason), now)
     for number, units in lines_of(row).items():
         tx.run(
             "UPDATE handover_lines SET withdrawn = CASE WHEN withdrawn + :units > quantity - shipped"
@@ -312,7 +312,8 @@ def seen_to(tx: Tx, ids: Sequence[int], now: int, states: Sequence[str] = ("refu
     for row in tx.rows(
         "SELECT * FROM recalls WHERE handover_id IN :ids AND state IN :states ORDER BY id", ids=ids, states=list(states)
     ):
-        _set(tx, row.id, "done", f"{row.reason or 'no answer'}; seen to by hand", now)
+        if not _set(tx, row, "done", f"{row.reason or 'no answer'}; seen to by hand", now):
+            continue
         for number, units in lines_of(row).items():
             asked_for[row.handover_id][number] = asked_for[row.handover_id].get(number, 0) + units
     for row in tx.rows(f"{_UNWANTED} AND h.id IN :ids", ids=sorted(asked_for)):
@@ -328,13 +329,17 @@ def seen_to(tx: Tx, ids: Sequence[int], now: int, states: Sequence[str] = ("refu
     return bool(asked_for)
 
 
-def _set(tx: Tx, id: int, state: str, reason: str, now: int) -> None:
-    tx.run(
-        "UPDATE recalls SET state = :state, reason = :reason, updated_at = :now WHERE id = :id",
-        id=id,
-        state=state,
-        reason=reason,
-        now=now,
+def _set(tx: Tx, row: Any, state: str, reason: str, now: int) -> bool:
+    """False where the recall is not as it was read any more: its answer may come as a person sees to it."""
+    return bool(
+        tx.run(
+            "UPDATE recalls SET state = :state, reason = :reason, updated_at = :now WHERE id = :id AND state = :was",
+            state=state,
+            reason=reason,
+            now=now,
+            id=row.id,
+            was=row.state,
+        )
     )
 
 

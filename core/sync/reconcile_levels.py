@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.model import LevelKey
+from core.plurals import many
 from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.channel import Channel, Clock
@@ -150,10 +151,11 @@ def _by_rules(store: Store, channel: Channel, rows: Sequence[Any]) -> list[Diffe
     return [
         Difference(
             kind="level",
-            subject=f"{len(less)} listings",
+            subject=many(len(less), "listing"),
             there=str(sum(told[id] for id in less)),
             here=str(sum(available[id] for id in less)),
             cause=Cause.RULES,
-            told=f"told {sum(less.values())} units less than are free, by {said} and what is promised without a place",
+            told=f"told {many(sum(less.values()), 'unit')} less than are free, by {said} and what is promised without a"
+            " place",
         )
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.connector import Ability
+from core.plurals import are, many
 from core.store import tables
 from core.store.database import Tx
 from core.store.moves import Stock
@@ -68,7 +69,9 @@ def revise(revision: Revision, stock: Stock, outside: Outside) -> None:
         elif claim.reserved > claim.open:
             released = give_back(claim, change.bound, stock, claim.reserved - claim.open)
             if released:
-                revision.events.append(("recalled", f"{released} units a location was asked to send are cancelled"))
+                revision.events.append(
+                    ("recalled", f"{many(released, 'unit')} a location was asked to send {are(released)} cancelled")
+                )
         if revision.rerouted and claim.parts is not None:
             if any(one.state == "released" and one.open for one in change.bound):
                 revision.events.append((TOO_LATE, f"{change.number} is being sent to the old one; tell its location"))

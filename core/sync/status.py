@@ -77,6 +77,8 @@ class Waiting(msgspec.Struct):
     pushes_due: int = 0
     pushes_refused: int = 0
     levels_due: int = 0
+    levels_unlisted: int = 0
+    """Levels of listings that the channel does not show: they are told once it does."""
     levels_refused: int = 0
     quarantine: int = 0
     """Documents set aside that nobody has resolved."""
@@ -123,6 +125,11 @@ class Standing(msgspec.Struct):
 
 _OPEN = "o.fulfiller = 'merchant' AND NOT o.test"
 
+_LEVELS = (
+    "SELECT v.channel_id, count(*) FROM levels v JOIN listings i ON i.id = v.listing_id"
+    " WHERE v.state <> 'applied' AND v.state <> 'refused' AND i.fulfiller = 'merchant'"
+)
+
 _COUNTS = {
     "held": f"""
 SELECT o.channel_id, count(*) FROM orders o WHERE {_OPEN} AND o.id IN (
@@ -142,8 +149,8 @@ GROUP BY o.channel_id""",
     "pushes_due": "SELECT channel_id, count(*) FROM pushes"
     " WHERE state IN ('queued','sent','unknown','accepted') GROUP BY channel_id",
     "pushes_refused": "SELECT channel_id, count(*) FROM pushes WHERE state = 'refused' GROUP BY channel_id",
-    "levels_due": "SELECT channel_id, count(*) FROM levels"
-    " WHERE state <> 'applied' AND state <> 'refused' GROUP BY channel_id",
+    "levels_due": f"{_LEVELS} AND (i.listed OR v.state = 'accepted') GROUP BY v.channel_id",
+    "levels_unlisted": f"{_LEVELS} AND NOT i.listed AND v.state <> 'accepted' GROUP BY v.channel_id",
     "levels_refused": "SELECT channel_id, count(*) FROM levels"
     " WHERE state <> 'applied' AND state = 'refused' GROUP BY channel_id",
     "quarantine": "SELECT channel_id, count(*) FROM quarantine WHERE state = 'open' GROUP BY channel_id",

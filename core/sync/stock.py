@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from core.errors import UserError
+from core.plurals import many
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
@@ -236,8 +237,9 @@ class _Booking:
             if cause in booked:
                 if ask.kind in ("receive", "adjust") and booked[cause] != ask.units:
                     raise UserError(
-                        f"{ask.sku} at {ask.location}: {self._given.reference!r} was booked with {booked[cause]} units,"
-                        f" not {ask.units}; give another reference, or adjust the difference"
+                        f"{ask.sku} at {ask.location}: {self._given.reference!r} was booked with"
+                        f" {many(booked[cause], 'unit')}, not {ask.units}; give another reference, or adjust the"
+                        " difference"
                     )
                 moved.append(Moved(ask.sku, ask.location, was, was, False))
                 continue

@@ -14,6 +14,7 @@ import msgspec
 
 from core.errors import UserError
 from core.model import MAX_QUANTITY
+from core.plurals import many
 from core.spare import Laid, Sites
 from core.store import tables
 from core.store.database import Store, Tx
@@ -182,7 +183,7 @@ def _holders(tx: Tx, item: int, start: int) -> str:
     names = name_orders(tx, units)
     told = [f"{count} to {names[order_id]}" for order_id, count in list(units.items())[:NAMED]]
     more = len(units) - len(told)
-    return ", ".join(told) + (f" and {more} orders more" if more else "")
+    return ", ".join(told) + (f" and {many(more, 'order')} more" if more else "")
 
 
 def _send(tx: Tx, id: int, values: tuple[Any, ...], now: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from core.plurals import are, many
 from core.routing import Reason
 from core.store.database import Tx
 from core.sync.verify_breach import LOOK, MOST, REPAIR, Breach, Check, name_lines, name_orders
@@ -46,7 +47,7 @@ def nobody_got_more_than_was_asked(tx: Tx) -> Iterator[Breach]:
         yield Breach(
             name="I4",
             subject=subject,
-            wrong=f"at first it was promised {row.first_filled} of {row.first_asked} units it asked for",
+            wrong=f"at first it was promised {row.first_filled} of {many(row.first_asked, 'unit')} it asked for",
             cure="the fill rates of its day are wrong; report it",
             order_id=order_id,
         )
@@ -87,7 +88,7 @@ def nothing_goes_back(tx: Tx) -> Iterator[Breach]:
         yield Breach(
             name="I6",
             subject=orders[row.id],
-            wrong=f"{row.newer} documents are newer than what is stored of it",
+            wrong=f"{many(row.newer, 'document')} {are(row.newer)} newer than what is stored of it",
             cure="restore the newest backup that verifies, or wait for the channel's next change of the order",
             order_id=row.id,
         )
@@ -165,7 +166,7 @@ def closed_lines_hold_nothing(tx: Tx) -> Iterator[Breach]:
     lines = name_lines(tx, [row.id for row in rows])
     for row in rows:
         order_id, subject = lines[row.id]
-        wrong = f"{row.units} units are promised to it, and none may ship"
+        wrong = f"{many(row.units, 'unit')} {are(row.units)} promised to it, and none may ship"
         yield Breach(name="I8", subject=subject, wrong=wrong, cure=REPAIR, order_id=order_id)
 
 
@@ -237,7 +238,7 @@ def rejected_work_is_nobodys(tx: Tx) -> Iterator[Breach]:
         yield Breach(
             name="I9",
             subject=orders[row.order_id],
-            wrong=f"fulfilment order {row.id} counts as rejected, said {row.said} times,"
+            wrong=f"fulfilment order {row.id} counts as rejected, said {many(row.said, 'time')},"
             f" and asks for {row.asked} of which {row.sent} were sent",
             cure=LOOK.format(id=row.order_id),
             order_id=row.order_id,
@@ -289,11 +290,11 @@ def nothing_is_dropped(tx: Tx) -> Iterator[Breach]:
         wrong = ""
         if row.received != row.stored + row.repeated + row.quarantined:
             told = f"{row.stored} stored, {row.repeated} repeated and {row.quarantined} set aside"
-            wrong = f"{row.received} documents received, but {told}"
+            wrong = f"{many(row.received, 'document')} received, but {told}"
         elif row.aside < row.quarantined:
-            wrong = f"{row.quarantined} documents were set aside, but {row.aside} are there"
+            wrong = f"{many(row.quarantined, 'document')} set aside, but {row.aside} there"
         elif row.stored < row.orders:
-            wrong = f"{row.orders} orders are there, but {row.stored} documents were stored"
+            wrong = f"{many(row.orders, 'order')} there, but {many(row.stored, 'document')} stored"
         if wrong:
             cure = f"run `ordersync resync {row.name} --since` with the last instant that was sound"
             yield Breach(name="I24", subject=f"channel {row.name}", wrong=wrong, cure=cure)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.model import Cancellation, CancelReason
+from core.plurals import are, many
 from core.store import tables
 from core.store.database import Tx
 from core.sync.confirm import remaining
@@ -41,7 +42,7 @@ def parcels_are_told_once(tx: Tx) -> Iterator[Breach]:
         yield Breach(
             name="I12",
             subject=f"{orders[row.order_id]}, shipment {row.shipment_id}",
-            wrong=f"{row.pushes} pushes tell the channel of it, and there must be {row.due}",
+            wrong=f"the channel is told of it by {many(row.pushes, 'push')}, and there must be {row.due}",
             cure=LOOK.format(id=row.order_id) + " and give it the tracking number by hand where it is missing there",
             order_id=row.order_id,
         )
@@ -61,8 +62,8 @@ def cancelled_units_are_told(tx: Tx) -> Iterator[Breach]:
                 yield Breach(
                     name="I12",
                     subject=names[row.id][1],
-                    wrong=f"{row.cancelling} units are cancelled here and open at the channel, which is told of"
-                    f" {told[row.number]}",
+                    wrong=f"{many(row.cancelling, 'unit')} {are(row.cancelling)} cancelled here and open at the"
+                    f" channel, which is told of {told[row.number]}",
                     cure=REPAIR,
                     order_id=order_id,
                 )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.plurals import are, many
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Entry, touch, write_ledger
@@ -101,7 +102,8 @@ def _line(tx: Tx, line: Any, rows: Sequence[Any], asked: int, ours: bool) -> tup
     if rows and not asked and (open_units == 0 or not ours):
         tx.run("DELETE FROM reservations WHERE line_id = :id", id=line.id)
         freed = {row.item_id for row in rows}
-        done.append(f"{sum(row.quantity for row in rows)} units promised to it are free again: none of it may ship")
+        units = sum(row.quantity for row in rows)
+        done.append(f"{many(units, 'unit')} promised to it {are(units)} free again: none of it may ship")
         rows = ()
     promised = {row.quantity // row.per for row in rows} or {0}
     if len(promised) > 1:
@@ -163,7 +165,7 @@ def _item(tx: Tx, item_id: int, now: int) -> list[str]:
         rows.append((item_id, location_id, on_hand, allocated))
     stray = counted.ledger[None]
     if stray:  # units on hand always stand somewhere
-        counted.entry(None, f"{stray} units moved at no location are taken back", on_hand=-stray)
+        counted.entry(None, f"{many(stray, 'unit')} moved at no location {are(stray)} taken back", on_hand=-stray)
     tx.insert(tables.stock, ("item_id", "location_id"), [row[:2] for row in rows], "ON CONFLICT DO NOTHING")
     known = {row.location_id: (row.on_hand, row.allocated) for row in _stands(tx, item_id)}
     changed = [row for row in rows if known[row[1]] != row[2:]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from core.plurals import are, many
 from core.routing import Reason
 from core.store.database import Tx
 from core.sync.verify_breach import LOOK, MOST, Breach, Check, name_orders
@@ -25,7 +26,7 @@ def expired_orders_hold_nothing(tx: Tx) -> Iterator[Breach]:
         yield Breach(
             name="I2",
             subject=orders[row.order_id],
-            wrong=f"its promise has expired, and {units} units are promised to it"
+            wrong=f"its promise has expired, and {many(units, 'unit')} {are(units)} promised to it"
             if units
             else "its promise has expired, and it waits for no payment",
             cure=LOOK.format(id=row.order_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from core.plurals import many
 from core.store.database import Tx
 from core.sync.verify_breach import LOOK, MOST, Breach, Check, name_lines, name_orders
 from core.sync.warehouse import LIVE
@@ -24,7 +25,7 @@ def what_left_is_in_parcels(tx: Tx) -> Iterator[Breach]:
         yield Breach(
             name="I12",
             subject=subject,
-            wrong=f"its warehouse told of {row.units} units that left, and its parcels hold {row.parcels}",
+            wrong=f"its warehouse told of {many(row.units, 'unit')} that left, and its parcels hold {row.parcels}",
             cure=LOOK.format(id=order_id) + " and book what left with `ordersync ship`",
             order_id=order_id,
         )

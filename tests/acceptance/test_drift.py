@@ -114,7 +114,7 @@ def test_the_play_is_not_over_before_it_was_set_aside_and_read(account: Account)
     account.until(account.stored(), {number: "open"})
     (row,) = account.play.judge()
     assert (row.quarantined, row.read_since) == (1, 0)
-    assert "1 documents are set aside; see `ordersync quarantine`" in row.problems
+    assert "1 document set aside; see `ordersync quarantine`" in row.problems
     account.play.mend()
     account.until({*account.stored(), number}, {number: "resolved"})
     (row,) = account.play.judge()

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.connector import Ability
+from core.plurals import many
 from core.store.database import Tx
 from core.sync.issues.issue import Query, Told, View, each, per_channel
 from core.sync.promise import TAKEN_BACK
@@ -223,8 +224,8 @@ def _tell_held(row: Any) -> Told:
 
 
 def _tell_unknown(row: Any) -> Told:
-    orders = "1 order" if row.orders == 1 else f"{row.orders} orders"
-    units = "1 unit" if row.units == 1 else f"{row.units} units"
+    orders = many(row.orders, "order")
+    units = many(row.units, "unit")
     one = row.units == 1
     resume = "is held, and resumes" if one else "are held, and resume"
     if not row.sku:
@@ -240,7 +241,7 @@ def _tell_unknown(row: Any) -> Told:
 
 
 def _tell_acknowledge(row: Any) -> Told:
-    tried = f"tried {row.attempts} times" if row.attempts else "not told yet"
+    tried = f"tried {many(row.attempts, 'time')}" if row.attempts else "not told yet"
     return Told(
         f"the channel waits for its acknowledgement ({row.state}, {tried}); if the next turn does not, do it there",
         (f"ordersync push list {row.channel}", f"ordersync round {row.channel}"),

@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any
 
 from core.connector import Ability
+from core.plurals import many
 from core.store.database import Tx
 from core.sync.issues.issue import NO_INSTANT, Query, Told, View, each, names
 from core.sync.pushes import AGAIN, describe
@@ -63,7 +64,7 @@ def _tell_stuck(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
         what = describe(row)
         why = f": {row.reason}" if row.reason else ""
         yield Told(
-            f"{row.kind}{f' ({what})' if what else ''} is {row.state} after {row.attempts} attempts{why}",
+            f"{row.kind}{f' ({what})' if what else ''} is {row.state} after {many(row.attempts, 'attempt')}{why}",
             (f"ordersync push list {row.channel}", f"ordersync order {row.order_id}"),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from shlex import quote
 from typing import Any
 
+from core.plurals import many
 from core.store.database import Tx
 from core.sync.issues.issue import NO_INSTANT, Query, Told, each
 from core.sync.recall import told_open
@@ -86,8 +87,8 @@ def _tell_unanswered(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
         else:
             why = f": {row.reason}" if row.reason else ""
             yield Told(
-                f"{row.warehouse} does not take that {units} of {row.work} are to stop, after {row.attempts} attempts"
-                f"{why}; ask there",
+                f"{row.warehouse} does not take that {units} of {row.work} are to stop, after"
+                f" {many(row.attempts, 'attempt')}{why}; ask there",
                 look,
             )
 
@@ -132,7 +133,7 @@ KINDS = (
         sql=_STUCK,
         tell=each(
             lambda row: Told(
-                f"{row.work} is {row.state} for {row.warehouse} after {row.attempts} attempts"
+                f"{row.work} is {row.state} for {row.warehouse} after {many(row.attempts, 'attempt')}"
                 + (f": {row.reason}" if row.reason else ""),
                 (f"ordersync warehouse work {row.warehouse}", f"ordersync order {row.order_id}"),
             )

@@ -198,7 +198,7 @@ def test_money_and_other_units_for_what_came_back(desk: Desk, shop: FarEnd) -> N
     assert ran.code == 2
     assert ran.told.strip().endswith(
         "return RMA-1 has 0 units left to exchange, not 1: 2 came back or may come, of 1 the money is given back and"
-        " 1 are exchanged (RMA-1-X1); --over sends more"
+        " 1 is exchanged (RMA-1-X1); --over sends more"
     )
     assert desk.ok(*another, "--over")["number"] == "RMA-1-X2"
     assert "its channel does not know it" in desk.run("cancel", "RMA-1-X2", "--reason", "buyer").out

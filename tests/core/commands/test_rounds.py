@@ -32,7 +32,7 @@ def test_a_round_prints_one_row_for_each_channel(desk: Desk, shop: FarEnd, monke
     assert ran.code == 0
     assert [line.split()[:2] for line in ran.out.splitlines()[1:]] == [["outlet", "ok"], ["shop", "ok"]]
     assert "1 received, 1 stored" in ran.out
-    assert "2 listings read, 1 pieces of work released, 1 orders acknowledged" in ran.out
+    assert "2 listings read, 1 work order released, 1 order acknowledged" in ran.out
 
 
 def test_a_round_of_one_channel_leaves_the_others_alone(desk: Desk, shop: FarEnd) -> None:

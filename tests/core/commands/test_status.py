@@ -41,6 +41,19 @@ def test_what_waits_is_counted(desk: Desk, shop: FarEnd) -> None:
     assert one["waiting"]["pushes_due"] == 1
 
 
+def test_a_level_whose_listing_the_channel_does_not_show_is_not_due_before_it_does(desk: Desk, shop: FarEnd) -> None:
+    desk.ok("round")
+    desk.ok("listings", "map", "shop", "NEW", "TEE")
+    desk.ok("round")
+    (one,) = desk.ok("status")["channels"]
+    assert {word: count for word, count in one["waiting"].items() if count} == {"levels_unlisted": 1}
+    assert "1 level of listings it does not show" in desk.run("status").out
+    desk.change("UPDATE listings SET listed = TRUE WHERE sku = 'NEW'")
+    (one,) = desk.ok("status")["channels"]
+    assert {word: count for word, count in one["waiting"].items() if count} == {"levels_due": 1}
+    assert "1 level due" in desk.run("status").out
+
+
 def test_what_a_channel_refuses_is_told_with_its_cure(desk: Desk, shop: FarEnd) -> None:
     desk.ok("round")
     desk.change("UPDATE levels SET state = 'refused', reason = 'it is not stocked there; stock it'")

@@ -140,7 +140,7 @@ def test_a_closed_return_exchanges_what_came_of_it(world: World, shop: Channel) 
     with world.store.read() as tx:
         found = find(tx, "RMA-1")
     close_return(world.store, found, "", world.now)
-    with pytest.raises(UserError, match="has 1 units left to exchange, not 2"):
+    with pytest.raises(UserError, match="has 1 unit left to exchange, not 2"):
         instead(world, B=2)
     assert instead(world, B=1).new
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from connectors.sandbox_warehouse import Yard
 from core.errors import Unavailable
 from core.model import Ack, AckState, CancelReason
 from core.sync.cancel import Decision, cancel
@@ -16,19 +15,6 @@ from core.sync.holds import hold
 from core.sync.turn import Trouble
 from tests.core.sync.depot import Depot
 from tests.core.sync.world import World, line, order
-
-
-@pytest.fixture
-def shop(world: World) -> Channel:
-    return world.channel(locations={"east": ""})
-
-
-@pytest.fixture
-def depot(world: World, shop: Channel) -> Iterator[Depot]:
-    world.item("TEE", east=10)
-    world.item("MUG", east=10)
-    yield Depot(world)
-    Yard.forget("depot")
 
 
 def released(world: World, shop: Channel, number: str = "1", tees: int = 2, mugs: int = 1) -> None:

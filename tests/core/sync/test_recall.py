@@ -7,26 +7,13 @@ from typing import Any
 
 import pytest
 
-from connectors.sandbox_warehouse import Yard
 from core.model import Ack
 from core.sync.channel import Channel
+from core.sync.recall import end_recall, settle_work
 from core.sync.turn import Trouble
 from tests.core.sync.depot import Depot
 from tests.core.sync.test_hand_over import call_off, released
 from tests.core.sync.world import World, edited, line, order
-
-
-@pytest.fixture
-def shop(world: World) -> Channel:
-    return world.channel(locations={"east": ""})
-
-
-@pytest.fixture
-def depot(world: World, shop: Channel) -> Iterator[Depot]:
-    world.item("TEE", east=10)
-    world.item("MUG", east=10)
-    yield Depot(world)
-    Yard.forget("depot")
 
 
 def test_a_cancelled_order_that_was_not_handed_over_never_is(world: World, shop: Channel, depot: Depot) -> None:
@@ -151,6 +138,20 @@ def test_a_recall_that_people_answer_later(world: World, shop: Channel, depot: D
     depot.ok()
     assert depot.work() == [("OS-1", "recalled")]
     assert world.timeline("1").count("called back") == 1
+
+
+def test_an_answer_that_comes_as_a_person_sees_to_it_is_counted_once(world: World, shop: Channel, depot: Depot) -> None:
+    """Whoever booked it had read the recall before the person settled it."""
+    depot.yard.slow = True
+    released(world, shop, tees=3)
+    depot.ok()
+    call_off(world, TEE=1)
+    depot.ok()
+    house, row = depot.take_up(), world.row("SELECT * FROM recalls")
+    settle_work(world.store, "OS-1", "asked by telephone", world.now)
+    world.store.transact(lambda tx: end_recall(tx, house, row, True, "", world.now))
+    assert world.value("SELECT sum(withdrawn) FROM handover_lines") == 1
+    assert "called back" not in world.timeline("1")
 
 
 @pytest.mark.parametrize("arrived", [True, False])

@@ -349,7 +349,7 @@ def test_what_was_cancelled_too_late_is_settled_by_its_coming_back(world: World,
     sold(world, shop)
     world.take(shop, edited(order("1", line(1, "A", 3)), lines=(line(1, "A", 3, cancelled=2),)))
     come(world, A=1)
-    with pytest.raises(UserError, match="2 of A: 1 units"):
+    with pytest.raises(UserError, match="2 of A: 1 unit of it in order #1, cancelled after leaving, waits"):
         keep(world.store, Keep(order_id=world.order("1").id, why="x", units={"A": 2}), world.now)
     assert world.stock("A") == (8, 0)
 

@@ -11,8 +11,10 @@ from structlog.testing import capture_logs
 from core.connector import Ability
 from core.errors import Unavailable
 from core.model import Ack, AckState, ChannelListing, Observation, Page, Present, instant
+from core.store.database import Tx
 from core.sync.channel import Channel
 from core.sync.evidence import Cause, Difference, Reconciliation, last
+from core.sync.gone import note_known
 from core.sync.reconcile import HOUR, is_due, reconcile
 from core.sync.round import run_round
 from core.sync.take_in import take_in
@@ -282,3 +284,21 @@ def test_an_order_that_was_gone_is_told_as_known_again_and_as_gone_anew(world: W
     connector(shop).orders, connector(shop).roll = {}, []
     found(world, shop)
     assert [event for event in world.timeline("1") if event in told] == [*told, told[0]]
+
+
+def test_whether_one_order_was_gone_is_looked_up_by_its_number(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index of what asks for a person holds whatever left without stock as well, of every order."""
+    shop = small_world.channel()
+    asked: list[str] = []
+    rows = Tx.rows
+
+    def spied(tx: Tx, query: str, **params: Any) -> Any:
+        asked.extend(str(row[-1]) for row in rows(tx, f"EXPLAIN QUERY PLAN {query}", **params))
+        return rows(tx, query, **params)
+
+    monkeypatch.setattr(Tx, "rows", spied)
+    note_known(small_world.store, shop, ["1"], small_world.now)
+    assert any("SEARCH o USING" in step and "number=?" in step for step in asked)
+    assert not any("ix_audit_asks" in step for step in asked)

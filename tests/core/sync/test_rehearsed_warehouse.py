@@ -122,6 +122,21 @@ def test_what_was_called_off_stays_on_the_shelf(
     assert (packers.work(), packers.sent) == (0, {})
 
 
+def test_what_is_left_of_work_that_was_called_back_in_part_is_finished(
+    world: World, shop: Channel, depot: Depot, packers: Packers
+) -> None:
+    asked(world, shop, depot, "1", line(1, "TEE", 3))
+    packers.work()
+    cancel(world.store, Decision(world.order("1").id, CancelReason.OTHER, units={"1": 1}), world.now)
+    assert (packers.work(), packers.sent) == (0, {}), "it is about to be called back"
+    depot.ok()
+    assert [state for state, _ in depot.recalls()] == ["done"]
+    assert packers.work() == 1
+    assert boxes(packers) == [[1], [1]]
+    depot.ok()
+    assert world.counts("1") == {"ordered": 3, "cancelled": 1, "shipped": 2}
+
+
 def test_each_thing_that_does_not_hold_is_told(world: World, shop: Channel, depot: Depot, packers: Packers) -> None:
     key = asked(world, shop, depot, "1", line(1, "TEE", 3))
     packers.work(), packers.work()
@@ -144,14 +159,14 @@ def test_each_thing_that_does_not_hold_is_told(world: World, shop: Channel, depo
     assert problems() == [f"depot: parcel {tracking} is booked and did not leave"]
     packers.sent = sent
     packers.declined.add("OS-9")
-    assert problems() == ["depot: 1 pieces of work were declined, 0 are so here"]
+    assert problems() == ["depot: 1 work order declined there, 0 here"]
     packers.declined.clear()
     depot.yard.works()[key].asked[number] += 1
     assert problems() == [f"depot: work {key} lies there, and nothing here wants it"]
     depot.yard.works()[key].asked[number] -= 1
     depot.yard.garble()
     depot.ok()
-    assert problems() == ["depot: 1 notices are set aside; see `ordersync warehouse notices`"]
+    assert problems() == ["depot: 1 notice set aside; see `ordersync warehouse notices`"]
     world.store.transact(lambda tx: tx.run("UPDATE notices SET state = 'settled' WHERE state = 'unread'"))
     world.store.transact(lambda tx: tx.run("UPDATE handovers SET state = 'dropped'"))
     assert problems()[0] == f"depot: work {key} is not both there and here"

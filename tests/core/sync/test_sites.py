@@ -354,7 +354,7 @@ def test_a_parcel_somebody_sent_at_the_channel_takes_nothing_another_channel_nee
     assert world.at("A") == {"east": (1, 0), "west": (0, 0)}
     assert world.counts("1", channel="eastern") == {"ordered": 1, "reserved": 1}
     events = world.rows("SELECT detail FROM audit WHERE event = 'shipped without stock'")
-    assert [row.detail for row in events] == ["1 units left that are not on hand here"]
+    assert [row.detail for row in events] == ["1 unit left that is not on hand here"]
 
 
 def test_a_held_kit_of_another_channel_keeps_its_parts_where_it_needs_them(world: World) -> None:

@@ -23,11 +23,6 @@ from tests.core.sync.world import World, line, order
 
 
 @pytest.fixture
-def shop(world: World) -> Channel:
-    return world.channel(locations={"east": ""})
-
-
-@pytest.fixture
 def depot(world: World, shop: Channel) -> Iterator[Depot]:
     world.item("TEE", east=10)
     made = Depot(world)
