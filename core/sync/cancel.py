@@ -21,7 +21,7 @@ from core.store.moves import Stock
 from core.store.unbound import as_sites
 from core.sync.confirm import remaining
 from core.sync.exchange import UNTOLD, is_exchange
-from core.sync.promise import reserve, write_reservations
+from core.sync.promise import expired_of, reserve, write_reservations
 from core.sync.said import decoded, encoded
 from core.sync.stored import StoredLine, close_fulfilment, give_back, load_lines, spread
 from core.sync.warehouse import poke_warehouses, stopped_by_connector
@@ -235,7 +235,8 @@ def waiting_cancellations(tx: Tx, order_id: int) -> Sequence[Any]:
 
 
 def restore(tx: Tx, order: Any, push_id: int, now: int) -> dict[str, int]:
-    """Takes back what its channel does not show of a waiting cancellation of a locked order: reserves it again.
+    """Takes back what its channel does not show of a waiting cancellation of a locked order: reserves it again, unless
+    the order's promise has expired.
 
     Returns the units by line number. The push itself is the caller's to drop; its later ones are worded anew.
     """
@@ -247,7 +248,8 @@ def restore(tx: Tx, order: Any, push_id: int, now: int) -> dict[str, int]:
     stock = Stock(tx, {item for line, _ in units for item, _ in line.claim.parts or ()}, sites)
     for line, count in units:
         line.claim.open += count
-    reserve([line.claim for line, _ in units], stock)
+    if not expired_of(tx, [order.id]):
+        reserve([line.claim for line, _ in units], stock)
     _write(tx, [(line, -count) for line, count in units])
     stock.write(now)
     reword(tx, order, [row for row in waiting if row.id != push_id])

@@ -15,7 +15,7 @@ from core.store.catalogue import parts_of
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock, touch
 from core.store.unbound import as_sites
-from core.sync.promise import reserve, write_reservations
+from core.sync.promise import expired_of, reserve, write_reservations
 from core.sync.stock import poke_concerned
 from core.sync.stored import StoredLine, close_fulfilment, give_back, load_lines, write_claims
 from core.sync.verify_breach import name_items, name_orders
@@ -117,7 +117,8 @@ def move_open_lines(
         give_back(line.claim, line.bound, stock, line.claim.reserved)
         _note(stock, line, old, -before[line.row.id], actor)
         line.claim.parts = parts
-    reserve([line.claim for line in move], stock)
+    expired = expired_of(tx, ids)
+    reserve([line.claim for line in move if line.row.order_id not in expired], stock)
     for line in move:
         _note(stock, line, parts, line.claim.reserved, actor)
     claims = [line.claim for line in move]

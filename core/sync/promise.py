@@ -45,6 +45,13 @@ def is_complete(claims: Iterable[Claim]) -> bool:
     return all(claim.reserved == claim.open for claim in claims)
 
 
+def expired_of(tx: Tx, order_ids: Iterable[int]) -> set[int]:
+    """Those of some orders that are promised nothing, whatever is free: nobody has paid for them in time."""
+    return {
+        row.order_id for row in tx.rows("SELECT order_id FROM expiries WHERE order_id IN :ids", ids=sorted(order_ids))
+    }
+
+
 def reserve(claims: Iterable[Claim], stock: Stock, most: Mapping[int, int] | None = None) -> None:
     """Promises what is free, first come first served. What two lines take of one item is summed by construction.
 

@@ -16,7 +16,7 @@ from core.store.catalogue import look_up
 from core.store.database import Store, Tx
 from core.sync.allocate import Parcel, allocate, load_left_out, write_routed
 from core.sync.channel import Channel, Desk
-from core.sync.promise import TAKEN_BACK, is_complete, nowhere, reserve, write_reservations
+from core.sync.promise import TAKEN_BACK, expired_of, is_complete, nowhere, reserve, write_reservations
 from core.sync.rows import tell
 from core.sync.stored import StoredLine, load_lines, write_claims
 from core.sync.turns import turns
@@ -132,7 +132,7 @@ def resume(
     before = {claim.line_id: (claim.reserved, claim.allocated, claim.held) for claim in claims}
     before |= {line.row.id: (line.row.reserved, line.row.allocated, line.row.held) for line in named}
     stock = channel.stock(tx, {item for claim in claims for item, _ in claim.parts or ()})
-    expired = {row.order_id for row in tx.rows("SELECT order_id FROM expiries WHERE order_id IN :ids", ids=ids)}
+    expired = expired_of(tx, ids)
     queue = [id for id in ids if id not in expired]
     if most is None:
         queue.sort(key=lambda id: (orders[id].placed_at, id))

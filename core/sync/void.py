@@ -22,7 +22,7 @@ from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
 from core.store.unbound import as_sites
-from core.sync.promise import reserve, write_reservations
+from core.sync.promise import expired_of, reserve, write_reservations
 from core.sync.stored import StoredLine, load_lines
 from core.sync.unsent import unsend_work
 from core.sync.untell import settle_untold, untell
@@ -254,7 +254,8 @@ def _move(tx: Tx, order: Any, parcel: Any, back: Sequence[_Back], wish: Void) ->
         claim.open += one.units - one.cancelled
         if not ours:
             claim.parts = None
-    reserve([one.line.claim for one in back], stock)
+    if not expired_of(tx, [order.id]):
+        reserve([one.line.claim for one in back], stock)
     return stock
 
 

@@ -9,8 +9,12 @@ from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
 from core.sync.expire import expire
 from core.sync.holds import lift
+from core.sync.mapping import map_listing
+from core.sync.pushes import drop
 from core.sync.round import run_round
+from core.sync.ship import Departure, ship
 from core.sync.verify import verify
+from core.sync.void import Void, void
 from tests.core.sync.corrupt import corrupting
 from tests.core.sync.world import World, edited, line, order
 
@@ -116,6 +120,29 @@ def test_an_expired_order_that_is_cancelled_releases_nothing_twice(world: World,
     cancel(world.store, Decision(order_id=world.order("1").id, reason=CancelReason.OTHER), world.now)
     assert world.counts("1") == {"ordered": 2, "cancelled": 2}
     assert world.stock("A") == (2, 0)
+
+
+def test_whatever_is_done_to_an_expired_order_it_is_promised_nothing(world: World, shop: Channel) -> None:
+    """A cancellation is taken back, a parcel never left, its SKU comes to mean another item."""
+    world.item("B", east=9)
+    plain = order("1", line(1, "A", 2), line(2, "OURS", 3))
+    world.offer(shop, "A", "B", "OURS")
+    map_listing(world.store, shop.id, "OURS", "A", world.now)
+    world.take(shop, plain)
+    ship(world.store, Departure(1, "east", "UPS", "1Z", world.now, {"1": 1}), world.now)
+    world.take(shop, edited(plain, holds=(Hold.PAYMENT,)))
+    done = cancel(world.store, Decision(order_id=1, reason=CancelReason.BUYER, units={"2": 1}), world.now)
+    world.receive("A", "east", 7)
+    assert due(world, shop) == 1
+    drop(world.store, done.push, "the buyer wants it after all", world.now)
+    assert (world.line("1", 2).backordered, world.line("1", 2).reserved) == (3, 0)
+    void(world.store, Void(order_id=1, tracking="1Z", why="label only"), world.now)
+    assert (world.line("1", 1).backordered, world.line("1", 1).reserved) == (2, 0)
+    map_listing(world.store, shop.id, "OURS", "B", world.now)
+    assert (world.line("1", 2).backordered, world.line("1", 2).reserved) == (3, 0)
+    assert verify(world.store, file=False) == []
+    world.take(shop, edited(plain, version=3))
+    assert (world.stock("A"), world.stock("B")) == ((9, 2), (9, 3))
 
 
 def test_the_turn_expires_and_gives_the_units_to_who_waits_for_them(world: World, shop: Channel) -> None:

@@ -198,12 +198,14 @@ class Offers(Picking):
 
     # Kept back.
 
-    @rule(place=PLACE, units=st.sampled_from([0, 0, 0, 1, 2]), sku=SINGLE)
-    def kept_back(self, place: str, units: int, sku: str) -> None:
+    @rule(place=PLACE, units=st.sampled_from([1, 2]), sku=SINGLE, stays=st.sampled_from([False, False, True]))
+    def kept_back(self, place: str, units: int, sku: str, stays: bool) -> None:
+        """For a while, or until something else is kept there."""
         self.live.keep({place: units})
-        if units:
-            with self.plenty(sku):
-                self.levels_follow()
+        with self.plenty(sku):
+            self.levels_follow()
+        if not stays:
+            self.live.keep({place: 0})
 
     def shelved(self) -> dict[tuple[str, str], tuple[int, int]]:
         """On hand and allocated, by item and location."""

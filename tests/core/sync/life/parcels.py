@@ -105,6 +105,9 @@ class Parcels(Picking):
         if picked is None:
             return
         id, _, box = picked
+        self.voids(data, id, box)
+
+    def voids(self, data: st.DataObject, id: int, box: Box) -> None:
         wish = Void(id, data.draw(st.sampled_from(sorted(box.numbers))), "never left")
         takes_back = data.draw(st.booleans())
         before = self.promises(id)

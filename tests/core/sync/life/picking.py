@@ -134,6 +134,8 @@ class Picking(RuleBasedStateMachine):
         channel = self.books.orders[id].channel
         if channel == "zone" or any(not place.active or place.keep for place in self.live.world.locations):
             return  # what is there may not be for it
+        if self.live.world.rows("SELECT 1 FROM expiries WHERE order_id = :id", id=id):
+            return  # it is promised nothing
         for number, row in self.promises(id).items():
             waited = before[number].backordered if number in before else 0
             sku = self.books.orders[id].lines[number].sku

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     rule,
@@ -23,7 +24,7 @@ ACTS = st.lists(
         [
             "leaves", "leaves in part", "cancelled", "not cancelled", "void", "back", "back again", "exchanged", "sent",
             "sent", "heard", "counted", "counted late", "counted between", "adjusted", "declined", "moved", "arrives",
-            "rejected", "turn",
+            "rejected", "turn", "too late",
         ]
     ),
     min_size=4,
@@ -48,6 +49,20 @@ class Stories(Parcels, Operator, Desk, Between):
             self.act(data, act)()
             self.look()
 
+    def cancelled_too_late(self, data: st.DataObject) -> None:
+        """A channel cancels what it does not know to have left; then the parcel turns out to stand there still."""
+        boxes = [(id, box) for id, sold in self.books.orders.items() if sold.told for box in sold.boxes.values()]
+        if not boxes:
+            return
+        id, box = data.draw(st.sampled_from(boxes), label="parcel")
+        sold = self.books.orders[id]
+        far = self.live.far[sold.channel]
+        lines = far.now(sold.number).lines
+        lines = tuple(msgspec.structs.replace(one, cancelled=one.ordered - one.shipped) for one in lines)
+        self.live.deliver(sold.channel, far.change(sold.number, lines=lines))
+        self.look()
+        self.voids(data, id, box)
+
     def act(self, data: st.DataObject, what: str) -> Callable[[], None]:
         """What is to be done; nothing where there is nothing to do it to."""
         sku = data.draw(st.sampled_from("AB"), label="item")
@@ -71,6 +86,7 @@ class Stories(Parcels, Operator, Desk, Between):
             acts["not cancelled"] = lambda: self.see_to(self.a_cancellation(), dropped=True)
         if boxes:
             acts["void"] = lambda: self.voided(data)
+            acts["too late"] = lambda: self.cancelled_too_late(data)
         if self.targets():
             acts["exchanged"] = lambda: self.exchanged(
                 data, sku=sku, units=1, twice=True, over=data.draw(st.booleans())
