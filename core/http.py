@@ -86,6 +86,7 @@ def client(
     stale: Callable[[httpx.Response], bool] = lambda response: False,
     safe: Callable[[httpx.Request], bool] = lambda request: request.method in ("GET", "HEAD"),
     verdict: Callable[[httpx.Response], None] = lambda response: None,
+    cure: str = "renew them and restart",
     deadline: float = DEADLINE,
     transport: httpx.BaseTransport | None = None,
     sleep: Callable[[float], None] | None = None,
@@ -99,6 +100,7 @@ def client(
     does not answer 401. `safe` says which requests may be repeated although an earlier
     try may have taken effect; `request.extensions["safe"]`, when there, overrules it. `verdict` raises what a status
     does not say, for channels that hide a refusal inside a 200; what it raises is retried like any other failure.
+    `cure` says what a person does about refused credentials.
     A `transport` of the connector's own should wrap `core.sockets.transport()`, which is what keeps the deadline.
     """
     _keep_logs_clean()
@@ -114,6 +116,7 @@ def client(
         stale=stale,
         safe=safe,
         verdict=verdict,
+        cure=cure,
         deadline=deadline,
         sleep=sleep or (lambda seconds: pause(seconds)),
     )
@@ -161,6 +164,7 @@ class Wire(httpx.BaseTransport):
         stale: Callable[[httpx.Response], bool],
         safe: Callable[[httpx.Request], bool],
         verdict: Callable[[httpx.Response], None],
+        cure: str,
         deadline: float,
         sleep: Callable[[float], None],
     ) -> None:
@@ -177,6 +181,7 @@ class Wire(httpx.BaseTransport):
         self._stale = stale
         self._safe = safe
         self._verdict = verdict
+        self._cure = cure
         self._deadline = deadline
         self._sleep = sleep
 
@@ -304,7 +309,7 @@ class Wire(httpx.BaseTransport):
             self._verdict(response)
             return
         if status == 401 or (status == 403 and self._stale(response)):
-            raise Unauthorized(f"{where} refused the credentials of {self._account}; renew them and restart")
+            raise Unauthorized(f"{where} refused the credentials of {self._account}; {self._cure}")
         if status == 403:
             raise Unauthorized(
                 f"{where} forbids this to {self._account}; grant its app the missing scope or role", forbidden=True

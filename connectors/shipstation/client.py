@@ -112,6 +112,7 @@ class ShipStation:
                 operation=lambda request: "any",  # the limit is of the key, whatever is asked
                 budgets=self._keeper.budgets.plan({"any": Budget(count / 60, count)}),
                 reading=reading,
+                cure="make a new key there, and renew api_key and api_secret",
             )
         return self._http
 

@@ -24,6 +24,9 @@ MOST = 200
 """Events of a page at most: what is stored at once."""
 
 
+_CURE = f"signing_secret has to be the same on both sides, and the clocks may not be {signing.WINDOW} seconds apart"
+
+
 class WebhookSettings(WarehouseSettings):
     """A warehouse that is called, and calls, in plain signed HTTP."""
 
@@ -53,7 +56,9 @@ class Webhook:
     def _client(self) -> httpx.Client:
         if self._http is None:
             # Every request may be repeated: what changes something carries the key that makes it one.
-            self._http = http.client(self.name, authorise=self._sign, expect=(409, 422), safe=lambda request: True)
+            self._http = http.client(
+                self.name, authorise=self._sign, expect=(409, 422), safe=lambda request: True, cure=_CURE
+            )
         return self._http
 
     def _sign(self, request: httpx.Request, fresh: bool) -> None:

@@ -90,25 +90,36 @@ def _waiting(store: Store, limit: int, json: bool) -> None:
         told = [
             {
                 "order": row.order_id, "channel": row.channel, "number": row.number, "name": row.name,
-                "reason": row.reason, "why": row.why, "units": int(row.units or 0), "since": show.iso(row.since),
+                "reason": row.reason, "why": row.why, "besides": _besides(row), "units": int(row.units or 0),
+                "since": show.iso(row.since),
                 "retried_at": show.iso(row.due_at),
             }
             for row in rows
         ]  # fmt: skip
         show.document({"waiting": told, "reasons": counts})
         return
-    show.table(
-        ("id", "channel", "name", "reason", "units", "since", "tried again", "why"),
-        [
+    listed: list[tuple[Any, ...]] = []
+    for row in rows:
+        listed.append(
             (row.order_id, row.channel, row.name or row.number, row.reason, int(row.units or 0),
              show.clock_time(row.since), show.clock_time(row.due_at) or "when something changes", row.why)
-            for row in rows
-        ],
-    )  # fmt: skip
+        )  # fmt: skip
+        listed += [("",) * 7 + (why,) for why in _besides(row)]
+    show.table(("id", "channel", "name", "reason", "units", "since", "tried again", "why"), listed)
     total = sum(counts.values())
     show.line(f"{show.many(total, 'order')} {'waits' if total == 1 else 'wait'} for a location" + (
         f": {show.counts(counts)}" if counts else ""
     ))  # fmt: skip
+
+
+def _besides(row: Any) -> list[str]:
+    """Why other locations were left out than those that its reason names, each reason once."""
+    places: dict[str, list[str]] = {}
+    for one in msgspec.json.decode(row.decision).get("candidates", ()):
+        dropped = one.get("dropped", "")
+        if dropped and f"{one['location']}: {dropped}" not in row.why:
+            places.setdefault(dropped, []).append(one["location"])
+    return [f"{', '.join(sorted(those))}: {dropped}" for dropped, those in places.items()]
 
 
 T = TypeVar("T", bound=Table)

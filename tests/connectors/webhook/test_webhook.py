@@ -100,7 +100,7 @@ def test_who_breaks_a_promise_of_those_who_are_called_is_caught(
 
 def test_a_wrong_secret_is_for_a_person(yard: Service) -> None:
     warehouse = connect(yard, signing_secret=SecretStr("another"))
-    with pytest.raises(Unauthorized):
+    with pytest.raises(Unauthorized, match="; signing_secret has to be the same on both sides, and the clocks"):
         list(warehouse.events(None))
     assert set(yard.refused) == {"the signature is not the warehouse's"}
 

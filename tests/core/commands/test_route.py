@@ -26,6 +26,23 @@ def test_what_waits_for_a_location_is_listed_by_reason(desk: Desk, shop: FarEnd)
     assert desk.run("route").out == "0 orders wait for a location\n"
 
 
+def test_every_reason_why_nobody_can_send_it_is_told_once(desk: Desk, shop: FarEnd) -> None:
+    places = ("east", "west", "north", "south")
+    desk.write("locations.toml", "".join(f'[[locations]]\nname = "{name}"\nserves = ["CA"]\n' for name in places))
+    desk.channel(locations='{ east = "", west = "", north = "", south = "" }')
+    desk.ok("location", "pause", "west", "--why", "stock take")
+    desk.ok("location", "pause", "south", "--why", "flood")
+    shop.place([("TEE", 1)])
+    desk.ok("round")
+    (waits,) = desk.ok("route")["waiting"]
+    assert (waits["reason"], waits["why"]) == ("country", "east: does not serve US; north: does not serve US")
+    assert waits["besides"] == ["south: paused: flood", "west: paused: stock take"]
+    _, first, *more, total = desk.run("route").out.splitlines()
+    assert first.split()[0] == "1"
+    assert [line.strip() for line in more] == waits["besides"]
+    assert total == "1 order waits for a location: 1 country"
+
+
 def test_traits_of_many_come_from_a_file_all_or_none(desk: Desk, shop: FarEnd) -> None:
     file = desk.folder / "traits.csv"
     file.write_text("sku,needs,weight\nTEE,cold hazmat,300\nMUG,,450\n")
