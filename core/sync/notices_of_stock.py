@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.counting import Movement, by_now, told_late, weigh
 from core.errors import UserError
@@ -16,7 +16,7 @@ from core.handover import Adjusted, Counted
 from core.model import instant, micros
 from core.store import tables
 from core.store.database import Tx
-from core.store.moves import Entry, Stock
+from core.sync.doubts import count_of, doubt
 from core.sync.observe import clean
 from core.sync.stock import book_within, concerned
 from core.sync.stock_asked import Ask
@@ -32,13 +32,6 @@ AHEAD = DAY // 24
 """How far the clock of a warehouse may be ahead of ours: what it says left by then may be booked before that."""
 
 
-class Gone(NamedTuple):
-    """Units of an item in a parcel."""
-
-    item_id: int
-    units: int
-
-
 def take_counted(
     tx: Tx, house: Warehouse, id: int, event: Counted, held: frozenset[int], channels: set[int], now: int
 ) -> str:
@@ -51,7 +44,7 @@ def take_counted(
     newer = _counted_since(tx, place, items, as_of)
     told = {item: units for item, units in items.items() if item not in newer}
     moved = _moved_since(tx, place, told, as_of)
-    asked = _asked(tx, place, told)
+    asked = asked_of(tx, place, told)
     here = {
         row.item_id: row
         for row in tx.rows("SELECT * FROM stock WHERE location_id = :place AND item_id IN :ids", place=place,
@@ -121,7 +114,8 @@ def _counted_since(tx: Tx, place: int, items: Iterable[int], as_of: int) -> set[
         "SELECT item_id FROM counted WHERE location_id = :place AND item_id IN :ids AND as_of >= :as_of"
         " UNION SELECT item_id FROM ledger WHERE location_id = :place AND item_id IN :ids AND id > :floor"
         " AND at > :as_of AND kind IN ('set', 'count') AND cause NOT LIKE 'count:warehouse:%'"
-        " AND cause NOT LIKE 'count:late:%' AND cause NOT LIKE 'count:void:%'",
+        " AND cause NOT LIKE 'count:late:%' AND cause NOT LIKE 'count:void:%'"
+        " AND cause NOT LIKE 'count:left:%' AND cause NOT LIKE 'count:doubt:%'",
         place=place,
         ids=ids,
         as_of=as_of,
@@ -168,7 +162,7 @@ def _when(tx: Tx, rows: Sequence[Any]) -> dict[str, int]:
     return {cause: at[id] for cause, id in shipped.items()} | {cause: happened[id] for cause, id in told.items()}
 
 
-def _asked(tx: Tx, place: int, items: Iterable[int]) -> dict[int, int]:
+def asked_of(tx: Tx, place: int, items: Iterable[int]) -> dict[int, int]:
     """Units that the warehouse was asked to send and has not told to have left, by item."""
     rows = tx.rows(
         "SELECT l.item_id, SUM(l.quantity - l.shipped - l.withdrawn) AS units FROM handovers h"
@@ -245,14 +239,14 @@ def take_adjusted(
             f"warehouses/{house.name}.toml, then `ordersync warehouse retry`"
         )
     change, known = event.change, ""
-    row = _count_of(tx, item, place)
+    row = count_of(tx, item, place)
     if row is not None and micros(event.at) <= row.as_of:
         known = f"in the count of {instant(row.as_of):%Y-%m-%d %H:%M} UTC already"
         change = 0
         if event.change < 0:
             off, left = told_late(-event.change, row.doubted)
             change = -off
-            _doubt(tx, item, place, left)
+            doubt(tx, item, place, left)
     if change:
         ask = Ask(kind="adjust", sku=sku, location=house.locations[place], units=change)
         booking = book_within(
@@ -261,42 +255,3 @@ def take_adjusted(
         channels |= concerned(tx, [sku]) | {one.channel_id for one in booking.taken_back}
         return "; ".join([*([known] if known else []), *_lost(booking.taken_back)])
     return known
-
-
-def left_before_a_count(
-    tx: Tx, house: Warehouse, id: int, nth: int, place: int, gone: Sequence[Gone], at: int, now: int
-) -> None:
-    """Units of a parcel that is to be booked and had left before the last count: the count had them no more, so what
-    the booking would take off twice comes back first. The count may have shown that others need all that is there."""
-    back: dict[int, int] = {}
-    for item, units in gone:
-        row = _count_of(tx, item, place)
-        if row is not None and at <= row.as_of:
-            off, left = told_late(units, row.doubted)
-            _doubt(tx, item, place, left)
-            back[item] = back.get(item, 0) + units - off
-    back = {item: units for item, units in back.items() if units}
-    if not back:
-        return
-    stock = Stock(tx, back)
-    for item, units in sorted(back.items()):
-        stock.move(
-            Entry(
-                item_id=item, location_id=place, cause=f"count:late:{id}:{nth}:{item}:{place}", kind="count",
-                on_hand=units, actor=house.name, note="it left before the last count, which had it no more",
-            )
-        )  # fmt: skip
-    stock.write(now)
-
-
-def _count_of(tx: Tx, item: int, place: int) -> Any:
-    return tx.row("SELECT * FROM counted WHERE item_id = :item AND location_id = :place", item=item, place=place)
-
-
-def _doubt(tx: Tx, item: int, place: int, left: int) -> None:
-    tx.run(
-        "UPDATE counted SET doubted = :left WHERE item_id = :item AND location_id = :place",
-        item=item,
-        place=place,
-        left=left,
-    )

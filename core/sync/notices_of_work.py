@@ -14,8 +14,8 @@ from core.model import micros
 from core.store.database import Tx
 from core.sync.credit import credit
 from core.sync.decline import Units, decline
+from core.sync.doubts import Gone, left_before_a_count
 from core.sync.hand_over import decline_all, note
-from core.sync.notices_of_stock import Gone, left_before_a_count
 from core.sync.observe import clean
 from core.sync.recall import close_work, end_recall
 from core.sync.ship import Departure, leave
@@ -110,7 +110,7 @@ def take_left(tx: Tx, house: Warehouse, row: Any, id: int, event: Left, now: int
             _credit(tx, house, row, parcel, units, now)
             continue
         gone = [Gone(known[number].item_id, count) for number, count in told.items()]
-        left_before_a_count(tx, house, id, nth, place, gone, micros(event.at), now)
+        left_before_a_count(tx, f"count:late:{id}:{nth}", place, gone, micros(event.at), now, actor=house.name)
         leave(tx, parcel, now)
     close_work(tx, [row.id], now)
     if repeated:

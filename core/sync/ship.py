@@ -10,6 +10,7 @@ from core.errors import UserError
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Stock
+from core.sync.doubts import Gone, left_before_a_count
 from core.sync.exchange import UNTOLD, is_exchange
 from core.sync.promise import write_reservations
 from core.sync.stored import StoredLine, close_fulfilment, load_lines, spread
@@ -83,11 +84,16 @@ def leave(tx: Tx, parcel: Departure, now: int) -> tuple[int, bool, int]:
     if holds and parcel.origin != "warehouse":
         raise UserError(f"order {order.name} is held ({', '.join(holds)}); it ships once the hold is lifted")
     lines = load_lines(tx, [order.id])[order.id]
-    stock = Stock(tx, {item for line in lines for item, _ in line.claim.parts or ()})
+    items = {item for line in lines for item, _ in line.claim.parts or ()}
+    stock = Stock(tx, items)
     if parcel.origin == "warehouse":
         _promise_what_left(lines, parcel, stock)
     units = _units(order, lines, parcel, place)
     shipment_id = tx.ids(tables.shipments, 1)[0]
+    if parcel.origin != "warehouse":  # its notice has seen to that
+        gone = [Gone(item, per * count) for line, count in units for item, per in line.claim.parts or ()]
+        left_before_a_count(tx, f"count:left:{shipment_id}", place, gone, parcel.shipped_at, now, actor=parcel.actor)
+        stock = Stock(tx, items)
     for line, count in units:
         _leave(line, count, place, parcel, stock, f"ship:{shipment_id}:{line.row.id}")
     _write(tx, order, parcel, place, shipment_id, units, stock, now)

@@ -20,6 +20,7 @@ from core.plurals import many
 from core.store import tables
 from core.store.database import Store, Tx
 from core.store.moves import Entry, Stock
+from core.sync.doubts import told_by_hand
 from core.sync.incoming import find_expected, refuse_too_many, write_received
 from core.sync.stock_asked import Ask, check_ask, check_result, known_items, known_locations
 from core.sync.stored import load_lines
@@ -142,12 +143,24 @@ def book(
         check_ask(ask)
     given = _Given(reference, expected, over, actor, note)
     try:
-        booking = with_orders(store, lambda tx, held: _Booking(tx, asks, given, now).run(held))
+        booking = with_orders(store, lambda tx, held: _by_hand(tx, asks, _Booking(tx, asks, given, now).run(held)))
     except NeedOrders:
         told = "the orders that hold these items keep changing; nothing was booked, try again"
         raise UserError(told) from None
     moved = {moved.sku for moved in booking.moved if moved.new}
     poke_concerned(store, moved, [lost.channel_id for lost in booking.taken_back])
+    return booking
+
+
+def _by_hand(tx: Tx, asks: Sequence[Ask], booking: Booking) -> Booking:
+    """What a warehouse counted no more, and that was in doubt since, is settled by what is said of the shelf now."""
+    new = {(one.sku, one.location) for one in booking.moved if one.new}
+    told = {
+        (ask.sku, ask.location): None if ask.kind in ("set", "count") else ask.units
+        for ask in asks
+        if (ask.sku, ask.location) in new
+    }
+    told_by_hand(tx, told)
     return booking
 
 

@@ -18,6 +18,7 @@ from core.store.database import Store, Tx
 from core.sync.channel import Clock, clock
 from core.sync.connect import Keepers
 from core.sync.hand_over import hand_over
+from core.sync.missing import take_off_missing
 from core.sync.recall import plan_recalls, send_recalls
 from core.sync.take_notices import Heard, take_told
 from core.sync.turn import Trouble
@@ -101,6 +102,7 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
     done.heard = attempt(lambda: take_told(store, house, now, stopping), done.heard)
     plan_recalls(store, house, now())
     done.recalled = attempt(lambda: send_recalls(store, house, now), 0)
+    take_off_missing(store, house, now())
     done.handed_over = attempt(lambda: hand_over(store, house, now), 0)
     if done.handed_over and plan_recalls(store, house, now()):  # what was in doubt, and is known to lie there by now
         done.recalled += attempt(lambda: send_recalls(store, house, now), 0)

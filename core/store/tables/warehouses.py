@@ -157,4 +157,5 @@ counted = Table(
     ref("notice_id", "notices.id"),
     PrimaryKeyConstraint("item_id", "location_id"),
     *not_negative("units", "doubted"),
+    Index("ix_counted_doubted", "location_id", sqlite_where=text("doubted > 0"), postgresql_where=text("doubted > 0")),
 )
