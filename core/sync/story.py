@@ -349,6 +349,7 @@ def _of_pushes(pushes: Sequence[Any]) -> Iterator[Happening]:
 def _of_refunds(refunds: Sequence[GivenBack], currency: str) -> Iterator[Happening]:
     for one in refunds:
         if one.state == "given":
-            by = " by somebody at the channel" if one.origin == "channel" else ""
+            # By somebody there, or by the channel itself as it cancelled units for us: it does not say.
+            by = " at the channel" if one.origin == "channel" else ""
             amount = Decimal(one.amount) / 1_000_000
             yield Happening(one.at, f"{amount:.2f} {currency} given back{by} (refund {one.number})")

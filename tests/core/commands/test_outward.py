@@ -171,6 +171,8 @@ def test_a_refund_is_shown_then_given_and_moves_no_stock(desk: Desk, shop: FarEn
     assert (given["reason"], given["push"]) == ("damaged", told["push"])
     out = desk.run("order", number).out
     assert "12.30 USD given back (refund R-1)" in out
+    desk.change("UPDATE refunds SET origin = 'channel'")  # as one that it gives by itself when it cancels for us
+    assert "12.30 USD given back at the channel (refund R-1)" in desk.run("order", number).out
     assert stock(desk, "TEE") == before
     assert len(shop.refunds()) == 1
 
