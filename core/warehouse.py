@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from core.connector import load, names
 from core.credentials import Keeper
@@ -111,6 +111,15 @@ class WarehouseConnector(Protocol):
 
     def close(self) -> None:
         """Let go of connections. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A warehouse connector that leaves something unread for a while: a file that may still be on its way."""
+
+    def waits(self) -> str:
+        """What `events` saw last and left, and until when, for people; empty where it left nothing."""
         ...
 
 

@@ -42,6 +42,8 @@ PAGE = 50
 
 LINES_NAMED = 5
 
+FILES_NAMED = 3
+
 LARGEST = 64 * 1024 * 1024
 
 _UNFINISHED = (".part", ".tmp", ".filepart", ".writing", ".partial", ".crdownload")
@@ -142,6 +144,8 @@ class FileDrop:
         self._folders: Folders = self._open()
         self._seen: dict[str, tuple[Entry, float]] = {}
         """Each file as it was when it last changed, and since when by the monotonic clock."""
+        self._waiting: set[str] = set()
+        """Files that were there at the last look and may still be on their way."""
         self._unended: set[Entry] = set()
         """Those of them whose last line has no end."""
         self._reading: _Reading | None = None
@@ -208,6 +212,7 @@ class FileDrop:
             if not entry.name.lower().endswith(".json") and body.strip() and not body.endswith((b"\n", b"\r")):
                 self._unended.add(entry)
                 if self._still_waits(entry):
+                    self._waiting.add(entry.name)
                     continue
             yield from self._pages(entry, body)
 
@@ -227,7 +232,22 @@ class FileDrop:
         }
         self._unended &= set(found)
         settled = [one for one in found if now - self._seen[one.name][1] >= self.settings.settle_seconds]
-        return [one for one in settled if not self._still_waits(one)]
+        settled = [one for one in settled if not self._still_waits(one)]
+        self._waiting = {one.name for one in found} - {one.name for one in settled}
+        return settled
+
+    def waits(self) -> str:
+        """The files that the last look left, and what they wait for."""
+        if not self._waiting:
+            return ""
+        own, names = self.settings, sorted(self._waiting)
+        named = ", ".join(names[:FILES_NAMED]) + (
+            f" and {len(names) - FILES_NAMED} more" if names[FILES_NAMED:] else ""
+        )
+        return (
+            f"not read yet: {named}; the service reads a file once it has not changed for {own.settle_seconds} s, or "
+            f"{own.unended_seconds} s where its last line has no end; a single round only where both are 0"
+        )
 
     def _pages(self, entry: Entry, body: bytes) -> Iterator[NoticePage]:
         digest = hashlib.sha256(body).hexdigest()

@@ -376,8 +376,8 @@ def _print_houses(done: Sequence[HouseDone]) -> None:
         rows = [(one.warehouse, one.state, told or otherwise[one.by]) for one, told in zip(done, deeds, strict=True)]
         show.table(("warehouse", "state", "did"), rows)
     for one in done:
-        if one.reason:
-            show.line(f"{one.warehouse}: {one.reason}")
+        if one.reason or one.waits:
+            show.line(f"{one.warehouse}: {one.reason or one.waits}")
 
 
 _ANSWERS: dict[str, Callable[[Any], str]] = {

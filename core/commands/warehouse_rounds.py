@@ -32,6 +32,8 @@ class HouseDone(msgspec.Struct, kw_only=True):
     """Events that could not be booked."""
     handed_over: int | None = None
     recalled: int | None = None
+    waits: str = ""
+    """What it has told and is not read yet, and until when."""
 
 
 def turns(store: Store, settings: Settings, names: Sequence[str], wait: float) -> list[HouseDone]:
@@ -55,6 +57,7 @@ def _told(done: Handled | Trouble) -> HouseDone:
         refused=done.heard.refused,
         handed_over=done.handed_over,
         recalled=done.recalled,
+        waits=done.waits,
     )
 
 

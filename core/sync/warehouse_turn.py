@@ -24,7 +24,7 @@ from core.sync.take_notices import Heard, take_told
 from core.sync.turn import Trouble
 from core.sync.warehouse import LIVE, Warehouse, take_up
 from core.sync.work import LONGEST_WAIT, SECOND, reason_of
-from core.warehouse import WarehouseConnector
+from core.warehouse import Patient, WarehouseConnector
 
 log = structlog.get_logger("ordersync")
 
@@ -40,6 +40,8 @@ class Handled(msgspec.Struct, kw_only=True):
     """Work orders the warehouse took."""
     recalled: int = 0
     """Recalls it was asked for."""
+    waits: str = ""
+    """What the warehouse has told and is not read yet, and until when."""
 
 
 def warehouse_turn(
@@ -100,6 +102,7 @@ def _run(store: Store, house: Warehouse, now: Clock, stopping: Callable[[], bool
 
     # What left is known before anything is called back, and that is asked for before anything is handed over anew.
     done.heard = attempt(lambda: take_told(store, house, now, stopping), done.heard)
+    done.waits = house.connector.waits() if isinstance(house.connector, Patient) else ""
     plan_recalls(store, house, now())
     done.recalled = attempt(lambda: send_recalls(store, house, now), 0)
     take_off_missing(store, house, now())

@@ -328,6 +328,24 @@ def test_what_was_not_taken_in_stays(depot: FileDepot) -> None:
     assert (lying(depot, "in"), len(lying(depot, "done"))) == ([], 1)
 
 
+def test_files_that_are_left_for_now_are_named(depot: FileDepot) -> None:
+    warehouse = drop(depot, settle_seconds=3, unended_seconds=7)
+    assert (read(warehouse), warehouse.waits()) == (([], []), "")
+    for nth in range(5):
+        depot.upload("answers", "work,answer,at", ("OS-1", "accepted", AT), name=f"answers-{nth}.csv")
+    (depot.root / "in" / "answers-9.csv.part").write_text("on its way")
+    assert read(warehouse) == ([], [])
+    assert warehouse.waits().startswith("not read yet: answers-0.csv, answers-1.csv, answers-2.csv and 2 more; ")
+    assert "not changed for 3 s, or 7 s where" in warehouse.waits()
+    for path in (depot.root / "in").iterdir():
+        path.unlink()
+    assert (read(warehouse), warehouse.waits()) == (([], []), "")
+    patient = drop(depot, unended_seconds=7)
+    (depot.root / "in" / "cut.csv").write_text("work,answer,at")
+    assert read(patient) == ([], [])
+    assert patient.waits().startswith("not read yet: cut.csv; ")
+
+
 def test_each_notice_says_in_which_file_and_line_it_stands(depot: FileDepot) -> None:
     parcel = ("OS-1", "7", 1, "UPS", "1Z1", AT)
     rows = [("OS-2", "9", 1, "UPS", f"1Z{n}", AT) for n in range(9)]

@@ -216,3 +216,18 @@ def test_the_doctor_finds_a_warehouse_in_trouble(desk: Desk, shop: FarEnd, yard:
     ill = [(one["channel"], one["what"]) for one in ran.json["findings"] if not one["well"]]
     assert (ran.code, ill) == (3, [("depot", what)])
     assert "there is no channel or warehouse 'moon'" in desk.run("doctor", "moon").told
+
+
+def test_a_round_names_the_files_that_may_still_be_on_their_way(desk: Desk, shop: FarEnd) -> None:
+    folder = desk.folder / "drop"
+    (folder / "in").mkdir(parents=True)
+    (folder / "in" / "stock.csv").write_text("place,sku,quantity,as_of\nE,TEE,4,2026-01-01T00:00:00Z\n")
+    (desk.config / "warehouses").mkdir(exist_ok=True)
+    keys = f'connector = "filedrop"\nfolder = "{folder}"\nlocations = {{ east = "E" }}\n'
+    desk.write("warehouses/files.toml", keys)
+    (done,) = desk.ok("round", "files")["warehouses"]
+    assert (done["told"], done["waits"].partition(";")[0]) == (0, "not read yet: stock.csv")
+    assert f"files: {done['waits']}" in desk.run("round", "files").out.splitlines()
+    desk.write("warehouses/files.toml", f"{keys}settle_seconds = 0\n")
+    (done,) = desk.ok("round", "files")["warehouses"]
+    assert (done["told"], done["waits"]) == (1, "")
