@@ -20,11 +20,13 @@ _OUT = (
 )
 
 # The event does not say which: all that has left of the order, kits as their components, is to be counted. By the index
-# of what was counted.
+# of what was counted; a warehouse's count that is as our books leaves no row there.
 _UNCOUNTED = (
     "EXISTS (SELECT 1 FROM lines l LEFT JOIN kits k ON k.kit_id = l.item_id WHERE l.order_id = o.id AND l.shipped > 0"
     " AND l.item_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ledger g"
-    "  WHERE g.item_id = COALESCE(k.component_id, l.item_id) AND g.at > a.at AND g.kind IN ('count','set')))"
+    "  WHERE g.item_id = COALESCE(k.component_id, l.item_id) AND g.at > a.at AND g.kind IN ('count','set'))"
+    " AND NOT EXISTS (SELECT 1 FROM counted n WHERE n.item_id = COALESCE(k.component_id, l.item_id)"
+    "  AND n.as_of > a.at))"
 )
 
 _AT_THE_OLD_ONE = (

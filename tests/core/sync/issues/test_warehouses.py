@@ -169,3 +169,14 @@ def test_a_shelf_in_doubt_until_the_parcel_is_told(world: World, shop: Channel, 
     depot.ok()
     assert of(seen(world, shop), "shelf_in_doubt") == []
     assert world.stock("TEE") == (1, 0)  # what was counted: the parcel had left by then
+
+
+def test_what_left_without_stock_is_counted_where_its_warehouse_finds_it_as_it_is_here(
+    world: World, shop: Channel, depot: Depot
+) -> None:
+    world.take(shop, order("2", line(1, "TEE", 12, shipped=12)))
+    depot.ok()
+    assert one(seen(world, shop), "shipped_unstocked").subject == "#2"
+    depot.yard.count("E", {"TEE": world.stock("TEE")[0]}, as_of=depot.at())
+    depot.ok()
+    assert of(seen(world, shop), "shipped_unstocked") == []
