@@ -257,6 +257,7 @@ def _refused(tx: Tx, channels: list[int]) -> list[RefusedLevel]:
         "SELECT c.name AS channel, i.sku, v.place, v.told, v.desired, v.reason FROM levels v"
         " JOIN listings i ON i.id = v.listing_id JOIN channels c ON c.id = v.channel_id"
         " WHERE v.channel_id IN :channels AND v.state <> 'applied' AND v.state = 'refused'"
+        " AND i.listed AND i.fulfiller = 'merchant'"
         " ORDER BY v.channel_id, i.sku, v.place",
         channels=channels,
     )
@@ -272,7 +273,8 @@ def _levels(tx: Tx, settings: Settings, channels: list[int]) -> list[DueLevel]:
     rows = tx.rows(
         "SELECT c.name AS channel, i.sku, i.listed, v.* FROM levels v JOIN listings i ON i.id = v.listing_id"
         " JOIN channels c ON c.id = v.channel_id WHERE v.channel_id IN :channels AND v.state <> 'applied'"
-        " AND (v.state IN ('queued', 'sent') OR (v.state = 'accepted' AND v.revision > v.sent_revision))"
+        " AND i.fulfiller = 'merchant' AND (v.state IN ('queued', 'sent')"
+        "  OR (v.state = 'accepted' AND v.revision > v.sent_revision))"
         " ORDER BY v.channel_id, i.sku, v.place",
         channels=channels,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from core.plurals import many
 from core.store.database import Store, Tx
 from core.sync.backfill import Backfill, open_backfills
 
@@ -125,10 +126,11 @@ class Standing(msgspec.Struct):
 
 _OPEN = "o.fulfiller = 'merchant' AND NOT o.test"
 
-_LEVELS = (
-    "SELECT v.channel_id, count(*) FROM levels v JOIN listings i ON i.id = v.listing_id"
-    " WHERE v.state <> 'applied' AND v.state <> 'refused' AND i.fulfiller = 'merchant'"
+_UNTOLD = (
+    "FROM levels v JOIN listings i ON i.id = v.listing_id WHERE v.state <> 'applied' AND i.fulfiller = 'merchant' AND"
 )
+_SHOWN_REFUSED = f"{_UNTOLD} i.listed AND v.state = 'refused'"
+"""SQL: refused levels that are still to be told: of a listing that is gone nobody is told anything."""
 
 _COUNTS = {
     "held": f"""
@@ -149,10 +151,11 @@ GROUP BY o.channel_id""",
     "pushes_due": "SELECT channel_id, count(*) FROM pushes"
     " WHERE state IN ('queued','sent','unknown','accepted') GROUP BY channel_id",
     "pushes_refused": "SELECT channel_id, count(*) FROM pushes WHERE state = 'refused' GROUP BY channel_id",
-    "levels_due": f"{_LEVELS} AND (i.listed OR v.state = 'accepted') GROUP BY v.channel_id",
-    "levels_unlisted": f"{_LEVELS} AND NOT i.listed AND v.state <> 'accepted' GROUP BY v.channel_id",
-    "levels_refused": "SELECT channel_id, count(*) FROM levels"
-    " WHERE state <> 'applied' AND state = 'refused' GROUP BY channel_id",
+    "levels_due": f"SELECT v.channel_id, count(*) {_UNTOLD} v.state <> 'refused' AND (i.listed OR v.state = 'accepted')"
+    " GROUP BY v.channel_id",
+    "levels_unlisted": f"SELECT v.channel_id, count(*) {_UNTOLD} NOT i.listed AND v.state <> 'accepted'"
+    " GROUP BY v.channel_id",
+    "levels_refused": f"SELECT v.channel_id, count(*) {_SHOWN_REFUSED} GROUP BY v.channel_id",
     "quarantine": "SELECT channel_id, count(*) FROM quarantine WHERE state = 'open' GROUP BY channel_id",
 }
 
@@ -209,9 +212,10 @@ def _hearing(tx: Tx) -> dict[int, Hearing]:
 def _refusals(tx: Tx) -> dict[int, list[str]]:
     told: dict[int, list[str]] = {}
     for channel_id, what, reason, count in tx.rows(
-        "SELECT channel_id, 'levels', reason, count(*) AS n FROM levels WHERE state <> 'applied' AND state = 'refused'"
-        " GROUP BY channel_id, reason UNION ALL SELECT channel_id, kind, reason, count(*) FROM pushes"
+        f"SELECT v.channel_id, 'levels', v.reason, count(*) AS n {_SHOWN_REFUSED} GROUP BY v.channel_id, v.reason"
+        " UNION ALL SELECT channel_id, kind, reason, count(*) FROM pushes"
         " WHERE state = 'refused' GROUP BY channel_id, kind, reason ORDER BY n DESC, 1, 2, 3"
     ):
-        told.setdefault(channel_id, []).append(f"{count} {what} refused: {reason}")
+        said = many(count, "level") if what == "levels" else f"{count} {what}"
+        told.setdefault(channel_id, []).append(f"{said} refused: {reason}")
     return told

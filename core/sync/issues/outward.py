@@ -114,7 +114,8 @@ KINDS = (
     Query(
         name="level_refused",
         means="a channel refused a quantity",
-        sql=f"{_LEVEL} WHERE v.state <> 'applied' AND v.state = 'refused'",
+        # Of a listing that is gone, or that the channel fulfils by now, it is told nothing.
+        sql=f"{_LEVEL} WHERE v.state <> 'applied' AND v.state = 'refused' AND i.listed AND i.fulfiller = 'merchant'",
         tell=each(_tell_level),
     ),
 )

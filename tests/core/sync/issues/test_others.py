@@ -38,6 +38,8 @@ from core.sync.mapping import map_listing
 from core.sync.push import push_cancellations, push_tracking
 from core.sync.pushes import drop, retry
 from core.sync.returns import take_returns
+from core.sync.round import run_round
+from core.sync.status import standing
 from core.sync.stock import count
 from core.sync.take_in import take_in
 from core.sync.verify import verify
@@ -277,6 +279,26 @@ def test_a_refused_quantity_is_an_issue(world: World, shop: Channel) -> None:
     with world.store.write() as tx:
         tx.run("UPDATE levels SET state = 'applied', told = 9, sent = 9, sent_revision = revision")
     assert seen(world, shop).issues == []
+
+
+def test_a_quantity_is_refused_no_more_once_its_listing_is_gone(world: World, shop: Channel) -> None:
+    def waiting() -> dict[str, int]:
+        told = msgspec.structs.asdict(standing(world.store).waiting["shop"])
+        return {word: count for word, count in told.items() if count}
+
+    world.offer(shop, "A")
+    connector(shop).answer = lambda pushed: Ack(key=pushed.key, state=AckState.REFUSED, reason="no such listing")
+    run_round(world.store, shop, {"shop": shop.settings}, world.clock)
+    assert one(seen(world, shop), "level_refused").subject == "A"
+    assert waiting() == {"levels_refused": 1}
+    offers, connector(shop).offers = connector(shop).offers, []
+    read_listings(world.store, shop, world.clock)
+    assert of(seen(world, shop), "level_refused") == []
+    assert waiting() == {"levels_unlisted": 1}
+    assert standing(world.store).refusals == {}
+    connector(shop).offers = offers
+    read_listings(world.store, shop, world.clock)
+    assert waiting() == {"levels_due": 1}
 
 
 def test_a_document_set_aside_and_money_that_misses(world: World, shop: Channel) -> None:
