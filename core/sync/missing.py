@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import structlog
+
 from core.counting import weigh
+from core.errors import UserError
 from core.store.database import Store, Tx
 from core.sync.doubts import doubt
 from core.sync.notices_of_stock import asked_of
@@ -18,6 +21,8 @@ from core.sync.stored import lock_items
 from core.sync.take_back import NeedOrders, with_orders
 from core.sync.warehouse import Warehouse
 from core.sync.work import poke
+
+log = structlog.get_logger("ordersync")
 
 
 class _Shelf(NamedTuple):
@@ -62,6 +67,9 @@ def take_off_missing(store: Store, house: Warehouse, now: int) -> int:
     try:
         found = with_orders(store, work)
     except NeedOrders:  # they keep changing: the next turn sees to it
+        return 0
+    except UserError as error:  # the issue stays, and no other work waits for it
+        log.warning("a shelf in doubt cannot be settled", warehouse=house.name, reason=str(error))
         return 0
     poke(store, sorted(channels))
     return found

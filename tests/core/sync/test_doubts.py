@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from core.errors import UserError
 from core.model import CancelReason
-from core.sync import stock
+from core.sync import missing, stock
 from core.sync.cancel import Decision, cancel
 from core.sync.channel import Channel
 from core.sync.ship import Departure, ship
@@ -119,3 +120,22 @@ def test_what_is_asked_for_stays_in_doubt(world: World, shop: Channel, depot: De
     depot.send(seconds=-DAY)
     depot.ok()
     assert (world.stock("TEE"), in_doubt(world)) == ((1, 0), 0)
+
+
+def test_a_shelf_that_cannot_be_settled_keeps_no_other_work_waiting(
+    world: World, shop: Channel, depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **more: object) -> None:
+        raise UserError("more is promised than the orders hold")
+
+    asked(world, shop, depot, 4)
+    counted(depot, 2)
+    called_off(world, depot)
+    monkeypatch.setattr(missing, "book_within", refuse)
+    world.take(shop, order("2", line(1, "MUG")))
+    world.release(shop)
+    assert depot.ok().handed_over == 1
+    assert in_doubt(world) == 2
+    monkeypatch.undo()
+    depot.ok()
+    assert (world.stock("TEE"), in_doubt(world)) == ((2, 2), 0)
