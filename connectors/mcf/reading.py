@@ -70,6 +70,7 @@ class Order(msgspec.Struct, rename="camel"):
     seller_fulfillment_order_id: str
     fulfillment_order_status: str
     status_updated_date: Instant
+    received_date: Instant
 
 
 class Payload(msgspec.Struct, rename="camel"):
@@ -115,8 +116,9 @@ def notices(found: Payload) -> Iterator[Notice]:
     order = found.fulfillment_order
     key, status = order.seller_fulfillment_order_id, order.fulfillment_order_status
     if status in DOING:
-        yield _notice(Document(id=f"{key}:taken up", kind="status", order=key, status="Planning",
-                               at=order.status_updated_date))  # fmt: skip
+        # Its instant is one that stays: the status changes again, and the same event says the same for ever.
+        yield _notice(Document(id=f"{key}:accepted", kind="status", order=key, status="Planning",
+                               at=order.received_date))  # fmt: skip
     for shipment in found.fulfillment_shipments or ():
         if shipment.is_told:
             yield _notice(Document(id=f"{key}:{shipment.amazon_shipment_id}", kind="shipment", order=key,

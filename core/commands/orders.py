@@ -238,6 +238,8 @@ def _print(story: Story) -> None:
         [(one.location, show.clock_time(one.at), one.actor, one.why) for one in story.left_out],
         title="left out",
     )
+    if story.left_out and story.waiting is not None:
+        show.line(f"`ordersync reroute {story.order.id} --allow LOCATION` lets one be asked again")
     show.table(
         ("parcel", "from", "carrier", "tracking", "units", "told", "reason"),
         [

@@ -231,6 +231,30 @@ def test_a_parcel_is_told_once_its_number_is_there_although_nothing_says_it_chan
     assert msgspec.json.decode(cursor, type=Cursor).open == {}
 
 
+def test_an_order_that_goes_from_status_to_status_says_the_same_of_each_event(
+    simulator: McfSimulator, mcf: Mcf
+) -> None:
+    key = handed(simulator, mcf, MUG=3)
+    simulator.warehouse.put("MUG", 9)
+    bodies: dict[str, set[bytes]] = {}
+    cursor: str | None = None
+    for step in (
+        lambda: simulator.plan(key),
+        lambda: simulator.ship(key, [("1Z1", {"MUG": 1})]),
+        lambda: simulator.ship(key, [("1Z2", {"MUG": 1})]),
+        lambda: simulator.ship(key, [("1Z3", {"MUG": 1})]),
+    ):
+        step()
+        for page in mcf.events(cursor):
+            for notice in page.notices:
+                bodies.setdefault(notice.id, set()).add(notice.body)
+            cursor = page.cursor
+    events = {id: mcf.normalize(next(iter(told))) for id, told in bodies.items()}
+    kinds = [type(one) for one in events.values()]
+    assert (kinds.count(Accepted), kinds.count(Left)) == (1, 3)
+    assert {id for id, told in bodies.items() if len(told) > 1} == set()
+
+
 def test_what_is_done_is_not_looked_at_again(simulator: McfSimulator, mcf: Mcf) -> None:
     keys = [handed(simulator, mcf, serial, MUG=1) for serial in range(1, 6)]
     for key in keys:
