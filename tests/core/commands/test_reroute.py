@@ -40,6 +40,7 @@ def test_a_rejection_is_routed_again_and_told(desk: Desk, number: str) -> None:
     assert [(one["location"], one["why"]) for one in told["left_out"]] == [("east", "damaged by water")]
     out = desk.run("order", number).out
     assert "waits for a location since" in out
+    assert "`ordersync reroute 1 --allow LOCATION` lets one be asked again" in out.splitlines()
     assert "rejected: east cannot send 1 of TEE: damaged by water (operator)" in out
 
 
