@@ -50,6 +50,23 @@ class Reading(Given):
         later = self._parcels(warehouse, self.pages(self.again(warehouse), pages[-1].cursor))
         must("1Z99" in later, f"a reading from the last cursor tells what happened since; told was {later}")
 
+    @needs(Deed.RELEASE, Deed.TELLS_ACCEPTED, Deed.TELLS_LEFT)
+    def test_an_event_says_the_same_whatever_happens_after_it(self, warehouse: WarehouseConnector, yard: Yard) -> None:
+        (work,) = self.released(warehouse, yard)
+        yard.accept(work.key)
+        yard.let_time_pass()
+        told: dict[str, bytes] = {}
+        for tracking in ("1Z1", "1Z2"):
+            for page in self.pages(warehouse, take=False):
+                for notice in page.notices:
+                    if not self._is_count(warehouse, notice):
+                        before = told.setdefault(notice.id, notice.body)
+                        must(
+                            before == notice.body, f"an event is told in the same words each time; {notice.id!r} is not"
+                        )
+            yard.send(work.key, [(tracking, {yard.skus[0]: 1})])
+            yard.let_time_pass()
+
     @needs(Deed.RELEASE, Deed.TELLS_LEFT)
     def test_what_cannot_be_read_hides_nothing(self, warehouse: WarehouseConnector, yard: Yard) -> None:
         work = self._happenings(warehouse, yard)

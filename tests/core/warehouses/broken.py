@@ -236,7 +236,7 @@ class TakenWhenRead(SandboxWarehouse):
         own._given = 1  # type: ignore[attr-defined]
 
     def _garbled(self, one: Notice) -> Notice:
-        return Notice(id=one.id, body=one.body.replace(b"1Z", b"2Z"))
+        return Notice(id=one.id, body=one.body.replace(b'"1Z', b'"2Z'))
 
 
 def _tracking(one: Notice) -> bytes:
@@ -247,6 +247,16 @@ def _tracking(one: Notice) -> bytes:
 class SkipsOne(SandboxWarehouse):
     def events(self, cursor: str | None) -> Iterator[NoticePage]:
         return super().events(None if cursor is None else str(int(cursor) + 1))
+
+
+@breaks("test_an_event_says_the_same_whatever_happens_after_it")
+class SaysItAnew(SandboxWarehouse):
+    """Tells each event with how things stand by now, such as when the order changed last."""
+
+    def events(self, cursor: str | None) -> Iterator[NoticePage]:
+        by_now = b" " * len(Yard.named(self.settings.yard)._events)
+        for page in super().events(cursor):
+            yield replace(page, notices=tuple(Notice(id=one.id, body=one.body + by_now) for one in page.notices))
 
 
 @breaks("test_what_cannot_be_read_hides_nothing")
