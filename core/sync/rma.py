@@ -88,6 +88,17 @@ def of_channel(tx: Tx, told: Any) -> Found:
     return Found(rma=rma, told=told, order=None if order_id is None else _order(tx, order_id))
 
 
+def paid_order(tx: Tx, order_id: int) -> Any:
+    """The order that was paid for: of one sent in exchange, that of the return it was made for, and so on."""
+    while True:
+        before = tx.value(
+            "SELECT m.order_id FROM exchanges e JOIN rmas m ON m.id = e.rma_id WHERE e.order_id = :id", id=order_id
+        )
+        if before is None:
+            return _order(tx, order_id)
+        order_id = before
+
+
 def _order(tx: Tx, order_id: int) -> Any:
     return tx.row(
         "SELECT o.*, c.name AS channel FROM orders o JOIN channels c ON c.id = o.channel_id WHERE o.id = :id",

@@ -16,7 +16,7 @@ from core.model import Refund, RefundReason
 from core.store import tables
 from core.store.database import Store, Tx
 from core.sync.refund import Part, Wish, given_before
-from core.sync.rma import Found, desk_row, find
+from core.sync.rma import Found, desk_row, find, paid_order
 from core.sync.said import decoded
 
 
@@ -43,8 +43,8 @@ def propose(
 ) -> Proposal:
     """What a return's refund would be; changes nothing.
 
-    Raises `UserError` for a bare order, for a return whose order is not here, and where nothing was received that is
-    neither given back nor exchanged and nothing is named.
+    Raises `UserError` for a bare order, for a return whose order is not here or cost nothing, and where nothing was
+    received that is neither given back nor exchanged and nothing is named.
     """
     with store.read() as tx:
         found = find(tx, target)
@@ -52,6 +52,12 @@ def propose(
             raise UserError(f"{found.whose} is no return; name the return, or `ordersync refund` the order")
         if found.order is None:
             raise UserError(f"return {found.name} is of {found.whose}: refund it at the channel")
+        paid = paid_order(tx, found.order.id)
+        if paid.id != found.order.id:
+            raise UserError(
+                f"return {found.name} is of {found.whose}, which was sent in exchange and cost nothing; give money "
+                f"back for order {paid.name or paid.number} (`ordersync refund {paid.id}`)"
+            )
         units = due(tx, found)
         sent = {} if found.rma is None else exchanges_of(tx, found.rma.id)
     if parts is None and shipping is None and not units:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from shlex import quote
 from typing import Any
 
+from core.store.database import Tx
 from core.sync.gone import ASKS, GONE, KNOWN_AGAIN
 from core.sync.issues.issue import NO_INSTANT, Query, Told, each
 from core.sync.issues.orders import OPEN
 from core.sync.late import UNDECIDED
 from core.sync.revise import LEFT_ALREADY, LESS_THAN_LEFT, TOO_LATE
+from core.sync.rma import paid_order
 
 _LINE = "(' of ' || l.sku || ' left at the channel')"
 
@@ -64,6 +67,22 @@ def _event(condition: str, *events: str) -> str:
 
 def _order(row: Any) -> str:
     return f"ordersync order {row.order_id}"
+
+
+def _tell_unrefunded(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
+    """What was sent in exchange cost nothing: money is given back for what was paid first."""
+    for row in rows:
+        paid = paid_order(tx, row.order_id).id
+        yield Told(
+            f"{row.units} of its units came back, and nothing was given back for them",
+            (
+                f"ordersync return refund RMA-{row.rma_id}"
+                if paid == row.order_id
+                else f"ordersync refund {paid} --reason returned --line SKU=QTY",
+                f"ordersync return exchange RMA-{row.rma_id} --for SKU=QTY",
+                _order(row),
+            ),
+        )
 
 
 KINDS = (
@@ -150,17 +169,12 @@ WHERE g.since < :stuck AND g.since >= :kept AND NOT EXISTS (
   WHERE f.rma_id = m.id AND p.state NOT IN ('refused', 'dropped'))
  AND NOT EXISTS (SELECT 1 FROM return_lines l WHERE l.return_id = m.return_id AND l.refunded > 0)
  AND NOT EXISTS (SELECT 1 FROM refunds x WHERE x.order_id = o.id AND x.at >= m.opened_at)
+ AND NOT EXISTS (SELECT 1 FROM exchanges e JOIN rmas f ON f.id = e.rma_id WHERE e.order_id = o.id AND (
+  EXISTS (SELECT 1 FROM refunds x WHERE x.order_id = f.order_id AND x.at >= m.opened_at)
+  OR EXISTS (SELECT 1 FROM pushes p WHERE p.order_id = f.order_id AND p.kind = 'refund' AND p.created_at >= m.opened_at
+   AND p.state NOT IN ('refused', 'dropped'))))
 """,
-        tell=each(
-            lambda row: Told(
-                f"{row.units} of its units came back, and nothing was given back for them",
-                (
-                    f"ordersync return refund RMA-{row.rma_id}",
-                    f"ordersync return exchange RMA-{row.rma_id} --for SKU=QTY",
-                    _order(row),
-                ),
-            )
-        ),
+        tell=_tell_unrefunded,
     ),
     Query(
         name="stray_return",

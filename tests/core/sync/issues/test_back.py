@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from core.connector import Ability
-from core.model import Observation, Package, Page, Refunded, instant
+from core.errors import UserError
+from core.model import Observation, Package, Page, Refunded, RefundReason, instant
 from core.sync.channel import Channel
 from core.sync.exchange import Exchange, exchange
 from core.sync.push import push_tracking, push_voids
 from core.sync.received import Came, Disposition, Receiving, receive
-from core.sync.refund import refund
+from core.sync.refund import Part, Wish, refund
 from core.sync.returns import take_returns
 from core.sync.rma import Opening, close_return, find, open_return
 from core.sync.rma_refund import bind, propose
@@ -132,6 +133,31 @@ def test_units_that_came_back_for_nothing_are_an_issue_after_a_day(world: World,
         given = Refunded(number="g", at=instant(world.now), amount=Decimal(3))
         world.take(shop, edited(first, refunds=(given,)))
     assert of(seen(world, shop), "unrefunded") == []
+
+
+def test_for_what_was_sent_in_exchange_and_came_back_the_first_order_is_refunded(world: World) -> None:
+    """It cost nothing, and its channel does not know it."""
+    world.item("A", east=5)
+    able = world.channel(fake=Fake(abilities=SIMPLE | {Ability.REFUND}))
+    world.take(able, order("1", line(1, "A", 1, unit_price=Decimal(9)), total=Decimal(9)))
+    world.ship("1")
+    open_return(world.store, Opening(order_id=world.order("1").id, reason="x"), world.now)
+    come(world, "RMA-1", A=1)
+    number = exchange(world.store, Exchange(target="RMA-1", units={"A": 1}), world.now).number
+    world.refill(able)
+    world.release(able)
+    world.ship(number, tracking="T2")
+    world.later()
+    open_return(world.store, Opening(order_id=world.order(number).id, reason="x"), world.now)
+    come(world, "RMA-2", A=1)
+    world.later(25 * 3600)
+    issue = one(seen(world, able), "unrefunded")
+    id = world.order("1").id
+    assert (issue.subject, issue.commands[0]) == (number, f"ordersync refund {id} --reason returned --line SKU=QTY")
+    with pytest.raises(UserError, match=f"sent in exchange and cost nothing; .* order #1 .*refund {id}"):
+        propose(world.store, "RMA-2")
+    refund(world.store, Wish(id, RefundReason.RETURNED, parts={"1": Part(units=1)}), world.now)
+    assert of(seen(world, able), "unrefunded") == []
 
 
 def test_units_that_nobody_gives_money_for_are_told_for_some_days(world: World, shop: Channel) -> None:
