@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -51,7 +52,13 @@ class Stories(Parcels, Operator, Desk, Between):
 
     def cancelled_too_late(self, data: st.DataObject) -> None:
         """A channel cancels what it does not know to have left; then the parcel turns out to stand there still."""
-        boxes = [(id, box) for id, sold in self.books.orders.items() if sold.told for box in sold.boxes.values()]
+        self.picked(data, part=False)
+        boxes = [
+            (id, box)
+            for id, sold in self.books.orders.items()
+            for box in sold.boxes.values()
+            if not box.void and any(self.lines_there(id)[of] < sold.lines[of].shipped for of in box.units)
+        ]
         if not boxes:
             return
         id, box = data.draw(st.sampled_from(boxes), label="parcel")
@@ -62,6 +69,13 @@ class Stories(Parcels, Operator, Desk, Between):
         self.live.deliver(sold.channel, far.change(sold.number, lines=lines))
         self.look()
         self.voids(data, id, box)
+
+    def lines_there(self, id: int) -> Counter[str]:
+        """What its channel shows of an order as shipped, by line; of an exchange, that all of it has."""
+        sold = self.books.orders[id]
+        if not sold.told:
+            return Counter({number: kept.shipped for number, kept in sold.lines.items()})
+        return Counter({one.number: one.shipped for one in self.live.far[sold.channel].now(sold.number).lines})
 
     def act(self, data: st.DataObject, what: str) -> Callable[[], None]:
         """What is to be done; nothing where there is nothing to do it to."""
@@ -76,9 +90,10 @@ class Stories(Parcels, Operator, Desk, Between):
             "heard": self.house_turn,
             "adjusted": lambda: self.house_adjusts(sku=sku, place=place, units=1, twice=True),
             "moved": lambda: self.transferred(sku=sku, start=place, end="west", units=1, journey=True, twice=True),
+            "too late": lambda: self.cancelled_too_late(data),
             "rejected": lambda: self.rejected(data, place=place, whole=True, desk=True),
-            "counted between": lambda: self.house_counts_between(
-                data, found=1, turned=data.draw(st.booleans()), broken=data.draw(st.booleans()), meanwhile="received"
+            "counted between": lambda: self.house_counts_between(  # found, turned, broken, last, meanwhile
+                data, 1, data.draw(st.booleans()), data.draw(st.booleans()), data.draw(st.booleans()), "received"
             ),
             "turn": lambda: self.live.round(data.draw(st.sampled_from(sorted(self.live.channels)))),
         }
@@ -86,7 +101,6 @@ class Stories(Parcels, Operator, Desk, Between):
             acts["not cancelled"] = lambda: self.see_to(self.a_cancellation(), dropped=True)
         if boxes:
             acts["void"] = lambda: self.voided(data)
-            acts["too late"] = lambda: self.cancelled_too_late(data)
         if self.targets():
             acts["exchanged"] = lambda: self.exchanged(
                 data, sku=sku, units=1, twice=True, over=data.draw(st.booleans())
