@@ -49,7 +49,7 @@ class Between(Shelves, House):
         self.live.world.later(1)
         sent += [Sent(order, place, {two: second}, self.live.now)] if second else []
         self.live.world.later(1)
-        self.meanwhile(meanwhile, sku, place)
+        self.meanwhile(meanwhile, sku, place, self.made_of(order, rest)[sku] + broken)
         slow, self.yard.slow = self.yard.slow, True  # what has left is not called back, whatever we ask after the count
         if not last:
             self.tell_slip(slip)
@@ -66,6 +66,9 @@ class Between(Shelves, House):
             self.tell(Moved(sku, place, -1))
             self.house_turn()
         if last:
+            told = self.live.world.rows("SELECT kind, state FROM notices ORDER BY id DESC LIMIT 1")
+            if broken and tuple(told[0]) == ("adjusted", "refused"):
+                self.books.on_hand[sku, place] -= 1  # our books had none left that could break; the count has it right
             self.tell_slip(slip)
         self.yard.slow = slow
 
@@ -123,11 +126,14 @@ class Between(Shelves, House):
         del self.unheard["?"]
         return "?" in due
 
-    def meanwhile(self, what: str, sku: str, place: str) -> None:
-        """What our own books say of the shelf after it was counted, and before the count is heard."""
+    def meanwhile(self, what: str, sku: str, place: str, gone: int) -> None:
+        """What our own books say of the shelf after it was counted, and before the count is heard.
+
+        `gone`: units that are there in our books alone, or not for long.
+        """
         if what == "received":
             self.received(sku=sku, place=place, units=2, twice=True)
-        elif what == "moved":
-            self.transferred(sku=sku, start=place, end="west", units=1, journey=False, twice=True)
+        elif what == "moved" and self.books.on_hand[sku, place] > gone:
+            self.moves(sku, place, "west", 1, journey=False, twice=True)
         elif what == "comes":
-            self.transferred(sku=sku, start="west", end=place, units=1, journey=False, twice=False)
+            self.moves(sku, "west", place, 1, journey=False, twice=False)
