@@ -195,12 +195,20 @@ def _tell_taken_back(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
 
 
 def _tell_unrouted(tx: Tx, rows: Sequence[Any]) -> Iterator[Told]:
-    opened = open_of(tx, [row.order_id for row in rows])
+    ids = [row.order_id for row in rows]
+    opened = open_of(tx, ids)
+    asked_again: defaultdict[int, list[str]] = defaultdict(list)
+    for order_id, place in tx.rows(
+        "SELECT x.order_id, p.name FROM left_out x JOIN locations p ON p.id = x.location_id WHERE x.order_id IN :ids"
+        " ORDER BY p.name",
+        ids=ids,
+    ):
+        asked_again[order_id].append(f"ordersync reroute {order_id} --allow {quote(place)}")
     for row in rows:
         units = opened[row.order_id].reserved - opened[row.order_id].allocated
         yield Told(
             f"{units} of its units are reserved, and no location can send them{f': {row.why}' if row.why else ''}",
-            (f"ordersync order {row.order_id}", "ordersync stock show"),
+            (f"ordersync order {row.order_id}", *asked_again[row.order_id], "ordersync stock show"),
         )
 
 

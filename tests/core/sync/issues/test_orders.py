@@ -12,6 +12,7 @@ from core.sync.cancel import Decision, cancel
 from core.sync.deadlines import near
 from core.sync.issues import View, inbox
 from core.sync.push import push_acknowledgements
+from core.sync.reject import reject_at
 from core.sync.stock import count
 from tests.core.sync.fake import SIMPLE, Fake, applied
 from tests.core.sync.issues.seen import of, one, runs, seen
@@ -151,6 +152,20 @@ def test_an_order_nobody_can_send_is_an_issue_once_a_turn_had_its_chance(world: 
     world.receive("B", "east", 1)
     world.refill(shop)
     assert seen(world, shop).issues == []
+
+
+def test_a_location_that_declined_can_be_asked_again(world: World) -> None:
+    world.item("A", east=1)
+    shop = world.channel()
+    world.take(shop, order("1", line(1, "A")))
+    world.release(shop)
+    id = world.order("1").id
+    reject_at(world.store, id, "east", None, "dropped", "3pl", world.later(11 * 60))
+    issue = one(seen(world, shop), "unrouted")
+    assert issue.commands == (
+        f"ordersync order {id}", f"ordersync reroute {id} --allow east", "ordersync stock show",
+    )  # fmt: skip
+    assert all(map(runs, issue.commands))
 
 
 def test_a_promise_taken_back_is_an_issue_until_it_is_kept(world: World) -> None:
