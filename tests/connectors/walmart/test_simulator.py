@@ -107,13 +107,13 @@ def test_who_does_not_ask_for_json_gets_xml(simulator: WalmartSimulator, client:
 
 
 def test_the_usage_plan_holds(simulator: WalmartSimulator) -> None:
-    with WalmartSimulator(pace=1.0) as slow:
+    with WalmartSimulator(pace=0.01) as slow:  # no token comes back while a slow machine asks sixty times
         assert isinstance(slow, WalmartSimulator)
         number = place(slow, ("X", 1))
         client = Client(slow)
         answers = [client.ask("POST", f"/v3/orders/{number}/acknowledge") for _ in range(61)]
         assert [answer.status_code for answer in answers] == [200] * 60 + [429]
-        assert answers[-1].headers["retry-after"] == "1"
+        assert 50 < int(answers[-1].headers["retry-after"]) <= 100
         assert answers[59].headers["x-current-token-count"] == "0"
         assert int(answers[-1].headers["x-next-replenish-time"]) > time.time() * 1000
         client.http.close()
