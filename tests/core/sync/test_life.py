@@ -11,11 +11,12 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import providers
 from hypothesis.stateful import run_state_machine_as_test
 
 from core.store import tables
@@ -49,6 +50,20 @@ def stores(store_url: str, sqlite_template: Path, tmp_path: Path) -> Callable[[]
     return on_sqlite if store_url.startswith("sqlite") else on_postgresql
 
 
+@pytest.fixture
+def alike(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same lives in every run.
+
+    Hypothesis draws constants of whatever modules of ours are loaded, too. Those are others in a run of all tests than
+    in one of this test alone, and others again whenever the tests are dealt out otherwise.
+    """
+    monkeypatch.setattr(providers, "_get_local_constants", providers.Constants)
+    providers.CONSTANTS_CACHE.cache.clear()
+    yield
+    providers.CONSTANTS_CACHE.cache.clear()
+
+
+@pytest.mark.usefixtures("alike")
 def test_whatever_happens_the_store_agrees_with_the_books(stores: Callable[[], Store], store_url: str) -> None:
     Life.open_store = staticmethod(stores)
     is_sqlite = store_url.startswith("sqlite")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -34,9 +35,12 @@ class Between(Shelves, House):
         first = {of: count for of, count in first.items() if count} or dict(rest)
         second = {of: count - first.get(of, 0) for of, count in rest.items() if count > first.get(of, 0)}
         sku = data.draw(st.sampled_from("AB"), label="item")
-        gone = self.made_of(order, first)
+        gone, all_of_it = self.made_of(order, first), self.made_of(order, rest)
         gone[sku] += broken
-        if any(self.books.on_hand[part, place] < units for part, units in gone.items()):
+        all_of_it[sku] += broken
+        lies = self.books.really_on_hand(all_of_it, place)
+        lies[sku] += found
+        if any(lies[part] < units for part, units in all_of_it.items()):
             return
         one, two = self.next("H"), self.next("H")
         sent = [Sent(order, place, {one: first}, self.live.now)]
@@ -49,7 +53,7 @@ class Between(Shelves, House):
         self.live.world.later(1)
         sent += [Sent(order, place, {two: second}, self.live.now)] if second else []
         self.live.world.later(1)
-        self.meanwhile(meanwhile, sku, place, self.made_of(order, rest)[sku] + broken)
+        self.meanwhile(meanwhile, sku, place, all_of_it[sku])
         slow, self.yard.slow = self.yard.slow, True  # what has left is not called back, whatever we ask after the count
         if not last:
             self.tell_slip(slip)
@@ -90,7 +94,7 @@ class Between(Shelves, House):
         self.live.world.later(1)
         self.tell_slip(slip)
 
-    def made_of(self, order: int, units: dict[str, int]) -> Counter[str]:
+    def made_of(self, order: int, units: Mapping[str, int]) -> Counter[str]:
         """Units of an order's lines, in parts."""
         found: Counter[str] = Counter()
         for number, count in units.items():

@@ -6,7 +6,7 @@ It knows nothing of how the store keeps it, or of who is promised what. `disagre
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -277,16 +277,16 @@ class Books:
 
     def write_slip(self, place: str, now: int) -> Slip:
         """What lies at a location now, when everything that moved there is in our books, but for what was found."""
-        there = {sku: units for (sku, of), units in self.on_hand.items() if of == place}
-        new = {sku: self.found[sku, place] - self.booked[sku, place] for sku in there}
-        slip = Slip(
-            place,
-            now,
-            {sku: units + new[sku] for sku, units in there.items()},
-            {sku: self.found[sku, place] for sku in there},
-        )
+        there = [sku for sku, of in self.on_hand if of == place]
+        slip = Slip(place, now, dict(self.really_on_hand(there, place)), {sku: self.found[sku, place] for sku in there})
         self.slips.append(slip)
         return slip
+
+    def really_on_hand(self, skus: Iterable[str], place: str) -> Counter[str]:
+        """What lies there: with what was found, and nobody was told of yet."""
+        return Counter(
+            {sku: self.on_hand[sku, place] + self.found[sku, place] - self.booked[sku, place] for sku in skus}
+        )
 
     def hear_slip(self, slip: Slip) -> None:
         """It was right when it was written, so it changes nothing but what had not been known, however late it comes.
